@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Crop, background and photometric augmentation of whole batches on the training device.
+
+What carried a depth model from bald renders to photographs in an earlier probe: random backgrounds, scale .75-1.3,
+rotation, shift, flip, gamma, gain per channel, desaturation, soft directional shading, blur and noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from backend.training.dataset import RawFrames
+
+CROP_SIDE_MM = 340.0  # the standard framing
+SCALE_RANGE = (0.72, 1.3)
+TIGHT_SCALE_RANGE = (0.45, 0.72)
+ROTATION_DEG = 16.0
+SHIFT_SHARE = 0.07
+
+
+@dataclass
+class CropTransform:
+    """Per sample: output pixel (share of the crop, centred) -> share of the rendered picture, by `matrix` [B, 2, 2]
+    and `centre` [B, 2]; `flip` [B] bool tells the mirrored ones, `side_mm` [B] what the crop spans."""
+
+    matrix: Tensor
+    centre: Tensor
+    flip: Tensor
+    side_mm: Tensor
+
+    def grid(self, resolution: int) -> Tensor:
+        """Sampling grid [B, R, R, 2] for F.grid_sample (align_corners=False)."""
+        axis = (torch.arange(resolution, device=self.matrix.device) + 0.5) / resolution - 0.5
+        y, x = torch.meshgrid(axis, axis, indexing="ij")
+        points = torch.stack([x, y], -1)  # [R, R, 2]
+        places = torch.einsum("bij,hwj->bhwi", self.matrix, points) + self.centre[:, None, None]
+        return places * 2 - 1
+
+
+def standard_crop(span_mm: Tensor, centre: Tensor, side_mm: float = CROP_SIDE_MM) -> CropTransform:
+    """The crop that the evaluation uses: centred on the head, upright, 340 mm wide."""
+    share = side_mm / span_mm
+    matrix = torch.eye(2, device=span_mm.device).expand(len(share), 2, 2) * share[:, None, None]
+    flip = torch.zeros(len(share), dtype=torch.bool, device=span_mm.device)
+    return CropTransform(matrix, centre, flip, torch.full_like(share, side_mm))
+
+
+def random_crop(span_mm: Tensor, centre: Tensor, tight: Tensor, generator: torch.Generator) -> CropTransform:
+    """Random scale, rotation, shift and mirroring; `tight` [B] bool picks close-ups of the face."""
+    count, device = len(span_mm), span_mm.device
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand(count, generator=generator, device=device) * (high - low) + low
+
+    scale = torch.where(tight, uniform(*TIGHT_SCALE_RANGE), uniform(*SCALE_RANGE))
+    side_mm = CROP_SIDE_MM * scale
+    angle = uniform(-1, 1) * ROTATION_DEG * torch.pi / 180
+    flip = uniform(0, 1) < 0.5
+    share = side_mm / span_mm
+    mirror = torch.where(flip, -1.0, 1.0)
+    cos, sin = torch.cos(angle) * share, torch.sin(angle) * share
+    matrix = torch.stack([torch.stack([cos * mirror, -sin], -1), torch.stack([sin * mirror, cos], -1)], 1)
+    shift = torch.stack([uniform(-1, 1), uniform(-1, 1)], -1) * SHIFT_SHARE * share[:, None]
+    return CropTransform(matrix, centre + shift, flip, side_mm)
+
+
+@dataclass
+class CroppedFrames:
+    """Frames of a batch in the crop [B, c, R, R]."""
+
+    rgb: Tensor  # over the background, 0..1
+    alpha: Tensor
+    depth: Tensor  # mm, NaN where unknown
+    coverage: Tensor
+    face: Tensor
+    motion: Tensor  # crop units
+    visible: Tensor
+
+
+def crop_frames(
+    raw: RawFrames, crop: CropTransform, background: Tensor, resolution: int, oversampling: int = 1
+) -> CroppedFrames:
+    """Resample all maps of a batch into the crop.
+
+    Depth and motion are interpolated among known pixels only. `oversampling` averages that many samples a side for
+    the colour and the mattes: 2 for exact comparisons, 1 is enough for training (crops are reduced by under 1.9).
+    """
+    fine = crop.grid(resolution * oversampling)
+    plain = crop.grid(resolution)
+
+    def sample(image: Tensor, grid: Tensor) -> Tensor:
+        return F.grid_sample(image, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+    alpha = raw.rgba[:, 3:]
+    soft = torch.cat([raw.rgba[:, :3] * alpha, alpha, raw.coverage, raw.face], 1)
+    soft = sample(soft, fine)
+    if oversampling > 1:
+        soft = F.avg_pool2d(soft, oversampling)
+    known = torch.cat([raw.depth * raw.solid, raw.solid, raw.motion * raw.visible, raw.visible], 1)
+    known = sample(known, plain)
+    weight = known[:, 1:2]
+    depth = torch.where(weight > 0.4, known[:, :1] / weight.clamp_min(1e-3), torch.nan)
+    seen = known[:, 4:5]
+    motion = known[:, 2:4] / seen.clamp_min(1e-3)
+    # The same shift in crop units: undo rotation, scale and mirroring.
+    motion = torch.einsum("bij,bjhw->bihw", torch.linalg.inv(crop.matrix), motion)
+    visible = (seen > 0.6).float()
+    rgb = soft[:, :3] + (1 - soft[:, 3:4]) * background
+    return CroppedFrames(rgb, soft[:, 3:4], depth, soft[:, 4:5], soft[:, 5:6], motion * visible, visible)
+
+
+def random_background(count: int, resolution: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Gradients, coloured noise at several scales and hard-edged shapes [B, 3, R, R] in 0..1."""
+
+    def rand(*size: int) -> Tensor:
+        return torch.rand(*size, generator=generator, device=device)
+
+    axis = torch.linspace(-1, 1, resolution, device=device)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    base = rand(count, 3, 1, 1) * torch.where(rand(count, 1, 1, 1) < 0.5, 0.2, 1.0) + 0.1 * rand(count, 1, 1, 1)
+    grey = base.mean(1, keepdim=True)
+    base = grey + (base - grey) * rand(count, 1, 1, 1)
+    slope = (rand(count, 2, 1, 1) - 0.5) * 0.8
+    picture = base + slope[:, :1] * x + slope[:, 1:] * y
+    for cells, strength in ((3, 0.5), (7, 0.35), (18, 0.3), (48, 0.2)):
+        noise = rand(count, 3, cells, cells) - 0.5
+        noise = noise.mean(1, keepdim=True) * 1.5 + 0.5 * noise
+        on = (rand(count, 1, 1, 1) < 0.6) * rand(count, 1, 1, 1) * strength * 2
+        picture = picture + on * F.interpolate(noise, (resolution, resolution), mode="bilinear", align_corners=False)
+    for _ in range(4):
+        angle = rand(count, 1, 1) * 3.1416
+        along = x * torch.cos(angle) + y * torch.sin(angle)
+        across = -x * torch.sin(angle) + y * torch.cos(angle)
+        start, width = rand(count, 1, 1) * 2 - 1, rand(count, 1, 1) * 0.8
+        low, height = rand(count, 1, 1) * 2 - 1, rand(count, 1, 1) * 1.5
+        inside = (along > start) & (along < start + width) & (across > low) & (across < low + height)
+        on = inside & (rand(count, 1, 1) < 0.5)
+        colour = rand(count, 3, 1, 1) * rand(count, 1, 1, 1)
+        picture = torch.where(on.unsqueeze(1), 0.6 * colour + 0.4 * picture, picture)
+    return picture.clamp(0, 1)
+
+
+def photometric(pictures: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+    """The same camera for all pictures of a sample: shading, gain, gamma, saturation, blur; then noise on each.
+
+    Args:
+        pictures: each [B, 3, R, R] in 0..1 (reference and target of the same samples).
+    """
+    first = pictures[0]
+    count, device, size = len(first), first.device, first.shape[-1]
+
+    def rand(*size: int) -> Tensor:
+        return torch.rand(*size, generator=generator, device=device)
+
+    def normal(sigma: float, *size: int) -> Tensor:
+        return torch.randn(*size, generator=generator, device=device) * sigma
+
+    axis = torch.linspace(-1, 1, size, device=device)
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    direction = normal(0.25, count, 2, 1, 1) * (rand(count, 1, 1, 1) < 0.6)
+    shade = torch.exp((direction[:, :1] * x + direction[:, 1:] * y).clamp(-0.7, 0.7))
+    gain = torch.exp(normal(0.16, count, 1, 1, 1) + normal(0.07, count, 3, 1, 1))
+    gamma = torch.exp(normal(0.2, count, 1, 1, 1))
+    saturation = torch.where(rand(count, 1, 1, 1) < 0.12, torch.zeros(1, device=device), 0.5 + 0.8 * rand(count, 1, 1, 1))
+    blur = (rand(count, 1, 1, 1) < 0.35) * rand(count, 1, 1, 1)
+    noise = (rand(count, 1, 1, 1) < 0.4) * rand(count, 1, 1, 1) * 0.05
+    luminance = torch.tensor([0.299, 0.587, 0.114], device=device).view(1, 3, 1, 1)
+    results = []
+    for picture in pictures:
+        changed = (picture * shade * gain).clamp(1e-4, 1) ** gamma
+        grey = (changed * luminance).sum(1, keepdim=True)
+        changed = grey + (changed - grey) * saturation
+        smooth = F.avg_pool2d(F.pad(changed, (1, 1, 1, 1), mode="replicate"), 3, 1)
+        changed = changed + blur * (smooth - changed)
+        changed = changed + noise * torch.randn(changed.shape, generator=generator, device=device)
+        results.append(changed.clamp(0, 1))
+    return results

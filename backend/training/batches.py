@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Training batches for the three roles: joint (reference + expression), depth (picture given), appearance (depth given)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.training.augment import (
+    CropTransform,
+    CroppedFrames,
+    crop_frames,
+    photometric,
+    random_background,
+    random_crop,
+)
+from backend.training.dataset import EXPRESSION_SIZE, MIRROR_ORDER, MIRROR_SIGN, Shot, ShotLibrary, gather
+
+POSE_COLUMNS = slice(EXPRESSION_SIZE - 3, EXPRESSION_SIZE)
+UNCHANGED = 1e-3
+
+
+@dataclass
+class SamplerState:
+    """Random state that survives resuming."""
+
+    numpy: dict
+    torch: Tensor
+
+
+class BatchSampler:
+    """Draws augmented batches from a library; all randomness comes from one seed."""
+
+    def __init__(self, library: ShotLibrary, resolution_px: int, seed: int, device: torch.device | str = "cpu"):
+        self.library, self.resolution_px = library, resolution_px
+        self.device = torch.device(device)
+        self.rng = np.random.default_rng(seed)
+        self.generator = torch.Generator(device=self.device).manual_seed(seed)
+
+    def state(self) -> SamplerState:
+        """For checkpoints."""
+        return SamplerState(self.rng.bit_generator.state, self.generator.get_state())
+
+    def restore(self, state: SamplerState) -> None:
+        """Go on where `state` was taken."""
+        self.rng.bit_generator.state = state.numpy
+        self.generator.set_state(state.torch)
+
+    def _pick(self, count: int) -> list[Shot]:
+        return [self.library.shots[i] for i in self.rng.integers(0, len(self.library.shots), count)]
+
+    def _crop(self, shots: list[Shot], tight_share: float) -> CropTransform:
+        span = torch.tensor([s.span_mm for s in shots], device=self.device)
+        centre = torch.tensor([s.centre for s in shots], device=self.device)
+        tight = torch.from_numpy(self.rng.random(len(shots)) < tight_share).to(self.device)
+        return random_crop(span, centre, tight, self.generator)
+
+    def depth(self, count: int) -> dict[str, Tensor]:
+        """Any frame, picture given: keys rgb, depth (NaN unknown), coverage, crop_side_mm, values, known (both 0)."""
+        shots = self._pick(count)
+        frames = [int(self.rng.integers(0, s.frames)) for s in shots]
+        crop = self._crop(shots, tight_share=0.1)
+        background = random_background(count, self.resolution_px, self.generator, self.device)
+        cut = crop_frames(gather(shots, frames, self.device), crop, background, self.resolution_px)
+        (rgb,) = photometric([cut.rgb], self.generator)
+        zeros = torch.zeros(count, EXPRESSION_SIZE, device=self.device)
+        return {
+            "rgb": rgb,
+            "depth": cut.depth,
+            "coverage": cut.coverage,
+            "face": cut.face,
+            "crop_side_mm": crop.side_mm,
+            "values": zeros,
+            "known": zeros.clone(),
+        }
+
+    def joint(self, count: int, tight_share: float = 0.35) -> dict[str, Tensor]:
+        """Reference (frame 0) and target of one shot. Adds reference_rgb, flow, flow_valid, visible, change_weight,
+        generated_weight, values and known."""
+        shots = self._pick(count)
+        # One sample in ten asks for the photo itself: what "as in the photo" and a fully known neutral mean.
+        same = self.rng.random(count) < 0.1
+        targets = [0 if same[i] else int(self.rng.integers(1, s.frames)) for i, s in enumerate(shots)]
+        crop = self._crop(shots, tight_share)
+        background = random_background(count, self.resolution_px, self.generator, self.device)
+        reference = crop_frames(gather(shots, [0] * count, self.device), crop, background, self.resolution_px)
+        target = crop_frames(gather(shots, targets, self.device), crop, background, self.resolution_px)
+        reference_rgb, rgb = photometric([reference.rgb, target.rgb], self.generator)
+        values, known = self._expressions(shots, targets, same, crop.flip)
+        return {
+            "rgb": rgb,
+            "reference_rgb": reference_rgb,
+            "depth": target.depth,
+            "coverage": target.coverage,
+            "face": target.face,
+            "crop_side_mm": crop.side_mm,
+            "values": values,
+            "known": known,
+            **motion_targets(reference, target),
+        }
+
+    def _expressions(
+        self, shots: list[Shot], targets: list[int], same: np.ndarray, flip: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Wanted values [B, 54] and which of them are told; what does not change may be left unknown."""
+        wanted = np.stack([s.values[k] for s, k in zip(shots, targets, strict=True)])
+        before = np.stack([s.values[0] for s in shots])
+        unchanged = np.abs(wanted - before) < UNCHANGED
+        hide_share = self.rng.choice([0.0, 0.5, 1.0], len(shots), p=[0.35, 0.3, 0.35])[:, None]
+        hidden = unchanged & (self.rng.random(wanted.shape) < hide_share)
+        # The pose is one thing: known or unknown as a whole.
+        still = unchanged[:, POSE_COLUMNS].all(1, keepdims=True)
+        hidden[:, POSE_COLUMNS] = still & (self.rng.random((len(shots), 1)) < 0.6)
+        known = torch.from_numpy((~hidden).astype(np.float32)).to(self.device)
+        values = torch.from_numpy(wanted).to(self.device)
+        order = torch.tensor(MIRROR_ORDER, device=self.device)
+        sign = torch.tensor(MIRROR_SIGN, device=self.device)
+        values = torch.where(flip[:, None], values[:, order] * sign, values)
+        known = torch.where(flip[:, None], known[:, order], known)
+        return values * known, known
+
+
+def motion_targets(reference: CroppedFrames, target: CroppedFrames) -> dict[str, Tensor]:
+    """Supervision of warp and blend, and the weights of what changed.
+
+    The background stands still, so it is found in place wherever both pictures show it. Moving surface counts more
+    than still surface: most of a portrait does not move, and an unweighted mean would be met by standing still.
+    """
+    empty = ((target.alpha < 0.02) & (reference.alpha < 0.02)).float()
+    surface = target.visible
+    distance = target.motion.norm(dim=1, keepdim=True)
+    moving = (distance / 0.01).clamp(0, 1)
+    difference = (target.rgb - reference.rgb).abs().mean(1, keepdim=True)
+    changed = (difference / 0.08).clamp(0, 1)
+    visible = torch.maximum(surface, empty)
+    return {
+        "flow": target.motion * surface,
+        "flow_valid": surface * (0.15 + moving) + empty * 0.05,
+        "visible": visible,
+        "blend_weight": 0.2 + changed + 3 * (1 - visible),
+        "change_weight": changed * target.alpha,
+        "generated_weight": 0.1 + changed + 2 * (1 - visible),
+    }

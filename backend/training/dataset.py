@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rendered shots in memory, and batches drawn from them.
+
+Everything stays uint8 / float16 in memory; crops, warps and photometric augmentation run on whole batches in torch
+on the training device, so that nothing waits for a data loader.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from backend.errors import InputError
+from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
+
+POSE_UNIT_DEG = 30.0
+ARRAYS = ("rgba", "depth_mm", "coverage", "face", "motion", "visible")
+DEPTH_LIMIT_MM = 400.0  # farther points (shoulders seen past the neck) are of no use
+EXPRESSION_SIZE = len(ARKIT_NAMES) + len(POSE_NAMES)
+
+
+def _mirror_columns() -> tuple[list[int], list[float]]:
+    """Column order and signs that turn expression values into those of the mirrored picture."""
+
+    def other(name: str) -> str:
+        if name.endswith("Left"):
+            return name[:-4] + "Right"
+        return name[:-5] + "Left" if name.endswith("Right") else name
+
+    order = [ARKIT_NAMES.index(other(name)) for name in ARKIT_NAMES]
+    order += [len(ARKIT_NAMES) + i for i in range(3)]
+    return order, [1.0] * len(ARKIT_NAMES) + [-1.0, 1.0, -1.0]
+
+
+MIRROR_ORDER, MIRROR_SIGN = _mirror_columns()
+
+
+@dataclass
+class Shot:
+    """One shot: arrays of its K frames and their parameters.
+
+    Attributes:
+        arrays: rgba uint8 [K, S, S, 4] (straight alpha); depth_mm float16 [K, S, S] (0 where `solid` is 0); solid,
+            coverage, face, visible uint8 [K, S, S]; motion float16 [K, S, S, 2] in shares of the picture (to frame 0).
+        values: expression and pose [K, 54] float32 in the model's units.
+        span_mm: side of the picture at the head's centre plane.
+        centre: of the head in shares of the picture (x, y).
+        parameters: everything the renderer wrote.
+    """
+
+    seed: int
+    arrays: dict[str, np.ndarray]
+    values: np.ndarray
+    span_mm: float
+    centre: tuple[float, float]
+    parameters: dict[str, Any]
+
+    @property
+    def frames(self) -> int:
+        """Number of frames K."""
+        return len(self.values)
+
+
+def expression_values(expression: dict[str, float], pose_deg: tuple[float, float, float]) -> np.ndarray:
+    """[54] float32: ARKit coefficients, then yaw, pitch, roll in units of 30 degrees."""
+    row = [expression.get(name, 0.0) for name in ARKIT_NAMES]
+    return np.array([*row, *(angle / POSE_UNIT_DEG for angle in pose_deg)], dtype=np.float32)
+
+
+def load_shot(path: Path) -> Shot:
+    """Read one .npz of the renderer.
+
+    Raises:
+        InputError: the file is damaged or of another format; names it.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            parameters = json.loads(str(data["parameters"]))
+            arrays = {name: data[name] for name in ARRAYS}
+            known = np.abs(np.nan_to_num(arrays["depth_mm"], nan=np.inf)) < DEPTH_LIMIT_MM
+            arrays["solid"] = known.astype(np.uint8)
+            arrays["depth_mm"] = np.where(known, arrays["depth_mm"], np.float16(0))
+    except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
+        raise InputError(
+            f"{path} is not a readable shot of the data set ({error}).",
+            "Delete it and run render-dataset again; it renders what is missing.",
+            code="bad_shot",
+        ) from error
+    shot = parameters["shot"]
+    values = np.stack([expression_values(f["expression"], f["pose_deg"]) for f in parameters["frames"]])
+    centre = (0.5 + shot["offset"][0], 0.5 + shot["offset"][1])
+    return Shot(parameters["identity"]["seed"], arrays, values, shot["span_mm"], centre, parameters)
+
+
+class ShotLibrary:
+    """All shots of a folder in memory; `refresh` adds those rendered since."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.shots: list[Shot] = []
+        self._known: set[Path] = set()
+        self.refresh()
+        if not self.shots:
+            raise InputError(
+                f"There are no rendered shots (shot_*.npz) in {self.folder}.",
+                "Run portrait-relief render-dataset first, or name the folder it wrote.",
+                code="empty_dataset",
+            )
+
+    def refresh(self) -> int:
+        """Read new files; returns how many."""
+        new = sorted(set(self.folder.glob("shot_*.npz")) - self._known)
+        for path in new:
+            self.shots.append(load_shot(path))
+            self._known.add(path)
+        return len(new)
+
+    @property
+    def frames(self) -> int:
+        """Number of frames in memory."""
+        return sum(shot.frames for shot in self.shots)
+
+
+@dataclass
+class RawFrames:
+    """Frames of a batch as float tensors at the renderer's size [B, c, S, S], nothing resampled yet."""
+
+    rgba: Tensor  # straight alpha, 0..1
+    depth: Tensor  # mm, 0 where `solid` is 0
+    solid: Tensor  # 1 where depth is known
+    coverage: Tensor
+    face: Tensor
+    motion: Tensor
+    visible: Tensor
+
+
+def gather(shots: list[Shot], frames: list[int], device: torch.device | str = "cpu") -> RawFrames:
+    """Stack frame `frames[i]` of `shots[i]`."""
+
+    def stack(name: str) -> Tensor:
+        picked = np.stack([s.arrays[name][k] for s, k in zip(shots, frames, strict=True)])
+        return torch.from_numpy(picked).to(device)
+
+    return RawFrames(
+        rgba=stack("rgba").permute(0, 3, 1, 2).float() / 255,
+        depth=stack("depth_mm").float().unsqueeze(1),
+        solid=stack("solid").float().unsqueeze(1),
+        coverage=stack("coverage").float().unsqueeze(1) / 255,
+        face=stack("face").float().unsqueeze(1) / 255,
+        motion=stack("motion").float().permute(0, 3, 1, 2),
+        visible=stack("visible").float().unsqueeze(1),
+    )

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`portrait-relief render-dataset`: render shots in several processes; running it again goes on where it stopped."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tqdm import tqdm
+
+from backend.errors import InputError
+from backend.training.render.assets import HeadAssets
+from backend.training.render.distributions import FRAMES_PER_SHOT, TEST_SEEDS_FROM
+
+SAMPLES = 6
+RESOLUTION_PX = 224
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    parser.add_argument("--assets", required=True, type=Path, help="MPFB data folder (or one that holds mpfb/data)")
+    parser.add_argument("--out", required=True, type=Path, help="folder of the data set; one .npz a shot")
+    parser.add_argument("--split", choices=("train", "test"), default="train")
+    parser.add_argument("--count", type=int, default=300, help=f"shots ({FRAMES_PER_SHOT} frames each), one identity each")
+    parser.add_argument("--first-seed", type=int, default=0, help="seed of the first shot within the split")
+    parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 2)), help="render processes")
+    parser.add_argument("--resolution", type=int, default=RESOLUTION_PX, help="side in px")
+    parser.add_argument("--samples", type=int, default=SAMPLES, help="Cycles samples a pixel before denoising")
+    parser.add_argument("--worker", type=int, default=None, help=argparse.SUPPRESS)
+
+
+def shot_path(folder: Path, seed: int) -> Path:
+    """File of a shot."""
+    return folder / f"shot_{seed:08d}.npz"
+
+
+def _seeds(args: argparse.Namespace) -> list[int]:
+    first = args.first_seed + (TEST_SEEDS_FROM if args.split == "test" else 0)
+    if args.split == "train" and first + args.count > TEST_SEEDS_FROM:
+        raise InputError(
+            f"Seeds from {TEST_SEEDS_FROM} up belong to the test split.", "Use smaller seeds or --split test."
+        )
+    return list(range(first, first + args.count))
+
+
+def _work(args: argparse.Namespace) -> int:
+    from backend.training.render.shot import ShotRenderer
+
+    renderer = ShotRenderer(HeadAssets(args.assets), args.resolution, args.samples, threads=1)
+    for seed in _seeds(args)[args.worker :: args.processes]:
+        path = shot_path(args.out, seed)
+        if not path.exists():
+            renderer.render(seed, path)
+    return 0
+
+
+def run(args: argparse.Namespace) -> int:
+    """Render what is missing. Exit status 1 if a process failed (finished shots stay)."""
+    if args.worker is not None:
+        return _work(args)
+    HeadAssets(args.assets)  # a wrong folder is reported before any process starts
+    args.out.mkdir(parents=True, exist_ok=True)
+    seeds = _seeds(args)
+    for part in args.out.glob("*.part"):
+        part.unlink()  # left by a killed process
+    todo = [seed for seed in seeds if not shot_path(args.out, seed).exists()]
+    command = [sys.executable, "-m", "backend.training.render", *sys_arguments(args)]
+    logs = [open(args.out / f"render-{n}.log", "ab") for n in range(args.processes)]  # noqa: SIM115
+    workers = [
+        subprocess.Popen([*command, "--worker", str(n)], stdout=log, stderr=subprocess.STDOUT)
+        for n, log in enumerate(logs)
+    ]
+    start = time.monotonic()
+    try:
+        with tqdm(total=len(todo), unit="shot") as bar:
+            while any(worker.poll() is None for worker in workers):
+                time.sleep(1.0)
+                bar.update(sum(shot_path(args.out, seed).exists() for seed in todo) - bar.n)
+            bar.update(sum(shot_path(args.out, seed).exists() for seed in todo) - bar.n)
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for log in logs:
+            log.close()
+    done = sum(shot_path(args.out, seed).exists() for seed in todo)
+    minutes = (time.monotonic() - start) / 60
+    print(f"{done} shots, {done * FRAMES_PER_SHOT} frames in {minutes:.1f} min ({done * FRAMES_PER_SHOT / max(minutes, 1e-6):.0f} frames/min)")
+    if done < len(todo):
+        print(f"{len(todo) - done} shots are missing; see {args.out}/render-*.log and run the same command again.", file=sys.stderr)
+        return 1
+    return 0
+
+
+def sys_arguments(args: argparse.Namespace) -> list[str]:
+    """The command line that gives these arguments again (for the worker processes)."""
+    return [
+        "--assets", str(args.assets), "--out", str(args.out), "--split", args.split, "--count", str(args.count),
+        "--first-seed", str(args.first_seed), "--processes", str(args.processes),
+        "--resolution", str(args.resolution), "--samples", str(args.samples),
+    ]  # fmt: skip

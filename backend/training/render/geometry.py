@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The refined head mesh of a shot: static topology, regions, shells for hair and beard, projection (numpy only)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from backend.training.render.assets import BODY_VERTICES, CUT_Y_DM, HEAD_HELPERS, HeadAssets
+from backend.training.render.distributions import ShotSpec
+from backend.training.render.face_paint import (
+    SIZE_PX,
+    X_RANGE_DM,
+    Y_RANGE_DM,
+    beard_mask,
+    lips_mask,
+    to_px,
+)
+from backend.training.render.subdivision import catmull_clark
+
+MATERIALS = ("skin", "mouth", "eye", "teeth", "tongue", "lash")
+SHOULDER_DM = 5.68  # skin below this base height does not count as head
+CLOTH_THICKNESS_DM = 0.035
+EYE_TEXTURE_SPAN_DM = 0.34
+BEARD_LENGTH_DM = {"stubble": 0.012, "moustache": 0.05, "goatee": 0.07, "full": 0.10}
+
+
+@dataclass(frozen=True)
+class Topology:
+    """What does not depend on identity: refined quads, materials, texture coordinates, masks on refined vertices."""
+
+    operator: sparse.csr_matrix  # [R, 19158]
+    quads: np.ndarray  # [Q, 4]
+    material: np.ndarray  # [Q] index into MATERIALS
+    rest: np.ndarray  # [R, 3] base mesh, dm
+    front_uv: np.ndarray  # [Q, 4, 2]
+    front: np.ndarray  # [R] 1 on the front of the head, where the paint is valid
+    scalp: np.ndarray  # [R] soft, 1 inside the hairline
+    face: np.ndarray  # [R] 1 on the face (brow to chin, in front of the ears)
+    skin: np.ndarray  # [R] 1 on skin outside the mouth, 0 on cloth, eyes, teeth
+
+
+def _smoothstep(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    t = np.clip((x - low) / (high - low), 0, 1)
+    return t * t * (3 - 2 * t)
+
+
+def _mouth_interior(assets: HeadAssets, body_faces: np.ndarray) -> np.ndarray:
+    """Body faces behind the lips: the smaller part of the skin that the ring of lip faces cuts off [F] bool."""
+    lips = np.zeros(len(assets.faces), bool)
+    lips[assets.region_faces("lips_solid")] = True
+    rest = np.flatnonzero(body_faces & ~lips)
+    vertices = assets.faces[rest]
+    rows = np.repeat(np.arange(len(rest)), 4)
+    member = sparse.csr_matrix((np.ones(len(rows)), (rows, vertices.ravel())), (len(rest), len(assets.vertices)))
+    _, label = csgraph.connected_components(member @ member.T, directed=False)
+    inside = np.zeros(len(assets.faces), bool)
+    centre = assets.vertices[assets.faces].mean(1)
+    for part in np.unique(label):
+        ids = rest[label == part]
+        c = centre[ids].mean(0)
+        # The mouth's bag lies behind the lips; everything else that is cut off is skin.
+        if len(ids) < 1500 and abs(c[0]) < 0.1 and 6.2 < c[1] < 7.0 and 0.4 < c[2] < 1.5:
+            inside[ids] = True
+    return inside
+
+
+@lru_cache(maxsize=2)
+def head_topology(assets: HeadAssets) -> Topology:
+    """Cut the base mesh above the chest, add eyes, teeth, tongue and lashes, refine once."""
+    groups = assets.face_groups
+    body = groups == "body"
+    above = assets.vertices[assets.faces][:, :, 1].min(1) > CUT_Y_DM
+    helper = np.isin(groups, HEAD_HELPERS)
+    keep = (body & above) | helper
+    material = np.zeros(len(assets.faces), int)
+    material[_mouth_interior(assets, body & above)] = 1
+    for index, part in ((2, "-eye"), (3, "teeth"), (4, "tongue")):
+        material[[(part in g) and g.startswith("helper") for g in groups]] = index
+    material[["eyelashes" in g for g in groups]] = 5
+    operator, quads = catmull_clark(assets.faces[keep], len(assets.vertices))
+    # Drop the vertices that no kept face uses, so that Blender never sees the rest of the body.
+    used, quads = np.unique(quads, return_inverse=True)
+    quads = quads.reshape(-1, 4)
+    operator = operator[used]
+    rest = operator @ assets.vertices
+    base_scalp = np.zeros(len(assets.vertices))
+    scalp_faces = assets.faces[assets.region_faces("scalp_solid")]
+    base_scalp[np.unique(scalp_faces)] = 1
+    # Soften the hairline over the mesh: each pass grows it by half a ring.
+    for _ in range(2):
+        around = base_scalp[assets.faces].mean(1, keepdims=True)
+        total, number = np.zeros(len(base_scalp)), np.zeros(len(base_scalp))
+        np.add.at(total, assets.faces, np.broadcast_to(around, assets.faces.shape))
+        np.add.at(number, assets.faces, 1.0)
+        base_scalp = np.where(number > 0, total / np.maximum(number, 1), base_scalp)
+    is_body = np.zeros(len(assets.vertices))
+    is_body[:BODY_VERTICES] = 1
+    skin = operator @ is_body
+    quad_material = np.repeat(material[keep], 4)
+    uv = np.stack(
+        [
+            (rest[:, 0] - X_RANGE_DM[0]) / (X_RANGE_DM[1] - X_RANGE_DM[0]),
+            (rest[:, 1] - Y_RANGE_DM[0]) / (Y_RANGE_DM[1] - Y_RANGE_DM[0]),
+        ],
+        axis=1,
+    )[quads]
+    for joint, sign in (("joint-l-eye", 1), ("joint-r-eye", -1)):
+        middle = assets.vertices[assets.groups[joint]].mean(0)
+        eye = (quad_material == 2) & (np.sign(rest[quads].mean(1)[:, 0]) == sign)
+        uv[eye] = (rest[quads[eye]][:, :, :2] - middle[:2]) / EYE_TEXTURE_SPAN_DM + 0.5
+    on_skin = np.zeros(len(rest))
+    on_skin[np.unique(quads[quad_material == 0])] = 1
+    on_skin[np.unique(quads[quad_material != 0])] = 0
+    face = _smoothstep(rest[:, 2], 0.75, 0.95) * (rest[:, 1] < 7.95) * (rest[:, 1] > 6.05)
+    return Topology(
+        operator=operator.tocsr(),
+        quads=quads,
+        material=quad_material,
+        rest=rest,
+        front_uv=uv,
+        front=_smoothstep(rest[:, 2], 0.35, 0.7),
+        scalp=np.clip(operator @ base_scalp, 0, 1) * (skin > 0.5),
+        face=face,
+        skin=on_skin,
+    )
+
+
+def vertex_normals(positions: np.ndarray, quads: np.ndarray) -> np.ndarray:
+    """Area-weighted unit normals [R, 3]."""
+    p = positions[quads]
+    normal = np.cross(p[:, 2] - p[:, 0], p[:, 3] - p[:, 1])
+    total = np.zeros_like(positions)
+    for corner in range(4):
+        np.add.at(total, quads[:, corner], normal)
+    return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), 1e-9)
+
+
+def lattice_noise(points: np.ndarray, rng: np.random.Generator, frequency: float) -> np.ndarray:
+    """Smooth noise at points [N, 3] as a sum of random plane waves; about unit variance."""
+    total = np.zeros(len(points))
+    for _ in range(12):
+        direction = rng.normal(0, frequency, 3)
+        total += np.sin(points @ direction + rng.uniform(0, 2 * np.pi))
+    return total / np.sqrt(6.0)
+
+
+def hairline(shot: ShotSpec, topology: Topology) -> np.ndarray:
+    """Hair density on refined vertices [R] in 0..1: the scalp with an uneven, per-shot edge."""
+    if shot.hair_style == "bald":
+        return np.zeros(len(topology.rest))
+    rng = np.random.default_rng([shot.seed, 6])
+    edge = 0.38 + 0.10 * lattice_noise(topology.rest, rng, 5.0) + rng.uniform(-0.12, 0.18)
+    return _smoothstep(topology.scalp - edge, -0.15, 0.15)
+
+
+def clothing(shot: ShotSpec, topology: Topology) -> tuple[np.ndarray, np.ndarray]:
+    """Cloth share [R] and head coverage [R], both 0..1: the collar's line is tilted, lower in front."""
+    rest = topology.rest
+    below = shot.neckline_dm - 0.10 * np.abs(rest[:, 0]) - 0.18 * (rest[:, 2] - 0.2) - rest[:, 1]
+    cloth = np.clip(0.5 + below / 0.12, 0, 1) * topology.skin
+    shoulder = np.clip(0.5 + (SHOULDER_DM - rest[:, 1]) / 0.12, 0, 1)
+    return cloth, 1 - np.maximum(cloth, shoulder)
+
+
+@dataclass(frozen=True)
+class Shells:
+    """Outward displacement [R] in dm that turns scalp and chin into hair and beard volume, and skin into clothes."""
+
+    thickness: np.ndarray
+
+
+def hair_shells(assets: HeadAssets, shot: ShotSpec) -> Shells:
+    """Volume for shell hair and beards; zero where there is none."""
+    topology = head_topology(assets)
+    rng = np.random.default_rng([shot.seed, 4])
+    thickness = np.zeros(len(topology.rest))
+    thickness += CLOTH_THICKNESS_DM * clothing(shot, topology)[0]
+    scalp = hairline(shot, topology)
+    if shot.hair_style == "shell":
+        shape = 0.75 + 0.22 * lattice_noise(topology.rest, rng, 2.0) + 0.10 * lattice_noise(topology.rest, rng, 9.0)
+        lift = 1.0 + rng.uniform(-0.3, 0.8) * _smoothstep(topology.rest[:, 1], 7.6, 8.4)
+        thickness += shot.hair_length_dm * scalp * np.clip(shape, 0.2, 1.6) * lift
+    elif shot.hair_style in ("buzz", "mesh"):
+        thickness += 0.02 * scalp
+    if shot.beard in BEARD_LENGTH_DM:
+        mask = beard_mask(shot.beard, lips_mask(assets))
+        x, y = to_px(topology.rest[:, 0], topology.rest[:, 1])
+        cols = np.clip(x.astype(int), 0, SIZE_PX - 1)
+        rows = np.clip(y.astype(int), 0, SIZE_PX - 1)
+        on = mask[rows, cols] * topology.front * topology.skin
+        shape = 0.8 + 0.25 * lattice_noise(topology.rest, rng, 14.0)
+        thickness += BEARD_LENGTH_DM[shot.beard] * on * np.clip(shape, 0.1, 1.5)
+    return Shells(thickness)
+
+
+def project(points: np.ndarray, shot: ShotSpec) -> np.ndarray:
+    """Camera-frame points [N, 3] (dm, Y up, Z towards the camera) -> [N, 3]: u, v in 0..1 (v down) and z in dm."""
+    distance, span = shot.distance_mm / 100, shot.span_mm / 100
+    scale = distance / (distance - points[:, 2]) / span
+    u = 0.5 + shot.offset[0] + points[:, 0] * scale
+    v = 0.5 + shot.offset[1] - points[:, 1] * scale
+    return np.stack([u, v, points[:, 2]], axis=1)

@@ -1,0 +1,369 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The Blender scene of a shot: one head mesh, one hair mesh, camera, lights, Cycles settings (bpy)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from backend.training.render.assets import HeadAssets
+from backend.training.render.distributions import ShotSpec
+from backend.training.render.face_paint import paint_face
+from backend.training.render.geometry import MATERIALS, clothing, hairline, head_topology
+
+LIGHT_DISTANCE_DM = 16.0
+EYE_TEXTURE_PX = 256
+
+
+def to_blender(points: np.ndarray) -> np.ndarray:
+    """Y up, Z towards the camera -> Blender's Z up, the camera on -Y."""
+    return np.stack([points[:, 0], -points[:, 2], points[:, 1]], axis=1)
+
+
+def _node(tree: bpy.types.NodeTree, kind: str, **inputs: object) -> bpy.types.Node:
+    node = tree.nodes.new(kind)
+    for name, value in inputs.items():
+        node.inputs[name.replace("_", " ")].default_value = value
+    return node
+
+
+def _attribute(tree: bpy.types.NodeTree, name: str) -> bpy.types.Node:
+    node = tree.nodes.new("ShaderNodeAttribute")
+    node.attribute_name = name
+    return node
+
+
+def _data_outputs(tree: bpy.types.NodeTree) -> None:
+    """Per-vertex data into render passes: head coverage and the position in the reference picture."""
+    for aov, attribute, out, slot in (
+        ("coverage", "coverage", "Fac", "Value"),
+        ("face", "face", "Fac", "Value"),
+        ("reference", "reference", "Vector", "Color"),
+    ):
+        node = tree.nodes.new("ShaderNodeOutputAOV")
+        node.aov_name = aov
+        tree.links.new(_attribute(tree, attribute).outputs[out], node.inputs[slot])
+
+
+def _material(name: str) -> tuple[bpy.types.Material, bpy.types.Node]:
+    material = bpy.data.materials.new(name)
+    material.use_nodes = True
+    tree = material.node_tree
+    _data_outputs(tree)
+    return material, next(n for n in tree.nodes if n.bl_idname == "ShaderNodeBsdfPrincipled")
+
+
+def _set_image(node: bpy.types.Node, name: str, pixels: np.ndarray) -> None:
+    """Give a texture node a new float image from [H, W, 4] linear colour, first row at the top.
+
+    A new datablock each time; `render` also drops Cycles' data after the last frame of a shot, or it would keep
+    showing the earlier shot's pixels.
+    """
+    height, width = pixels.shape[:2]
+    old = node.image
+    node.image = bpy.data.images.new(name, width, height, float_buffer=True, is_data=True)
+    node.image.pixels.foreach_set(np.ascontiguousarray(pixels[::-1], dtype=np.float32).ravel())
+    node.image.update()
+    if old is not None:
+        bpy.data.images.remove(old)
+
+
+def eye_texture(iris: tuple[float, float, float], rng: np.random.Generator) -> np.ndarray:
+    """Sclera, limbal ring, iris fibres and pupil [256, 256, 4], linear; spans 34 mm of the eyeball's front."""
+    size = EYE_TEXTURE_PX
+    cols, rows = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size))
+    radius = np.hypot(cols, rows) * 17.0  # mm
+    angle = np.arctan2(rows, cols)
+    fibres = sum(np.sin(angle * k + rng.uniform(0, 6.3)) * rng.uniform(0.3, 1) for k in (17, 29, 43, 61))
+    iris_mm, pupil_mm = rng.uniform(5.6, 6.3), rng.uniform(1.4, 2.8)
+
+    def step(edge: float, soft: float) -> np.ndarray:
+        return np.clip((edge - radius) / soft + 0.5, 0, 1)[..., None]
+
+    white = np.array([0.66, 0.62, 0.59]) * np.exp(-0.18 * np.clip(radius / 10 - 0.7, 0, 2))[..., None]
+    colour = np.array(iris) * np.exp(0.12 * fibres + 0.7 * (1 - radius / iris_mm))[..., None]
+    limbus = np.clip((radius - iris_mm + 1.1) / 1.1, 0, 1)[..., None]
+    colour = colour * (1 - 0.65 * limbus)
+    result = white + step(iris_mm, 0.6) * (colour - white)
+    result = result * (1 - step(pupil_mm, 0.4)) + 0.004 * step(pupil_mm, 0.4)
+    return np.concatenate([np.clip(result, 0, 0.8), np.ones((size, size, 1))], -1)
+
+
+class HeadScene:
+    """Built once a process; `set_shot` and `set_frame` only change data, so that rendering starts fast."""
+
+    def __init__(self, assets: HeadAssets, resolution_px: int, samples: int, threads: int):
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        self.assets = assets
+        self.topology = head_topology(assets)
+        self.scene = bpy.context.scene
+        self._settings(resolution_px, samples, threads)
+        self.materials = self._materials()
+        self.head = self._head_mesh()
+        self.hair: bpy.types.Object | None = None
+        self._world()
+        camera = bpy.data.cameras.new("camera")
+        camera.sensor_fit = "HORIZONTAL"
+        self.camera = bpy.data.objects.new("camera", camera)
+        self.camera.rotation_euler = (np.pi / 2, 0, 0)
+        self.scene.collection.objects.link(self.camera)
+        self.scene.camera = self.camera
+        self.lights: list[bpy.types.Object] = []
+
+    def _settings(self, resolution_px: int, samples: int, threads: int) -> None:
+        scene = self.scene
+        scene.render.engine = "CYCLES"
+        cycles = scene.cycles
+        cycles.device, cycles.samples = "CPU", samples
+        cycles.use_adaptive_sampling = False
+        cycles.use_denoising = True
+        cycles.denoiser = "OPENIMAGEDENOISE"
+        cycles.denoising_prefilter = "FAST"
+        cycles.denoising_quality = "BALANCED"
+        cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 3, 2, 1
+        cycles.caustics_reflective = cycles.caustics_refractive = False
+        cycles.pixel_filter_type, cycles.filter_width = "BLACKMAN_HARRIS", 1.5
+        render = scene.render
+        render.resolution_x = render.resolution_y = resolution_px
+        render.resolution_percentage = 100
+        render.film_transparent = True
+        render.threads_mode, render.threads = "FIXED", threads
+        render.use_compositing = render.use_sequencer = False
+        settings = render.image_settings
+        if hasattr(settings, "media_type"):  # Blender 5.0 split the file formats by media
+            settings.media_type = "MULTI_LAYER_IMAGE"
+        settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
+        layer = scene.view_layers[0]
+        layer.use_pass_z = True
+        layer.use_pass_normal = True
+        for name, kind in (("coverage", "VALUE"), ("face", "VALUE"), ("reference", "COLOR")):
+            aov = layer.aovs.add()
+            aov.name, aov.type = name, kind
+
+    def _world(self) -> None:
+        world = bpy.data.worlds.new("world")
+        self.scene.world = world
+        world.use_nodes = True
+        tree = world.node_tree
+        tree.nodes.clear()
+        out = tree.nodes.new("ShaderNodeOutputWorld")
+        self.background = tree.nodes.new("ShaderNodeBackground")
+        coordinates = tree.nodes.new("ShaderNodeTexCoord")
+        split = tree.nodes.new("ShaderNodeSeparateXYZ")
+        half = _node(tree, "ShaderNodeMapRange", From_Min=-1.0, From_Max=1.0)
+        self.sky = tree.nodes.new("ShaderNodeMix")
+        self.sky.data_type = "RGBA"
+        links = tree.links
+        links.new(coordinates.outputs["Generated"], split.inputs[0])
+        links.new(split.outputs["Z"], half.inputs["Value"])
+        links.new(half.outputs["Result"], self.sky.inputs[0])
+        links.new(self.sky.outputs[2], self.background.inputs["Color"])
+        links.new(self.background.outputs[0], out.inputs["Surface"])
+
+    def _materials(self) -> dict[str, bpy.types.Material]:
+        found: dict[str, bpy.types.Material] = {}
+        self.bsdf: dict[str, bpy.types.Node] = {}
+        for name in (*MATERIALS, "hair"):
+            found[name], self.bsdf[name] = _material(name)
+        self._skin_material(found["skin"].node_tree)
+        eye = found["eye"].node_tree
+        texture = eye.nodes.new("ShaderNodeTexImage")
+        texture.extension = "EXTEND"
+        self.eye_texture = texture
+        eye.links.new(texture.outputs["Color"], self.bsdf["eye"].inputs["Base Color"])
+        fixed = {
+            "mouth": ((0.20, 0.045, 0.04), 0.35),
+            "teeth": ((0.62, 0.55, 0.44), 0.25),
+            "tongue": ((0.34, 0.09, 0.08), 0.35),
+            "lash": ((0.015, 0.01, 0.008), 0.6),
+            "eye": (None, 0.06),
+            "hair": ((0.1, 0.1, 0.1), 0.42),
+        }
+        for name, (colour, roughness) in fixed.items():
+            self.bsdf[name].inputs["Roughness"].default_value = roughness
+            if colour:
+                self.bsdf[name].inputs["Base Color"].default_value = (*colour, 1)
+        self.bsdf["hair"].inputs["Specular IOR Level"].default_value = 0.25
+        self._strand_noise(found["hair"].node_tree, self.bsdf["hair"])
+        return found
+
+    def _strand_noise(self, tree: bpy.types.NodeTree, bsdf: bpy.types.Node) -> None:
+        """Dark and light streaks that run down the hair."""
+        position = _attribute(tree, "rest")
+        stretch = _node(tree, "ShaderNodeMapping")
+        stretch.inputs["Scale"].default_value = (28.0, 28.0, 2.5)
+        noise = _node(tree, "ShaderNodeTexNoise", Scale=1.0, Detail=2.0)
+        spread = _node(tree, "ShaderNodeMapRange", From_Min=0.3, From_Max=0.7, To_Min=0.35, To_Max=1.7)
+        self.hair_mix = tree.nodes.new("ShaderNodeMix")
+        self.hair_mix.data_type, self.hair_mix.blend_type = "RGBA", "MULTIPLY"
+        self.hair_mix.inputs[0].default_value = 1.0
+        bump = _node(tree, "ShaderNodeBump", Strength=0.5, Distance=0.06)
+        links = tree.links
+        links.new(position.outputs["Vector"], stretch.inputs["Vector"])
+        links.new(stretch.outputs[0], noise.inputs["Vector"])
+        links.new(noise.outputs[0], spread.inputs["Value"])
+        links.new(spread.outputs[0], self.hair_mix.inputs[7])
+        links.new(noise.outputs[0], bump.inputs["Height"])
+        links.new(self.hair_mix.outputs[2], bsdf.inputs["Base Color"])
+        links.new(bump.outputs[0], bsdf.inputs["Normal"])
+
+    def _skin_material(self, tree: bpy.types.NodeTree) -> None:
+        links, bsdf = tree.links, self.bsdf["skin"]
+        paint = tree.nodes.new("ShaderNodeTexImage")
+        paint.extension = "EXTEND"
+        self.paint_texture = paint
+        on_front = tree.nodes.new("ShaderNodeMix")
+        on_front.data_type = "RGBA"
+        links.new(_attribute(tree, "front").outputs["Fac"], on_front.inputs[0])
+        links.new(paint.outputs["Color"], on_front.inputs[7])
+        self.plain_skin = on_front.inputs[6]
+        noise = _node(tree, "ShaderNodeTexNoise", Scale=60.0, Detail=3.0)
+        streaks = _node(tree, "ShaderNodeMapping")
+        streaks.inputs["Scale"].default_value = (20.0, 20.0, 4.0)
+        rest = _attribute(tree, "rest")
+        links.new(rest.outputs["Vector"], streaks.inputs["Vector"])
+        strand = _node(tree, "ShaderNodeTexNoise", Scale=1.5, Detail=2.0)
+        links.new(streaks.outputs[0], strand.inputs["Vector"])
+        spread = _node(tree, "ShaderNodeMapRange", From_Min=0.3, From_Max=0.7, To_Min=0.4, To_Max=1.5)
+        links.new(strand.outputs[0], spread.inputs["Value"])
+        self.scalp_colour = tree.nodes.new("ShaderNodeMix")
+        self.scalp_colour.data_type, self.scalp_colour.blend_type = "RGBA", "MULTIPLY"
+        self.scalp_colour.inputs[0].default_value = 1.0
+        links.new(spread.outputs[0], self.scalp_colour.inputs[7])
+        with_scalp = tree.nodes.new("ShaderNodeMix")
+        with_scalp.data_type = "RGBA"
+        links.new(_attribute(tree, "scalp").outputs["Fac"], with_scalp.inputs[0])
+        links.new(on_front.outputs[2], with_scalp.inputs[6])
+        links.new(self.scalp_colour.outputs[2], with_scalp.inputs[7])
+        # A per-pixel threshold keeps the collar's edge sharp although the mesh is coarse.
+        collar = _node(tree, "ShaderNodeMapRange", From_Min=0.42, From_Max=0.58)
+        links.new(_attribute(tree, "cloth").outputs["Fac"], collar.inputs["Value"])
+        with_cloth = tree.nodes.new("ShaderNodeMix")
+        with_cloth.data_type = "RGBA"
+        links.new(collar.outputs[0], with_cloth.inputs[0])
+        links.new(with_scalp.outputs[2], with_cloth.inputs[6])
+        self.cloth_colour = with_cloth.inputs[7]
+        links.new(with_cloth.outputs[2], bsdf.inputs["Base Color"])
+        bsdf.inputs["Specular IOR Level"].default_value = 0.35
+        links.new(rest.outputs["Vector"], noise.inputs["Vector"])
+        bump = _node(tree, "ShaderNodeBump", Strength=0.18, Distance=0.02)
+        links.new(noise.outputs[0], bump.inputs["Height"])
+        links.new(bump.outputs[0], bsdf.inputs["Normal"])
+
+    def _head_mesh(self) -> bpy.types.Object:
+        topology = self.topology
+        mesh = bpy.data.meshes.new("head")
+        mesh.from_pydata(topology.rest.tolist(), [], topology.quads.tolist())
+        for name in MATERIALS:
+            mesh.materials.append(self.materials[name])
+        mesh.polygons.foreach_set("material_index", topology.material.astype(np.int32))
+        mesh.polygons.foreach_set("use_smooth", np.ones(len(topology.quads), bool))
+        uv = mesh.uv_layers.new(name="front")
+        uv.uv.foreach_set("vector", topology.front_uv.astype(np.float32).ravel())
+        for name, values in (
+            ("front", topology.front),
+            ("scalp", topology.scalp),
+            ("cloth", topology.scalp),
+            ("coverage", topology.scalp),
+            ("face", topology.face),
+        ):
+            mesh.attributes.new(name, "FLOAT", "POINT").data.foreach_set("value", values.astype(np.float32))
+        self._vectors(mesh, "rest", to_blender(topology.rest))
+        self._vectors(mesh, "reference", np.zeros_like(topology.rest))
+        return self._link("head", mesh)
+
+    def _link(self, name: str, mesh: bpy.types.Mesh) -> bpy.types.Object:
+        item = bpy.data.objects.new(name, mesh)
+        self.scene.collection.objects.link(item)
+        return item
+
+    @staticmethod
+    def _vectors(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
+        attribute = mesh.attributes.get(name) or mesh.attributes.new(name, "FLOAT_VECTOR", "POINT")
+        attribute.data.foreach_set("vector", np.ascontiguousarray(values, dtype=np.float32).ravel())
+
+    def set_shot(self, shot: ShotSpec, hair_faces: Sequence[tuple[int, ...]] | None, hair_rest: np.ndarray | None) -> None:
+        """Paint, colours, lights, camera and the hair mesh's topology of a shot."""
+        rng = np.random.default_rng([shot.seed, 5])
+        _set_image(self.paint_texture, "paint", paint_face(self.assets, shot).rgba)
+        _set_image(self.eye_texture, "eye", eye_texture(shot.iris, rng))
+        self.plain_skin.default_value = (*shot.skin, 1)
+        self.bsdf["skin"].inputs["Roughness"].default_value = shot.skin_roughness
+        self.cloth_colour.default_value = (*shot.cloth, 1)
+        self.hair_mix.inputs[6].default_value = (*shot.hair_colour, 1)
+        self.scalp_colour.inputs[6].default_value = (*shot.hair_colour, 1)
+        cloth, coverage = clothing(shot, self.topology)
+        for name, values in (("scalp", hairline(shot, self.topology)), ("cloth", cloth), ("coverage", coverage)):
+            self.head.data.attributes[name].data.foreach_set("value", values.astype(np.float32))
+        if self.hair is not None:
+            mesh = self.hair.data
+            bpy.data.objects.remove(self.hair)
+            bpy.data.meshes.remove(mesh)
+            self.hair = None
+        if hair_faces is not None and hair_rest is not None:
+            mesh = bpy.data.meshes.new("hair")
+            mesh.from_pydata(hair_rest.tolist(), [], hair_faces)
+            mesh.polygons.foreach_set("use_smooth", np.ones(len(mesh.polygons), bool))
+            mesh.materials.append(self.materials["hair"])
+            mesh.attributes.new("coverage", "FLOAT", "POINT").data.foreach_set(
+                "value", np.ones(len(hair_rest), np.float32)
+            )
+            mesh.attributes.new("face", "FLOAT", "POINT")
+            self._vectors(mesh, "rest", to_blender(hair_rest))
+            self._vectors(mesh, "reference", np.zeros_like(hair_rest))
+            self.hair = self._link("hair", mesh)
+        self._set_lights(shot)
+        distance, span = shot.distance_mm / 100, shot.span_mm / 100
+        self.camera.location = (0, -distance, 0)
+        self.camera.data.angle = 2 * np.arctan(0.5 * span / distance)
+        # Blender's shift moves the frame, so the picture moves the other way; +y is up there.
+        self.camera.data.shift_x, self.camera.data.shift_y = -shot.offset[0], shot.offset[1]
+
+    def _set_lights(self, shot: ShotSpec) -> None:
+        for item in self.lights:
+            data = item.data
+            bpy.data.objects.remove(item)
+            bpy.data.lights.remove(data)
+        self.lights = []
+        for light in shot.lights:
+            data = bpy.data.lights.new("light", "AREA")
+            data.size, data.energy, data.color = light.size_dm, 3000.0 * light.power, light.colour
+            item = bpy.data.objects.new("light", data)
+            azimuth, elevation = np.radians([light.azimuth_deg, light.elevation_deg])
+            direction = np.array(
+                [np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)]
+            )
+            item.location = direction * LIGHT_DISTANCE_DM
+            # A lamp shines along its local -Z.
+            z = direction
+            x = np.cross([0, 0, 1], z)
+            x /= max(np.linalg.norm(x), 1e-6)
+            matrix = np.eye(4)
+            matrix[:3, 0], matrix[:3, 1], matrix[:3, 2], matrix[:3, 3] = x, np.cross(z, x), z, item.location
+            item.matrix_world = Matrix(matrix.tolist())  # nested lists would be read column by column
+            self.scene.collection.objects.link(item)
+            self.lights.append(item)
+        self.background.inputs["Strength"].default_value = shot.world_strength
+        self.sky.inputs[6].default_value = (*shot.world_bottom, 1)
+        self.sky.inputs[7].default_value = (*shot.world_top, 1)
+
+    def set_frame(
+        self, head: np.ndarray, reference: np.ndarray, hair: np.ndarray | None, hair_reference: np.ndarray | None
+    ) -> None:
+        """Vertices in the camera's frame (dm) and their place in the reference picture (u, v, z) [R, 3]."""
+        for item, positions, places in ((self.head, head, reference), (self.hair, hair, hair_reference)):
+            if item is None or positions is None or places is None:
+                continue
+            self._vectors(item.data, "position", to_blender(positions))
+            self._vectors(item.data, "reference", places)
+            item.data.update()
+
+    def render(self, path: Path, last_of_shot: bool) -> None:
+        """Write a multilayer EXR. Persistent data halves the time of the frames that follow in the same shot."""
+        self.scene.render.use_persistent_data = not last_of_shot
+        self.scene.render.filepath = str(path)
+        bpy.ops.render.render(write_still=True)
