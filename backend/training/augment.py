@@ -103,7 +103,9 @@ def crop_frames(
     known = torch.cat([raw.depth * raw.solid, raw.solid, raw.motion * raw.visible, raw.visible], 1)
     known = sample(known, plain)
     weight = known[:, 1:2]
-    depth = torch.where(weight > 0.4, known[:, :1] / weight.clamp_min(1e-3), torch.nan)
+    on_head = (weight > 0.4) & (soft[:, 4:5] > 0.5)
+    # Shoulders and clothes have no depth in what artists give and get: it must not leak in from the renders.
+    depth = torch.where(on_head, known[:, :1] / weight.clamp_min(1e-3), torch.nan)
     seen = known[:, 4:5]
     motion = known[:, 2:4] / seen.clamp_min(1e-3)
     # The same shift in crop units: undo rotation, scale and mirroring.
@@ -113,7 +115,9 @@ def crop_frames(
     return CroppedFrames(rgb, soft[:, 3:4], depth, soft[:, 4:5], soft[:, 5:6], motion * visible, visible)
 
 
-def random_background(count: int, resolution: int, generator: torch.Generator, device: torch.device) -> Tensor:
+def random_background(
+    count: int, resolution: int, generator: torch.Generator, device: torch.device
+) -> Tensor:
     """Gradients, coloured noise at several scales and hard-edged shapes [B, 3, R, R] in 0..1."""
 
     def rand(*size: int) -> Tensor:
@@ -121,7 +125,9 @@ def random_background(count: int, resolution: int, generator: torch.Generator, d
 
     axis = torch.linspace(-1, 1, resolution, device=device)
     y, x = torch.meshgrid(axis, axis, indexing="ij")
-    base = rand(count, 3, 1, 1) * torch.where(rand(count, 1, 1, 1) < 0.5, 0.2, 1.0) + 0.1 * rand(count, 1, 1, 1)
+    base = rand(count, 3, 1, 1) * torch.where(rand(count, 1, 1, 1) < 0.5, 0.2, 1.0) + 0.1 * rand(
+        count, 1, 1, 1
+    )
     grey = base.mean(1, keepdim=True)
     base = grey + (base - grey) * rand(count, 1, 1, 1)
     slope = (rand(count, 2, 1, 1) - 0.5) * 0.8
@@ -130,7 +136,9 @@ def random_background(count: int, resolution: int, generator: torch.Generator, d
         noise = rand(count, 3, cells, cells) - 0.5
         noise = noise.mean(1, keepdim=True) * 1.5 + 0.5 * noise
         on = (rand(count, 1, 1, 1) < 0.6) * rand(count, 1, 1, 1) * strength * 2
-        picture = picture + on * F.interpolate(noise, (resolution, resolution), mode="bilinear", align_corners=False)
+        picture = picture + on * F.interpolate(
+            noise, (resolution, resolution), mode="bilinear", align_corners=False
+        )
     for _ in range(4):
         angle = rand(count, 1, 1) * 3.1416
         along = x * torch.cos(angle) + y * torch.sin(angle)
@@ -165,7 +173,9 @@ def photometric(pictures: list[Tensor], generator: torch.Generator) -> list[Tens
     shade = torch.exp((direction[:, :1] * x + direction[:, 1:] * y).clamp(-0.7, 0.7))
     gain = torch.exp(normal(0.16, count, 1, 1, 1) + normal(0.07, count, 3, 1, 1))
     gamma = torch.exp(normal(0.2, count, 1, 1, 1))
-    saturation = torch.where(rand(count, 1, 1, 1) < 0.12, torch.zeros(1, device=device), 0.5 + 0.8 * rand(count, 1, 1, 1))
+    saturation = torch.where(
+        rand(count, 1, 1, 1) < 0.12, torch.zeros(1, device=device), 0.5 + 0.8 * rand(count, 1, 1, 1)
+    )
     blur = (rand(count, 1, 1, 1) < 0.35) * rand(count, 1, 1, 1)
     noise = (rand(count, 1, 1, 1) < 0.4) * rand(count, 1, 1, 1) * 0.05
     luminance = torch.tensor([0.299, 0.587, 0.114], device=device).view(1, 3, 1, 1)

@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Training batches for the three roles: joint (reference + expression), depth (picture given), appearance (depth given)."""
+"""Training batches: joint (reference + expression), depth (picture given), appearance (depth given)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from backend.training.augment import (
-    CropTransform,
     CroppedFrames,
+    CropTransform,
     crop_frames,
     photometric,
     random_background,
@@ -27,14 +29,16 @@ UNCHANGED = 1e-3
 class SamplerState:
     """Random state that survives resuming."""
 
-    numpy: dict
+    numpy: Mapping[str, Any]
     torch: Tensor
 
 
 class BatchSampler:
     """Draws augmented batches from a library; all randomness comes from one seed."""
 
-    def __init__(self, library: ShotLibrary, resolution_px: int, seed: int, device: torch.device | str = "cpu"):
+    def __init__(
+        self, library: ShotLibrary, resolution_px: int, seed: int, device: torch.device | str = "cpu"
+    ):
         self.library, self.resolution_px = library, resolution_px
         self.device = torch.device(device)
         self.rng = np.random.default_rng(seed)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The canonical displacement basis: what each ARKit coefficient moves, drawn on the average face seen from the front."""
+"""The canonical displacement basis: what each ARKit coefficient moves on the average face seen from the front."""
 
 from __future__ import annotations
 

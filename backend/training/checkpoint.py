@@ -29,7 +29,9 @@ class ExponentialMovingAverage:
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         names = list(self.mean)
-        torch._foreach_lerp_([self.mean[n] for n in names], [parameters[n].detach() for n in names], 1 - decay)
+        torch._foreach_lerp_(
+            [self.mean[n] for n in names], [parameters[n].detach() for n in names], 1 - decay
+        )
 
     @torch.no_grad()
     def swap(self, parameters: dict[str, nn.Parameter]) -> None:

@@ -7,7 +7,6 @@ import argparse
 import math
 import random
 import time
-from collections import defaultdict
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     warmup_steps: int = 100
     ema_decay: float = 0.999
-    depth_share: float = 0.40
+    depth_share: float = 0.45
     joint_share: float = 0.50  # the rest trains appearance from depth
     clip_norm: float = 1.0
     one_step_fraction: float = 1.0
@@ -52,10 +51,14 @@ class TrainConfig:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     parser.add_argument("--data", required=True, type=Path, help="folder of the rendered shots")
-    parser.add_argument("--assets", required=True, type=Path, help="MPFB data folder (for the expression basis)")
+    parser.add_argument(
+        "--assets", required=True, type=Path, help="MPFB data folder (for the expression basis)"
+    )
     parser.add_argument("--out", required=True, type=Path, help="run folder: checkpoint/, ema/, log.jsonl")
     parser.add_argument("--minutes", type=float, required=True, help="wall-clock budget of this call")
-    parser.add_argument("--total-minutes", type=float, help="length the learning-rate decay is planned for (all calls)")
+    parser.add_argument(
+        "--total-minutes", type=float, help="length the learning-rate decay is planned for (all calls)"
+    )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="embedded")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--learning-rate", type=float, default=5e-4)
@@ -77,7 +80,11 @@ def trained_networks(pipeline: JointPortraitPipeline) -> dict[str, torch.nn.Modu
 
 
 def training_loss(
-    pipeline: JointPortraitPipeline, batch: dict[str, Tensor], mode: str, generator: torch.Generator, config: TrainConfig
+    pipeline: JointPortraitPipeline,
+    batch: dict[str, Tensor],
+    mode: str,
+    generator: torch.Generator,
+    config: TrainConfig,
 ) -> JointLoss:
     """Forward pass and losses of one batch in one role."""
     count, side = batch["coverage"].shape[0], batch["coverage"].shape[-1]
@@ -127,19 +134,25 @@ class Trainer:
             self.pipeline.expression_encoder.set_canonical_basis(torch.from_numpy(basis))
         self.pipeline.to(self.device)
         self.pipeline.train()
-        self.pipeline.model.to(memory_format=torch.channels_last)
+        self.pipeline.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.parameters = files.named_trainable(trained_networks(self.pipeline))
         self.optimiser = torch.optim.AdamW(
-            list(self.parameters.values()), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+            list(self.parameters.values()),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
         )
         self.ema = files.ExponentialMovingAverage(self.parameters, config.ema_decay)
         self.library = ShotLibrary(args.data)
-        self.sampler = BatchSampler(self.library, self.pipeline.settings.resolution_px, config.seed, self.device)
+        self.sampler = BatchSampler(
+            self.library, self.pipeline.settings.resolution_px, config.seed, self.device
+        )
         self.random = random.Random(config.seed)
         self.step, self.samples, self.seconds_before = 0, 0, 0.0
-        self.run_id, self.averages = random.randrange(1 << 30), defaultdict(float)
+        self.averages: dict[str, float] = {}
         if found:
             self._resume(found)
+        self.samples_before = self.samples
 
     def _resume(self, folder: Path) -> None:
         state = files.load_state(folder)
@@ -168,7 +181,9 @@ class Trainer:
         """Train until the budget is spent; saves at the end and on Ctrl-C."""
         start = last_save = time.monotonic()
         budget = self.args.minutes * 60
-        with tqdm(total=round(budget), unit="s", bar_format="{l_bar}{bar}| {n:.0f}/{total:.0f} s {postfix}") as bar:
+        with tqdm(
+            total=round(budget), unit="s", bar_format="{l_bar}{bar}| {n:.0f}/{total:.0f} s {postfix}"
+        ) as bar:
             try:
                 while (now := time.monotonic()) - start < budget:
                     elapsed = self.seconds_before + now - start
@@ -188,7 +203,11 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = self._learning_rate(elapsed)
         mode = self._mode()
-        batch = self.sampler.depth(self.config.batch) if mode == "depth" else self.sampler.joint(self.config.batch)
+        batch = (
+            self.sampler.depth(self.config.batch)
+            if mode == "depth"
+            else self.sampler.joint(self.config.batch)
+        )
         loss = training_loss(self.pipeline, batch, mode, self.sampler.generator, self.config)
         if not torch.isfinite(loss.total):
             raise InputError(
@@ -205,15 +224,24 @@ class Trainer:
         self.step += 1
         self.samples += self.config.batch
         for name, value in loss.terms.items():
-            key = f"{mode}/{name}"
-            self.averages[key] += 0.03 * (value.item() - self.averages[key]) if key in self.averages else value.item()
+            key, now = f"{mode}/{name}", value.item()
+            before = self.averages.get(key, now)
+            self.averages[key] = before + 0.03 * (now - before)
 
     def _report(self, bar: Any, elapsed: float, start: float) -> None:
-        rate = self.step and (self.samples - getattr(self, "_samples_at_start", 0))
-        speed = rate / max(time.monotonic() - start, 1e-6)
-        shown = {k: f"{v:.3g}" for k, v in self.averages.items() if k in ("depth/depth", "joint/rgb_changed", "joint/flow")}
+        speed = (self.samples - self.samples_before) / max(time.monotonic() - start, 1e-6)
+        shown = {
+            k: f"{v:.3g}"
+            for k, v in self.averages.items()
+            if k in ("depth/depth", "joint/rgb_changed", "joint/flow")
+        }
         bar.set_postfix({"step": self.step, "samples/s": f"{speed:.1f}", **shown})
-        record = {"step": self.step, "samples": self.samples, "seconds": round(elapsed, 1), "shots": len(self.library.shots)}
+        record = {
+            "step": self.step,
+            "samples": self.samples,
+            "seconds": round(elapsed, 1),
+            "shots": len(self.library.shots),
+        }
         files.append_log(self.out, record | {k: round(v, 5) for k, v in self.averages.items()})
 
     def save(self, seconds: float) -> None:
@@ -253,10 +281,12 @@ class Trainer:
         def write(target: Path) -> None:
             before = [{k: v.clone() for k, v in m.state_dict().items()} for m in self.pipeline.networks()]
             for module in self.pipeline.networks():
-                module.to(torch.bfloat16)
+                torch.nn.Module.to(
+                    module, torch.bfloat16
+                )  # diffusers' own `to` warns of modules it has none of
             self.pipeline.save_pretrained(target)
             for module, state in zip(self.pipeline.networks(), before, strict=True):
-                module.to(torch.float32)
+                torch.nn.Module.to(module, torch.float32)
                 module.load_state_dict(state)
 
         files.save_folder(folder, write)
@@ -276,8 +306,9 @@ def run(args: argparse.Namespace) -> int:
         seed=args.seed,
     )
     trainer = Trainer(args, config)
-    trainer._samples_at_start = trainer.samples  # type: ignore[attr-defined]
     count = sum(p.numel() for p in trainer.parameters.values()) / 1e6
-    print(f"{count:.1f} M trainable parameters, {len(trainer.library.shots)} shots, {trainer.library.frames} frames")
+    print(
+        f"{count:.1f} M trainable parameters, {len(trainer.library.shots)} shots, {trainer.library.frames} frames"
+    )
     trainer.run()
     return 0

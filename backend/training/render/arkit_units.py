@@ -27,7 +27,11 @@ RECIPES: dict[str, tuple[tuple[str, float], ...]] = {
     "eyeWide": ((f"{UNITS}/eye-{{s}}-opened-up", 1.6),),
     "jawOpen": ((f"{UNITS}/mouth-open", 0.8),),
     "jawForward": (("chin/chin-prognathism-incr", 0.6),),
-    "mouthFunnel": ((f"{UNITS}/mouth-eversion", 1.0), (f"{UNITS}/mouth-pursing", 0.35), (f"{UNITS}/mouth-open", 0.12)),
+    "mouthFunnel": (
+        (f"{UNITS}/mouth-eversion", 1.0),
+        (f"{UNITS}/mouth-pursing", 0.35),
+        (f"{UNITS}/mouth-open", 0.12),
+    ),
     "mouthPucker": ((f"{UNITS}/mouth-pursing", 1.0),),
     "mouthSmile": ((f"{UNITS}/mouth-corner-puller", 1.0),),
     "mouthFrown": ((f"{UNITS}/mouth-depression", 1.0),),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import numpy as np
@@ -49,7 +49,9 @@ class HairMesh:
     anchors: np.ndarray  # [N, 3] base vertex indices
     weights: np.ndarray  # [N, 3]
     offsets: np.ndarray  # [N, 3] decimetres at reference scale
-    scale_pairs: tuple[tuple[int, int, float], ...]  # per axis: two base vertices and their reference distance
+    scale_pairs: tuple[
+        tuple[int, int, float], ...
+    ]  # per axis: two base vertices and their reference distance
 
     def fit(self, base: np.ndarray) -> np.ndarray:
         """Vertices [N, 3] on the given base mesh vertices [19158, 3] (MakeHuman's .mhclo rule)."""
@@ -118,13 +120,15 @@ class HeadAssets:
         with gzip.open(self.data / "uv_layers" / f"{name}.json.gz", "rt", encoding="utf-8") as file:
             return np.array(sorted(int(key) for key in json.load(file)))
 
-    @lru_cache(maxsize=None)  # noqa: B019 - one instance a process, the targets are read many times
+    @cache  # noqa: B019 - one instance a process, the targets are read many times
     def target(self, relative: str) -> Target:
         """Read targets/RELATIVE.target.gz."""
         path = self.data / "targets" / f"{relative}.target.gz"
         if not path.is_file():
             raise InputError(
-                f"The target file {path} is missing.", "Use a complete MPFB data folder.", code="assets_missing"
+                f"The target file {path} is missing.",
+                "Use a complete MPFB data folder.",
+                code="assets_missing",
             )
         with gzip.open(path, "rt", encoding="utf-8") as file:
             rows = [line.split() for line in file if line.strip() and not line.startswith("#")]
@@ -134,14 +138,16 @@ class HeadAssets:
 
     def target_names(self, subfolder: str) -> list[str]:
         """Sorted target names in targets/SUBFOLDER, without the ending."""
-        return sorted(p.name[: -len(".target.gz")] for p in (self.data / "targets" / subfolder).glob("*.target.gz"))
+        return sorted(
+            p.name[: -len(".target.gz")] for p in (self.data / "targets" / subfolder).glob("*.target.gz")
+        )
 
     @cached_property
     def hair_names(self) -> list[str]:
         """Names of the hair meshes found beside the MPFB data; may be empty."""
         return sorted(p.stem for p in self.folder.glob("makehuman/hair/*/*.mhclo"))
 
-    @lru_cache(maxsize=None)  # noqa: B019
+    @cache  # noqa: B019
     def hair(self, name: str) -> HairMesh:
         """Read one hair mesh with its fitting data."""
         folder = self.folder / "makehuman" / "hair" / name

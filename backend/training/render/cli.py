@@ -22,14 +22,22 @@ RESOLUTION_PX = 224
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
-    parser.add_argument("--assets", required=True, type=Path, help="MPFB data folder (or one that holds mpfb/data)")
+    parser.add_argument(
+        "--assets", required=True, type=Path, help="MPFB data folder (or one that holds mpfb/data)"
+    )
     parser.add_argument("--out", required=True, type=Path, help="folder of the data set; one .npz a shot")
     parser.add_argument("--split", choices=("train", "test"), default="train")
-    parser.add_argument("--count", type=int, default=300, help=f"shots ({FRAMES_PER_SHOT} frames each), one identity each")
+    parser.add_argument(
+        "--count", type=int, default=300, help=f"shots ({FRAMES_PER_SHOT} frames each), one identity each"
+    )
     parser.add_argument("--first-seed", type=int, default=0, help="seed of the first shot within the split")
-    parser.add_argument("--processes", type=int, default=max(1, (os.cpu_count() or 2)), help="render processes")
+    parser.add_argument(
+        "--processes", type=int, default=max(1, (os.cpu_count() or 2)), help="render processes"
+    )
     parser.add_argument("--resolution", type=int, default=RESOLUTION_PX, help="side in px")
-    parser.add_argument("--samples", type=int, default=SAMPLES, help="Cycles samples a pixel before denoising")
+    parser.add_argument(
+        "--samples", type=int, default=SAMPLES, help="Cycles samples a pixel before denoising"
+    )
     parser.add_argument("--worker", type=int, default=None, help=argparse.SUPPRESS)
 
 
@@ -88,9 +96,15 @@ def run(args: argparse.Namespace) -> int:
             log.close()
     done = sum(shot_path(args.out, seed).exists() for seed in todo)
     minutes = (time.monotonic() - start) / 60
-    print(f"{done} shots, {done * FRAMES_PER_SHOT} frames in {minutes:.1f} min ({done * FRAMES_PER_SHOT / max(minutes, 1e-6):.0f} frames/min)")
+    frames = done * FRAMES_PER_SHOT
+    print(
+        f"{done} shots, {frames} frames in {minutes:.1f} min ({frames / max(minutes, 1e-6):.0f} frames/min)"
+    )
     if done < len(todo):
-        print(f"{len(todo) - done} shots are missing; see {args.out}/render-*.log and run the same command again.", file=sys.stderr)
+        print(
+            f"{len(todo) - done} shots are missing; see {args.out}/render-*.log and run the same command again.",
+            file=sys.stderr,
+        )
         return 1
     return 0
 

@@ -36,7 +36,13 @@ HAIR_COLOURS = (  # linear RGB albedo: black, dark brown, brown, auburn, blond, 
 )
 SKIN_DARK = np.array([0.055, 0.026, 0.016])  # linear albedo ends, after measured skin reflectances
 SKIN_LIGHT = np.array([0.660, 0.420, 0.320])
-IRIS_COLOURS = ((0.06, 0.03, 0.015), (0.14, 0.08, 0.03), (0.10, 0.13, 0.06), (0.10, 0.17, 0.26), (0.2, 0.22, 0.22))
+IRIS_COLOURS = (
+    (0.06, 0.03, 0.015),
+    (0.14, 0.08, 0.03),
+    (0.10, 0.13, 0.06),
+    (0.10, 0.17, 0.26),
+    (0.2, 0.22, 0.22),
+)
 
 # Plausible faces; strengths at 1. One-sided entries make winks and crooked smiles.
 PLAUSIBLE: dict[str, dict[str, float]] = {
@@ -147,13 +153,21 @@ def plausible_expression(rng: np.random.Generator, strength: tuple[float, float]
     """One named face at a random strength, each coefficient varied by up to a quarter."""
     face = PLAUSIBLE[str(rng.choice(list(PLAUSIBLE)))]
     scale = rng.uniform(*strength)
-    return {name: float(np.clip(value * scale * rng.uniform(0.75, 1.15), 0, 1)) for name, value in face.items()}
+    return {
+        name: float(np.clip(value * scale * rng.uniform(0.75, 1.15), 0, 1)) for name, value in face.items()
+    }
 
 
 def _gaze(rng: np.random.Generator) -> dict[str, float]:
     x, y = float(rng.uniform(-1, 1)) * 0.8, float(rng.uniform(-1, 1)) * 0.6
-    left = {"eyeLookOutLeft": x, "eyeLookInRight": x} if x >= 0 else {"eyeLookInLeft": -x, "eyeLookOutRight": -x}
-    up = {"eyeLookUpLeft": y, "eyeLookUpRight": y} if y >= 0 else {"eyeLookDownLeft": -y, "eyeLookDownRight": -y}
+    left = (
+        {"eyeLookOutLeft": x, "eyeLookInRight": x} if x >= 0 else {"eyeLookInLeft": -x, "eyeLookOutRight": -x}
+    )
+    up = (
+        {"eyeLookUpLeft": y, "eyeLookUpRight": y}
+        if y >= 0
+        else {"eyeLookDownLeft": -y, "eyeLookDownRight": -y}
+    )
     return {**left, **up}
 
 
@@ -178,7 +192,10 @@ def sample_frames(rng: np.random.Generator, count: int) -> list[FrameSpec]:
     if kind > 0.8:
         base = plausible_expression(rng, (0.4, 1.0))
     elif kind > 0.55:
-        base = {"mouthSmileLeft": float(rng.uniform(0.1, 0.7)), "mouthSmileRight": float(rng.uniform(0.1, 0.7))}
+        base = {
+            "mouthSmileLeft": float(rng.uniform(0.1, 0.7)),
+            "mouthSmileRight": float(rng.uniform(0.1, 0.7)),
+        }
     if rng.random() < 0.25:
         base |= _gaze(rng)
     frames = [FrameSpec(base, (0.0, 0.0, 0.0))]
@@ -204,7 +221,9 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
     """Draw everything but the identity's shape; `gender` and `age` (0..1) bias beard, brows and hair colour."""
     rng = np.random.default_rng([seed, 2])
     tone = rng.uniform(0, 1) ** 0.8
-    skin = np.exp((1 - tone) * np.log(SKIN_DARK) + tone * np.log(SKIN_LIGHT)) * np.exp(rng.normal(0, [0.08, 0.06, 0.08]))
+    skin = np.exp((1 - tone) * np.log(SKIN_DARK) + tone * np.log(SKIN_LIGHT)) * np.exp(
+        rng.normal(0, [0.08, 0.06, 0.08])
+    )
     weights = np.array([0.22, 0.24, 0.2, 0.08, 0.12, 0.05 + 0.4 * age, 0.03 + 0.3 * age])
     hair_colour = HAIR_COLOURS[int(rng.choice(len(HAIR_COLOURS), p=weights / weights.sum()))]
     style = str(rng.choice(HAIR_STYLES, p=HAIR_CHANCES))
@@ -244,7 +263,9 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
         hair_length_dm=float(rng.uniform(0.04, 0.32)),
         beard=beard,
         brow_weight=float(rng.uniform(0.35, 1.0)),
-        iris=_tint(rng, IRIS_COLOURS[int(rng.choice(len(IRIS_COLOURS), p=[0.35, 0.25, 0.12, 0.18, 0.1]))], 0.25),
+        iris=_tint(
+            rng, IRIS_COLOURS[int(rng.choice(len(IRIS_COLOURS), p=[0.35, 0.25, 0.12, 0.18, 0.1]))], 0.25
+        ),
         cloth=_tint(rng, tuple(rng.uniform(0.01, 0.8, 3)), 0.2),
         neckline_dm=float(rng.uniform(5.45, 6.05)),
         world_strength=strength,

@@ -63,7 +63,9 @@ def lips_mask(assets: HeadAssets) -> np.ndarray:
     return np.asarray(picture, dtype=np.float32) / 255
 
 
-def _strokes(rng: np.random.Generator, lines: list[tuple[float, float, float, float]], width_px: int) -> np.ndarray:
+def _strokes(
+    rng: np.random.Generator, lines: list[tuple[float, float, float, float]], width_px: int
+) -> np.ndarray:
     """Hair strokes (x0, y0, x1, y1 in dm) drawn at twice the size and averaged down."""
     big = Image.new("L", (SIZE_PX * 2, SIZE_PX * 2))
     draw = ImageDraw.Draw(big)
@@ -86,7 +88,9 @@ def brow_mask(rng: np.random.Generator, weight: float) -> np.ndarray:
             y = EYE_Y_DM + 0.215 + lift + arch * np.sin(np.pi * min(t * 1.1, 1)) - 0.07 * max(t - 0.6, 0)
             y += rng.uniform(-0.5, 0.5) * thick * taper
             length, angle = rng.uniform(0.03, 0.07), np.radians(75 - 75 * t + rng.normal(0, 12))
-            lines.append((side * x, y, side * (x + length * np.cos(angle)), y + 0.55 * length * np.sin(angle)))
+            lines.append(
+                (side * x, y, side * (x + length * np.cos(angle)), y + 0.55 * length * np.sin(angle))
+            )
     return np.clip(_strokes(rng, lines, 4) * (1.1 + weight), 0, 1)
 
 
@@ -116,7 +120,11 @@ def paint_face(assets: HeadAssets, shot: ShotSpec) -> Paint:
     skin = np.array(shot.skin)
     colour = np.broadcast_to(skin, (SIZE_PX, SIZE_PX, 3)).astype(np.float32).copy()
     # Redder centre of the face, paler forehead; blotches at two scales.
-    red = 0.5 * _ellipse(0, 6.98, 0.22, 0.22) + 0.6 * _ellipse(0.45, 6.95, 0.3, 0.25) + 0.6 * _ellipse(-0.45, 6.95, 0.3, 0.25)
+    red = (
+        0.5 * _ellipse(0, 6.98, 0.22, 0.22)
+        + 0.6 * _ellipse(0.45, 6.95, 0.3, 0.25)
+        + 0.6 * _ellipse(-0.45, 6.95, 0.3, 0.25)
+    )
     red += shot.blotch * (0.5 * _noise(rng, 10) + 0.4 * _noise(rng, 40))
     colour *= np.exp(np.clip(red, -1, 1)[..., None] * np.array([0.05, -0.16, -0.14]))
     colour *= np.exp(0.05 * shot.blotch * 4 * _noise(rng, 160))[..., None]

@@ -56,7 +56,9 @@ def _mouth_interior(assets: HeadAssets, body_faces: np.ndarray) -> np.ndarray:
     rest = np.flatnonzero(body_faces & ~lips)
     vertices = assets.faces[rest]
     rows = np.repeat(np.arange(len(rest)), 4)
-    member = sparse.csr_matrix((np.ones(len(rows)), (rows, vertices.ravel())), (len(rest), len(assets.vertices)))
+    member = sparse.csr_matrix(
+        (np.ones(len(rows)), (rows, vertices.ravel())), (len(rest), len(assets.vertices))
+    )
     _, label = csgraph.connected_components(member @ member.T, directed=False)
     inside = np.zeros(len(assets.faces), bool)
     centre = assets.vertices[assets.faces].mean(1)
@@ -182,7 +184,11 @@ def hair_shells(assets: HeadAssets, shot: ShotSpec) -> Shells:
     thickness += CLOTH_THICKNESS_DM * clothing(shot, topology)[0]
     scalp = hairline(shot, topology)
     if shot.hair_style == "shell":
-        shape = 0.75 + 0.22 * lattice_noise(topology.rest, rng, 2.0) + 0.10 * lattice_noise(topology.rest, rng, 9.0)
+        shape = (
+            0.75
+            + 0.22 * lattice_noise(topology.rest, rng, 2.0)
+            + 0.10 * lattice_noise(topology.rest, rng, 9.0)
+        )
         lift = 1.0 + rng.uniform(-0.3, 0.8) * _smoothstep(topology.rest[:, 1], 7.6, 8.4)
         thickness += shot.hair_length_dm * scalp * np.clip(shape, 0.2, 1.6) * lift
     elif shot.hair_style in ("buzz", "mesh"):

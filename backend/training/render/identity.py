@@ -39,7 +39,9 @@ class Identity:
     age: float  # 0 young adult .. 1 old
     ethnicity: tuple[float, float, float]
     sliders: dict[str, float] = field(repr=False)
-    vertices: np.ndarray = field(repr=False)  # [19158, 3] dm, neutral, scaled to the average head, origin at its centre
+    vertices: np.ndarray = field(
+        repr=False
+    )  # [19158, 3] dm, neutral, scaled to the average head, origin at its centre
 
 
 @lru_cache(maxsize=2)
@@ -113,7 +115,9 @@ def head_centre(vertices: np.ndarray, marks: HeadMarks) -> np.ndarray:
 def _seat_teeth(assets: HeadAssets, vertices: np.ndarray) -> None:
     """Keep teeth and tongue behind the lips: few face targets move them, so they would come through the skin."""
     lips = np.unique(assets.faces[assets.region_faces("lips_solid")])
-    inner = np.concatenate([assets.groups[f"helper-{part}"] for part in ("upper-teeth", "lower-teeth", "tongue")])
+    inner = np.concatenate(
+        [assets.groups[f"helper-{part}"] for part in ("upper-teeth", "lower-teeth", "tongue")]
+    )
     moved = (vertices - assets.vertices)[lips].mean(0) - (vertices - assets.vertices)[inner].mean(0)
     vertices[inner] += moved
     middle = vertices[inner].mean(0)

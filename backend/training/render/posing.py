@@ -33,14 +33,19 @@ def neck_weights(assets: HeadAssets) -> np.ndarray:
     return weights
 
 
-def rotate_partly(vertices: np.ndarray, matrix: np.ndarray, pivot: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def rotate_partly(
+    vertices: np.ndarray, matrix: np.ndarray, pivot: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """Turn about `pivot`, blended by `weights` [V]; lengths shrink by under 2 % for the angles used here."""
     turned = (vertices - pivot) @ matrix.T + pivot
     return vertices + weights[:, None] * (turned - vertices)
 
 
 def pose_vertices(
-    assets: HeadAssets, identity: Identity, expression: dict[str, float], head_pose_deg: tuple[float, float, float]
+    assets: HeadAssets,
+    identity: Identity,
+    expression: dict[str, float],
+    head_pose_deg: tuple[float, float, float],
 ) -> np.ndarray:
     """Vertices [19158, 3] dm in the identity's frame (origin at the neutral head's centre), head turned on its neck."""
     basis = expression_basis(assets)

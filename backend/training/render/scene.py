@@ -286,7 +286,9 @@ class HeadScene:
         attribute = mesh.attributes.get(name) or mesh.attributes.new(name, "FLOAT_VECTOR", "POINT")
         attribute.data.foreach_set("vector", np.ascontiguousarray(values, dtype=np.float32).ravel())
 
-    def set_shot(self, shot: ShotSpec, hair_faces: Sequence[tuple[int, ...]] | None, hair_rest: np.ndarray | None) -> None:
+    def set_shot(
+        self, shot: ShotSpec, hair_faces: Sequence[tuple[int, ...]] | None, hair_rest: np.ndarray | None
+    ) -> None:
         """Paint, colours, lights, camera and the hair mesh's topology of a shot."""
         rng = np.random.default_rng([shot.seed, 5])
         _set_image(self.paint_texture, "paint", paint_face(self.assets, shot).rgba)
@@ -297,7 +299,11 @@ class HeadScene:
         self.hair_mix.inputs[6].default_value = (*shot.hair_colour, 1)
         self.scalp_colour.inputs[6].default_value = (*shot.hair_colour, 1)
         cloth, coverage = clothing(shot, self.topology)
-        for name, values in (("scalp", hairline(shot, self.topology)), ("cloth", cloth), ("coverage", coverage)):
+        for name, values in (
+            ("scalp", hairline(shot, self.topology)),
+            ("cloth", cloth),
+            ("coverage", coverage),
+        ):
             self.head.data.attributes[name].data.foreach_set("value", values.astype(np.float32))
         if self.hair is not None:
             mesh = self.hair.data
@@ -352,7 +358,11 @@ class HeadScene:
         self.sky.inputs[7].default_value = (*shot.world_top, 1)
 
     def set_frame(
-        self, head: np.ndarray, reference: np.ndarray, hair: np.ndarray | None, hair_reference: np.ndarray | None
+        self,
+        head: np.ndarray,
+        reference: np.ndarray,
+        hair: np.ndarray | None,
+        hair_reference: np.ndarray | None,
     ) -> None:
         """Vertices in the camera's frame (dm) and their place in the reference picture (u, v, z) [R, 3]."""
         for item, positions, places in ((self.head, head, reference), (self.hair, hair, hair_reference)):

@@ -55,7 +55,9 @@ def pose_frame(assets: HeadAssets, identity: Identity, shot: ShotSpec, frame: Fr
     turn = rotation(shot.body_yaw_deg, shot.camera_pitch_deg, shot.camera_roll_deg)
     centre = turn @ head_centre_of(base, assets)
     total = turn @ rotation(*frame.head_pose_deg)
-    return PosedFrame(base @ turn.T, head @ turn.T, None if hair is None else hair @ turn.T, euler_degrees(total), centre)
+    return PosedFrame(
+        base @ turn.T, head @ turn.T, None if hair is None else hair @ turn.T, euler_degrees(total), centre
+    )
 
 
 def head_centre_of(base: np.ndarray, assets: HeadAssets) -> np.ndarray:
@@ -76,7 +78,9 @@ def region_boxes(assets: HeadAssets, base: np.ndarray, shot: ShotSpec) -> dict[s
     return boxes
 
 
-def landmarks(assets: HeadAssets, base: np.ndarray, centre_z: float, shot: ShotSpec) -> dict[str, list[float]]:
+def landmarks(
+    assets: HeadAssets, base: np.ndarray, centre_z: float, shot: ShotSpec
+) -> dict[str, list[float]]:
     """Named points (u, v in shares of the picture, depth in mm): nose tip, chin, crown, eye centres, mouth corners."""
     rest, marks = assets.vertices, head_marks(assets)
     lips = np.unique(assets.faces[assets.region_faces("lips_solid")])
@@ -207,7 +211,9 @@ class ShotRenderer:
                 frames.append(
                     {
                         "rgba": np.clip(rgba * 255 + 0.5, 0, 255).astype(np.uint8),
-                        "depth_mm": np.where(solid, np.clip((depth - centre_z) * 100, -2000, 2000), np.nan).astype(np.float16),
+                        "depth_mm": np.where(
+                            solid, np.clip((depth - centre_z) * 100, -2000, 2000), np.nan
+                        ).astype(np.float16),
                         "coverage": np.clip(passes["coverage"] * 255 + 0.5, 0, 255).astype(np.uint8),
                         "face": np.clip(passes["face"] * 255 + 0.5, 0, 255).astype(np.uint8),
                         "motion": motion.astype(np.float16),

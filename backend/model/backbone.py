@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The joint backbone: one UNet over the latents of all modalities, in and out.
+
+Input channels of the trunk, in this order, all at latent resolution:
+    noisy latents      every modality (zero where given, and all zero in one-step mode)
+    given latents      modalities that can be given (rgb, depth, coverage), noise-free, zero where wanted
+    role maps          2: appearance given, geometry given (1 or 0)
+    reference latents  rgb of the reference picture (only with ``concat_reference``), zero without a
+    reference expression maps    `expression_map_channels`, zero without an expression
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers import ConfigMixin, ModelMixin
+from diffusers.configuration_utils import register_to_config
+from torch import Tensor, nn
+
+from .expression import MAP_CHANNELS, ExpressionFeatures, resize_maps
+from .modalities import GROUPS, MODALITIES
+from .reference import ReferenceBank, set_bank_processors
+from .trunk import build_trunk
+
+GIVABLE = tuple(name for name, modality in MODALITIES.items() if modality.group in GROUPS)
+"""Modalities that can be given; the layout of the ``given`` latents."""
+
+
+def trunk_in_channels(
+    latent_channels: int,
+    given_channels: int,
+    rgb_channels: int,
+    concat_reference: bool,
+    expression_map_channels: int = MAP_CHANNELS,
+) -> int:
+    """Width of the trunk's conv_in for the given latent widths."""
+    reference = rgb_channels if concat_reference else 0
+    return latent_channels + given_channels + len(GROUPS) + reference + expression_map_channels
+
+
+class PixelHead(nn.Module):
+    """Three full-resolution 3x3 convolutions that add a residual to the unshuffled output.
+
+    Without convolutions after the shuffle each pixel of a patch comes from its own output channel, which
+    imprints a grid of the patch size in the normals. The last convolution starts at zero.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, width: int) -> None:
+        super().__init__()
+        self.conv_in = nn.Conv2d(in_channels, width, 3, padding=1)
+        self.conv_mid = nn.Conv2d(width, width, 3, padding=1)
+        self.conv_out = nn.Conv2d(width, out_channels, 3, padding=1)
+        nn.init.zeros_(self.conv_out.weight)
+        nn.init.zeros_(self.conv_out.bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, pixels: Tensor, context: Tensor) -> Tensor:
+        """pixels [B, out_channels, H, W], context [B, in_channels - out_channels, H, W] -> refined
+        pixels."""
+        x = F.silu(self.conv_in(torch.cat([pixels, context], dim=1)))
+        x = F.silu(self.conv_mid(x))
+        return pixels + self.conv_out(x)
+
+
+class JointBackbone(ModelMixin, ConfigMixin):
+    """An unmodified `UNet2DConditionModel` between packed inputs and packed outputs.
+
+    Args:
+        trunk: configuration of the UNet; its in_channels must equal `trunk_in_channels(...)` and its
+            out_channels `latent_channels`.
+        latent_channels: channels of the packed latent of all modalities.
+        given_channels: channels of the packed latent of rgb, depth and coverage.
+        rgb_channels: channels of the rgb latent.
+        concat_reference: whether the reference picture's latents join the input.
+        expression_map_channels: channels of the dense expression maps.
+        pixel_head_width: width of the full-resolution head, 0 for none.
+        patch: side of the pixel-unshuffle patch; needed by the pixel head, 0 with an autoencoder.
+    """
+
+    config_name = "config.json"
+    _supports_gradient_checkpointing = True
+
+    @register_to_config
+    def __init__(
+        self,
+        trunk: dict[str, Any],
+        latent_channels: int,
+        given_channels: int,
+        rgb_channels: int,
+        concat_reference: bool = False,
+        expression_map_channels: int = MAP_CHANNELS,
+        pixel_head_width: int = 0,
+        patch: int = 0,
+    ) -> None:
+        super().__init__()
+        self.unet = build_trunk(trunk)
+        expected = trunk_in_channels(
+            latent_channels, given_channels, rgb_channels, concat_reference, expression_map_channels
+        )
+        if self.unet.config["in_channels"] != expected:
+            raise ValueError(
+                f"trunk has {self.unet.config['in_channels']} input channels, the inputs need {expected}"
+            )
+        if self.unet.config["out_channels"] != latent_channels:
+            raise ValueError(
+                f"trunk has {self.unet.config['out_channels']} output channels, latents {latent_channels}"
+            )
+        if pixel_head_width and patch < 2:
+            raise ValueError("the pixel head needs the pixel-unshuffle codec (patch of at least 2)")
+        self.layer_names = set_bank_processors(self.unet)
+        self.uses_vector = self.unet.config["class_embed_type"] == "projection"
+        self.patch = patch
+        self.pixel_head: PixelHead | None = None
+        if pixel_head_width:
+            out_pixels = latent_channels // patch**2
+            rgb_pixels = rgb_channels // patch**2
+            context = rgb_pixels * (2 if concat_reference else 1)
+            self.pixel_head = PixelHead(out_pixels + context, out_pixels, pixel_head_width)
+
+    def forward(
+        self,
+        noisy: Tensor,
+        timestep: Tensor | int,
+        *,
+        given: Tensor,
+        roles: Tensor,
+        expression: ExpressionFeatures,
+        reference_latents: Tensor | None = None,
+        bank: ReferenceBank | None = None,
+    ) -> Tensor:
+        """Predicts the packed latent (x0 or v, as the `Denoiser` says).
+
+        Args:
+            noisy: [B, latent_channels, h, w].
+            timestep: int or [B].
+            given: [B, given_channels, h, w], zero where wanted. Masked here by the roles once more, so
+                that a wanted modality can never leak in.
+            roles: [B, 2], 1 where appearance / geometry is given.
+            expression: from `ExpressionEncoder`, batch B.
+            reference_latents: [B or 1, rgb_channels, h, w], or None.
+            bank: of batch B or 1, or None for plain self-attention.
+
+        Returns:
+            [B, latent_channels, h, w].
+        """
+        batch, _, height, width = noisy.shape
+        given = given * self._given_mask(roles, given)
+        maps = resize_maps(expression.maps, height, width).to(noisy.dtype)
+        parts = [noisy, given, roles.to(noisy.dtype)[:, :, None, None].expand(-1, -1, height, width)]
+        if self.config["concat_reference"]:
+            if reference_latents is None:
+                reference_latents = noisy.new_zeros(1, self.config["rgb_channels"], height, width)
+            parts.append(reference_latents.to(noisy.dtype).expand(batch, -1, -1, -1))
+        parts.append(maps)
+        output = self.unet(
+            torch.cat(parts, dim=1).to(self.dtype),
+            timestep,
+            encoder_hidden_states=expression.tokens.to(self.dtype),
+            class_labels=expression.vector.to(self.dtype) if self.uses_vector else None,
+            cross_attention_kwargs=None if bank is None else {"read_from": bank.states},
+        ).sample
+        if self.pixel_head is not None:
+            output = self._refine(output, given, reference_latents)
+        return output
+
+    def trainable_parameters(self) -> Iterator[nn.Parameter]:
+        """The parameters that get a gradient: all of them."""
+        return (parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    def _given_mask(self, roles: Tensor, given: Tensor) -> Tensor:
+        """[B, given_channels, 1, 1]: 1 where the modality's group is given."""
+        columns: list[Tensor] = []
+        for name, channels in zip(GIVABLE, self._given_widths(), strict=True):
+            role = roles[:, GROUPS.index(MODALITIES[name].group)].to(given.dtype)
+            columns.append(role[:, None].expand(-1, channels))
+        return torch.cat(columns, dim=1)[:, :, None, None]
+
+    def _given_widths(self) -> Sequence[int]:
+        rgb = int(self.config["rgb_channels"])
+        rest = (int(self.config["given_channels"]) - rgb) // (len(GIVABLE) - 1)
+        return [rgb] + [rest] * (len(GIVABLE) - 1)
+
+    def _refine(self, output: Tensor, given: Tensor, reference_latents: Tensor | None) -> Tensor:
+        assert self.pixel_head is not None
+        batch, _, height, width = output.shape
+        rgb_channels = int(self.config["rgb_channels"])
+        context = [given[:, :rgb_channels]]
+        if self.config["concat_reference"]:
+            assert reference_latents is not None
+            context.append(reference_latents.to(given.dtype).expand(batch, -1, height, width))
+        pixels = F.pixel_shuffle(output, self.patch)
+        context_pixels = F.pixel_shuffle(torch.cat(context, dim=1).to(output.dtype), self.patch)
+        return F.pixel_unshuffle(self.pixel_head(pixels, context_pixels), self.patch)

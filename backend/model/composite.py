@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Warping the reference by the predicted motion and blending it with generated pixels; one place for loss
+and use."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def warp(image: Tensor, flow: Tensor) -> Tensor:
+    """Looks every target pixel up in the reference picture.
+
+    Args:
+        image: the reference [B, C, H, W].
+        flow: [B, 2, H, W], where the content of each pixel is found in `image`, minus the pixel's own
+            position, in units of the picture's side (x right, y down).
+
+    Returns:
+        [B, C, H, W] float32, bilinear; positions outside read the border.
+    """
+    with torch.autocast(device_type=image.device.type, enabled=False):
+        flow = flow.float()
+        _, _, height, width = flow.shape
+        x = (torch.arange(width, device=flow.device, dtype=torch.float32) + 0.5) / width
+        y = (torch.arange(height, device=flow.device, dtype=torch.float32) + 0.5) / height
+        grid_x = (x.view(1, 1, -1) + flow[:, 0]) * 2 - 1
+        grid_y = (y.view(1, -1, 1) + flow[:, 1]) * 2 - 1
+        grid = torch.stack([grid_x, grid_y], dim=-1)  # [B, H, W, 2] in [-1, 1] over the picture's edges
+        return F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
+
+
+def composite(generated_rgb: Tensor, reference_rgb: Tensor, motion: Tensor) -> Tensor:
+    """Final picture: ``blend * warp(reference) + (1 - blend) * generated``, in float32.
+
+    Args:
+        generated_rgb: [B, 3, H, W] in 0..1.
+        reference_rgb: [B or 1, 3, H, W] in 0..1.
+        motion: decoded motion [B, 3, H, W]: dx, dy in picture sides and blend (clamped to 0..1 here).
+    """
+    reference_rgb = reference_rgb.expand(generated_rgb.shape[0], -1, -1, -1)
+    warped = warp(reference_rgb, motion[:, :2])
+    blend = motion[:, 2:].float().clamp(0, 1)
+    return blend * warped + (1 - blend) * generated_rgb.float()

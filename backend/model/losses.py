@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Losses on decoded images, in float32, in natural units.
+
+Every term is first reduced within a picture (over its own mask, so that a small head counts as much as a
+large one) and then averaged over the pictures it applies to. A term that applies to no picture of the
+batch is an exact zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from .composite import composite
+from .modalities import encode_extent
+
+GRADIENT_SCALES = 4
+"""Strides 1, 2, 4, 8 of the multi-scale gradient terms."""
+
+_EPS = 1e-6
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weight of each named term in the total; 0 switches the term off.
+
+    Depth terms are in millimetres, hence their small numbers; all others are of order one.
+    """
+
+    depth: float = 0.1
+    depth_gradient: float = 0.1
+    depth_normal: float = 1.0
+    coverage: float = 1.0
+    coverage_iou: float = 0.5
+    extent: float = 1.0
+    rgb: float = 4.0
+    rgb_changed: float = 4.0
+    rgb_gradient: float = 2.0
+    rgb_generated: float = 2.0
+    flow: float = 20.0
+    blend: float = 0.2
+
+
+@dataclass(frozen=True)
+class JointLoss:
+    """Attributes: total, a scalar with a graph; terms, name -> unweighted scalar, detached, for the log."""
+
+    total: Tensor
+    terms: dict[str, Tensor]
+
+
+def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
+    """Mean of `values` [B, C, H, W] over `mask` [B, 1, H, W] (weights >= 0) within each picture -> [B];
+    empty mask -> 0."""
+    weight = mask.expand_as(values)
+    return (values * weight).sum(dim=(1, 2, 3)) / weight.sum(dim=(1, 2, 3)).clamp_min(_EPS)
+
+
+def gradient_loss(
+    pred: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    scales: int = GRADIENT_SCALES,
+    penalty: Callable[[Tensor], Tensor] = torch.abs,
+) -> Tensor:
+    """Multi-scale gradient-matching loss (Li and Snavely, MegaDepth, CVPR 2018, sec. 4) -> [B].
+
+    L1 of the differences of the error between neighbours at distances 1, 2, 4, ..., where both are in the
+    mask, averaged over directions and scales.
+    """
+    error = pred - target
+    total = error.new_zeros(error.shape[0])
+    used = 0
+    for scale in range(scales):
+        step = 2**scale
+        if step >= min(error.shape[-2:]):
+            break
+        e, m = error[:, :, ::step, ::step], mask[:, :, ::step, ::step]
+        dx, mx = e[..., :, 1:] - e[..., :, :-1], m[..., :, 1:] * m[..., :, :-1]
+        dy, my = e[..., 1:, :] - e[..., :-1, :], m[..., 1:, :] * m[..., :-1, :]
+        total = total + 0.5 * (masked_mean(penalty(dx), mx) + masked_mean(penalty(dy), my))
+        used += 1
+    return total / max(used, 1)
+
+
+def slopes(depth_mm: Tensor, mm_per_px: Tensor) -> tuple[Tensor, Tensor]:
+    """Forward differences (dz/dx, dz/dy), each [B, 1, H-1, W-1], of depth [B, 1, H, W] in mm at mm_per_px
+    [B]."""
+    pitch = mm_per_px.view(-1, 1, 1, 1)
+    corner = depth_mm[..., :-1, :-1]
+    return (depth_mm[..., :-1, 1:] - corner) / pitch, (depth_mm[..., 1:, :-1] - corner) / pitch
+
+
+def normal_loss(pred_mm: Tensor, target_mm: Tensor, mask: Tensor, mm_per_px: Tensor) -> Tensor:
+    """1 - cosine between the normals (-dz/dx, -dz/dy, 1) of two height fields -> [B].
+
+    Counted where a pixel and its right and lower neighbours are in the mask. The cosine is written out:
+    normalising three-channel images costs more than all the rest of the losses.
+    """
+    inside = mask[..., :-1, :-1] * mask[..., :-1, 1:] * mask[..., 1:, :-1]
+    px, py = slopes(pred_mm, mm_per_px)
+    tx, ty = slopes(target_mm, mm_per_px)
+    dot = px * tx + py * ty + 1
+    cosine = dot * torch.rsqrt((px * px + py * py + 1) * (tx * tx + ty * ty + 1))
+    return masked_mean(1 - cosine, inside)
+
+
+def scale_and_shift_invariant_l1(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """L1 after the least-squares scale and shift of `pred`, in units of the target's mean absolute
+    deviation -> [B].
+
+    For training on depth of unknown scale (Ranftl et al., MiDaS, TPAMI 2022, eq. 3-5, with a mean-based
+    scale).
+    """
+    s, t = align_scale_and_shift(pred, target, mask)
+    aligned = pred * s.view(-1, 1, 1, 1) + t.view(-1, 1, 1, 1)
+    centre = masked_mean(target, mask).view(-1, 1, 1, 1)
+    spread = masked_mean((target - centre).abs(), mask).clamp_min(_EPS)
+    return masked_mean((aligned - target).abs(), mask) / spread
+
+
+def align_scale_and_shift(pred: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Closed-form (scale [B], shift [B]) that minimise the squared error of ``scale * pred + shift`` in
+    the mask."""
+    mean_p, mean_t = masked_mean(pred, mask), masked_mean(target, mask)
+    p, t = pred - mean_p.view(-1, 1, 1, 1), target - mean_t.view(-1, 1, 1, 1)
+    scale = masked_mean(p * t, mask) / masked_mean(p * p, mask).clamp_min(_EPS)
+    return scale, mean_t - scale * mean_p
+
+
+def iou_loss(pred: Tensor, target: Tensor) -> Tensor:
+    """1 - soft intersection over union of mattes in 0..1, [B, 1, H, W] -> [B]."""
+    intersection = torch.minimum(pred, target).sum(dim=(1, 2, 3))
+    union = torch.maximum(pred, target).sum(dim=(1, 2, 3)).clamp_min(_EPS)
+    return 1 - intersection / union
+
+
+def probability_loss(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """Cross-entropy of a linear prediction that should be in 0..1 -> [B].
+
+    Outside of 0..1 the cross-entropy of the clamped value has no slope, so the overshoot is penalised by
+    itself.
+    """
+    clamped = pred.clamp(0, 1)
+    inner = clamped * 0.98 + 0.01
+    entropy = -(target * inner.log() + (1 - target) * (1 - inner).log())
+    return masked_mean(entropy + (pred - clamped).abs(), mask)
+
+
+def joint_losses(
+    predicted: Mapping[str, Tensor],
+    batch: Mapping[str, Tensor],
+    given: Tensor,
+    weights: LossWeights | None = None,
+    depth_kind: str = "metric",
+) -> JointLoss:
+    """All terms that the batch's content allows.
+
+    Args:
+        predicted: `LatentLayout.decode` of the x0 estimate: rgb, depth (mm), coverage, extent (mm), motion.
+        batch: true images in natural units. "coverage" [B, 1, H, W] always; each of the others switches its
+            terms on:
+            "rgb" [B, 3, H, W] in 0..1;
+            "depth" mm [B, 1, H, W], NaN allowed outside the head, inside it NaN means unknown;
+            "crop_side_mm" [B], for the extent and the pitch of the normals;
+            "flow" [B, 2, H, W] with "flow_valid" [B, 1, H, W];
+            "visible" [B, 1, H, W], 1 where the pixel's content is seen in the reference (target of blend),
+            with optional "blend_weight" [B, 1, H, W];
+            "reference_rgb" [B or 1, 3, H, W]: rgb terms are then measured on the composite, and
+            "rgb_generated" on the network's own pixels, weighted by optional "generated_weight" [B, 1, H, W];
+            "change_weight" [B, 1, H, W], how much a pixel counts in "rgb_changed".
+        given: roles [B, 2]; terms of a given group are left out for that picture.
+        weights: defaults to `LossWeights()`.
+        depth_kind: "metric" (mm) or "relative" (scale- and shift-invariant L1 alone).
+    """
+    weights = weights or LossWeights()
+    pred = {name: image.float() for name, image in predicted.items()}
+    true = {name: tensor.float() for name, tensor in batch.items() if torch.is_tensor(tensor)}
+    wanted = 1 - given.float()
+    appearance, geometry, always = wanted[:, 0], wanted[:, 1], torch.ones_like(wanted[:, 0])
+    terms: dict[str, tuple[Tensor, Tensor]] = {}  # name -> (value a picture [B], applies to picture [B])
+    terms |= _geometry_terms(pred, true, geometry, depth_kind)
+    if "crop_side_mm" in true:
+        error = encode_extent(pred["extent"]) - encode_extent(true["crop_side_mm"].view(-1, 1, 1, 1))
+        terms["extent"] = (masked_mean(error.abs(), true["coverage"]), always)
+    if "rgb" in true and bool(appearance.any()):
+        terms |= _appearance_terms(pred, true, appearance)
+    if bool(appearance.any()):
+        terms |= _motion_terms(pred, true, appearance)
+
+    enabled = {field.name: float(getattr(weights, field.name)) for field in fields(weights)}
+    means = {name: _mean_over(value, applies) for name, (value, applies) in terms.items()}
+    total = torch.stack([enabled[name] * mean for name, mean in means.items()]).sum()
+    return JointLoss(total, {name: mean.detach() for name, mean in means.items()})
+
+
+_Terms = dict[str, tuple[Tensor, Tensor]]
+
+
+def _mean_over(value: Tensor, applies: Tensor) -> Tensor:
+    return (value * applies).sum() / applies.sum().clamp_min(1.0)
+
+
+def _has_any(mask: Tensor) -> Tensor:
+    """[B]: 1 where the picture's mask is not empty."""
+    return (mask.sum(dim=(1, 2, 3)) > 0).to(mask.dtype)
+
+
+def _geometry_terms(
+    pred: Mapping[str, Tensor], true: Mapping[str, Tensor], geometry: Tensor, depth_kind: str
+) -> _Terms:
+    coverage = true["coverage"]
+    everywhere = torch.ones_like(coverage)
+    terms: _Terms = {
+        "coverage": (masked_mean((pred["coverage"] - coverage).abs(), everywhere), geometry),
+        "coverage_iou": (iou_loss(pred["coverage"].clamp(0, 1), coverage), geometry * _has_any(coverage)),
+    }
+    if "depth" not in true:
+        return terms
+    head = (coverage > 0.5).float() * torch.isfinite(true["depth"]).float()
+    depth = torch.nan_to_num(true["depth"], nan=0.0)
+    applies = geometry * _has_any(head)
+    if depth_kind == "relative":
+        terms["depth"] = (scale_and_shift_invariant_l1(pred["depth"], depth, head), applies)
+        return terms
+    if depth_kind != "metric":
+        raise ValueError(f"depth_kind must be metric or relative, not {depth_kind}")
+    terms["depth"] = (masked_mean((pred["depth"] - depth).abs(), head), applies)
+    terms["depth_gradient"] = (gradient_loss(pred["depth"], depth, head), applies)
+    if "crop_side_mm" in true:
+        pitch = true["crop_side_mm"] / depth.shape[-1]
+        terms["depth_normal"] = (normal_loss(pred["depth"], depth, head, pitch), applies)
+    return terms
+
+
+def _appearance_terms(pred: Mapping[str, Tensor], true: Mapping[str, Tensor], appearance: Tensor) -> _Terms:
+    rgb = true["rgb"]
+    everywhere = torch.ones_like(rgb[:, :1])
+    final = pred["rgb"]
+    terms: _Terms = {}
+    if "reference_rgb" in true:
+        final = composite(pred["rgb"], true["reference_rgb"], pred["motion"])
+        terms["rgb_generated"] = (
+            _weighted_l1(pred["rgb"], rgb, true.get("generated_weight", everywhere)),
+            appearance,
+        )
+    terms["rgb"] = (_weighted_l1(final, rgb, everywhere), appearance)
+    terms["rgb_gradient"] = (gradient_loss(final, rgb, everywhere), appearance)
+    if "change_weight" in true:
+        changed = true["change_weight"]
+        terms["rgb_changed"] = (_weighted_l1(final, rgb, changed), appearance * _has_any(changed))
+    return terms
+
+
+def _weighted_l1(pred: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    return masked_mean((pred - target).abs(), weight)
+
+
+def _motion_terms(pred: Mapping[str, Tensor], true: Mapping[str, Tensor], appearance: Tensor) -> _Terms:
+    terms: _Terms = {}
+    motion = pred["motion"]
+    if "flow" in true:
+        valid = true["flow_valid"]
+        error = (motion[:, :2] - torch.nan_to_num(true["flow"])).abs()
+        terms["flow"] = (masked_mean(error, valid), appearance * _has_any(valid))
+    if "visible" in true:
+        weight = true.get("blend_weight", torch.ones_like(true["visible"]))
+        terms["blend"] = (
+            probability_loss(motion[:, 2:], true["visible"], weight),
+            appearance * _has_any(weight),
+        )
+    return terms

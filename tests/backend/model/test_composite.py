@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The warp against cases worked out by hand."""
+
+from __future__ import annotations
+
+import torch
+
+from backend.model.composite import composite, warp
+
+
+def test_flow_points_to_where_the_content_is_found() -> None:
+    image = torch.arange(16.0).view(1, 1, 4, 4)
+    right = torch.zeros(1, 2, 4, 4)
+    right[:, 0] = 0.25  # one pixel of four: read the right-hand neighbour, the border repeats
+    torch.testing.assert_close(warp(image, right)[0, 0, 0], torch.tensor([1.0, 2.0, 3.0, 3.0]))
+    down = torch.zeros(1, 2, 4, 4)
+    down[:, 1] = 0.25
+    torch.testing.assert_close(warp(image, down)[0, 0, :, 0], torch.tensor([4.0, 8.0, 12.0, 12.0]))
+
+
+def test_half_a_pixel_interpolates() -> None:
+    image = torch.tensor([[[[0.0, 10.0, 20.0, 30.0]]]])
+    flow = torch.zeros(1, 2, 1, 4)
+    flow[:, 0] = 0.125
+    torch.testing.assert_close(warp(image, flow)[0, 0, 0], torch.tensor([5.0, 15.0, 25.0, 30.0]))
+
+
+def test_blend_mixes_and_is_limited_to_its_range() -> None:
+    generated, reference = torch.full((1, 3, 1, 4), 0.2), torch.full((1, 3, 1, 4), 0.6)
+    motion = torch.zeros(1, 3, 1, 4)
+    motion[0, 2, 0] = torch.tensor([0.0, 0.5, 1.0, 1.7])
+    result = composite(generated, reference, motion)
+    torch.testing.assert_close(result[0, 0, 0], torch.tensor([0.2, 0.4, 0.6, 0.6]))
+
+
+def test_one_reference_serves_a_batch_and_the_result_is_float32_under_autocast() -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        result = composite(torch.rand(3, 3, 4, 4).bfloat16(), torch.rand(1, 3, 4, 4), torch.zeros(3, 3, 4, 4))
+    assert result.shape == (3, 3, 4, 4) and result.dtype == torch.float32
+
+
+def test_motion_gets_a_gradient_through_the_warp() -> None:
+    motion = torch.full((1, 3, 4, 4), 0.5) * torch.tensor([0.1, 0.1, 1.0]).view(1, 3, 1, 1)
+    motion.requires_grad_()
+    image = torch.rand(1, 3, 4, 4)
+    composite(torch.rand(1, 3, 4, 4), image, motion).square().sum().backward()
+    assert motion.grad is not None
+    assert (motion.grad.abs().amax(dim=(0, 2, 3)) > 0).all()
