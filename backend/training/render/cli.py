@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--samples", type=int, default=SAMPLES, help="Cycles samples a pixel before denoising"
     )
+    parser.add_argument("--sheet", type=Path, help="also write a contact sheet of the data set (JPEG or PNG)")
     parser.add_argument("--worker", type=int, default=None, help=argparse.SUPPRESS)
 
 
@@ -106,6 +107,10 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 1
+    if args.sheet:
+        from backend.training.sheets import write_data_sheet
+
+        write_data_sheet(args.out, args.sheet)
     return 0
 
 

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The renderer itself: real Cycles, small pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from backend.training.dataset import load_shot
+from tests.backend.training.conftest import render
+
+SMALL = ("--resolution", "96", "--samples", "2", "--processes", "1")
+
+
+def test_a_shot_holds_pictures_depth_coverage_motion_and_all_parameters(small_data: Path) -> None:
+    shot = load_shot(sorted(small_data.glob("shot_*.npz"))[0])
+    covered = shot.arrays["coverage"][0] > 250
+    depth = shot.arrays["depth_mm"][0].astype(np.float32)
+    assert 0.05 < covered.mean() < 0.6
+    assert (shot.arrays["solid"][0][covered] == 1).mean() > 0.98
+    assert 60 < depth[covered].max() < 200  # the nose is nearest, in mm before the head's centre
+    assert set(shot.parameters["frames"][0]) >= {"expression", "pose_deg", "regions", "landmarks"}
+    assert shot.parameters["identity"]["sliders"]
+
+
+def test_the_nose_landmark_lies_on_the_rendered_surface(small_data: Path) -> None:
+    for path in sorted(small_data.glob("shot_*.npz")):
+        shot = load_shot(path)
+        u, v, depth = shot.parameters["frames"][0]["landmarks"]["nose_tip"]
+        size = shot.arrays["depth_mm"].shape[1]
+        rendered = float(shot.arrays["depth_mm"][0, int(v * size), int(u * size)])
+        assert abs(rendered - depth) < 8.0
+
+
+def test_motion_leads_to_the_same_colour_in_the_reference(small_data: Path) -> None:
+    shot = load_shot(sorted(small_data.glob("shot_*.npz"))[0])
+    size = shot.arrays["rgba"].shape[1]
+    grid = (np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1) + 0.5) / size
+    for frame in range(shot.frames):
+        place = (
+            ((grid + shot.arrays["motion"][frame].astype(np.float32)) * size).astype(int).clip(0, size - 1)
+        )
+        seen = (shot.arrays["visible"][frame] > 0) & (shot.arrays["coverage"][frame] > 250)
+        found = shot.arrays["rgba"][0][place[..., 1], place[..., 0], :3].astype(float)
+        difference = np.abs(found - shot.arrays["rgba"][frame][..., :3])[seen].mean()
+        assert difference < 12, frame
+        if frame == 0:
+            assert np.abs(shot.arrays["motion"][0][seen]).max() < 1.5 / size
+
+
+def test_the_same_seed_renders_the_same_shot_and_finished_shots_are_kept(
+    small_data: Path, assets_folder: Path, tmp_path: Path
+) -> None:
+    assert render(assets_folder, tmp_path, "--count", "1", *SMALL).returncode == 0
+    path = tmp_path / "shot_00000000.npz"
+    first, again = load_shot(small_data / path.name), load_shot(path)
+    for name, values in first.arrays.items():
+        # The denoiser's threads add in any order: at most a grey level.
+        assert np.abs(values.astype(np.float32) - again.arrays[name].astype(np.float32)).mean() < 0.05, name
+    written = path.stat().st_mtime_ns
+    half = tmp_path / "shot_00000001.part"
+    half.write_bytes(b"half a shot")
+    assert render(assets_folder, tmp_path, "--count", "1", *SMALL).returncode == 0
+    assert path.stat().st_mtime_ns == written and not half.exists()
+
+
+def test_a_wrong_assets_folder_is_named(tmp_path: Path) -> None:
+    done = render(tmp_path, tmp_path / "out", "--count", "1")
+    assert done.returncode != 0
+    assert str(tmp_path) in done.stderr and "MPFB" in done.stderr
