@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Portrait Relief: a portrait photo and an expression become a textured, relightable relief of the head.
+
+The model runs in a local backend process; this package starts it, speaks its protocol and builds Blender data.
+Without bpy only `core` can be imported.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+
+if importlib.util.find_spec("bpy") is not None:
+    import bpy
+
+    from . import operators, panels, preferences, properties, runtime
+
+    _CLASSES = (
+        *properties.CLASSES,
+        *preferences.CLASSES,
+        *operators.CLASSES,
+        *panels.CLASSES,
+    )
+    _HANDLERS = (
+        ("load_pre", runtime.cancel_for_other_file),
+        ("load_post", runtime.show_after_load),
+    )
+
+    def register() -> None:
+        for cls in _CLASSES:
+            bpy.utils.register_class(cls)
+        properties.add_pointers()
+        for name, handler in _HANDLERS:
+            getattr(bpy.app.handlers, name).append(handler)
+        if not bpy.app.binary_path:
+            # bpy as a Python module crashes or hangs at exit (4.2) when classes are still registered.
+            atexit.register(unregister)
+
+    def unregister() -> None:
+        atexit.unregister(unregister)
+        runtime.close()
+        for name, handler in _HANDLERS:
+            handlers = getattr(bpy.app.handlers, name)
+            if handler in handlers:
+                handlers.remove(handler)
+        properties.remove_pointers()
+        for cls in reversed(_CLASSES):
+            bpy.utils.unregister_class(cls)

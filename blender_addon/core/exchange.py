@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One HTTP request and its answer on a non-blocking socket.
+
+http.client writes the request (into memory) and reads the answer (from memory); this file only moves bytes, so no
+connect, send or receive ever waits. A caller advances an Exchange from a timer until it is done.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import io
+import json
+import selectors
+import socket
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+CHUNK_BYTES = 1 << 18
+MAX_ANSWER_BYTES = 1 << 30
+
+
+class ExchangeError(Exception):
+    """The connection broke or was refused."""
+
+
+class BadAnswerError(ExchangeError):
+    """An answer came, but not one that this protocol knows."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the backend listens, and the bearer token it wants."""
+
+    host: str
+    port: int
+    token: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A complete HTTP answer."""
+
+    status: int
+    body: bytes
+    content_type: str
+
+    def json(self) -> dict:
+        """The body as a JSON object; raises BadAnswerError for anything else."""
+        try:
+            value = json.loads(self.body.decode("utf-8"))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise BadAnswerError(f"no JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise BadAnswerError("no JSON object")
+        return value
+
+
+class _Recorder:
+    """Stands where http.client expects a socket and keeps what is sent."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def sendall(self, data: bytes) -> None:
+        self.data += data
+
+
+class _Replay:
+    """Stands where http.client expects a socket and plays back what was received."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, _mode: str) -> io.BytesIO:
+        return io.BytesIO(self._data)
+
+
+def _request_bytes(
+    address: Address, method: str, path: str, headers: Mapping[str, str], body: bytes
+) -> bytes:
+    recorder = _Recorder()
+    connection = http.client.HTTPConnection(address.host, address.port)
+    connection.sock = recorder  # type: ignore[assignment]
+    fields = {"Connection": "close", "Accept-Encoding": "identity", **headers}
+    if address.token:
+        fields["Authorization"] = f"Bearer {address.token}"
+    connection.request(method, path, body=body or None, headers=fields)
+    return bytes(recorder.data)
+
+
+class Exchange:
+    """Sends one request and collects one answer; `advance` never blocks.
+
+    `owner` is the id of the job it works for, so that an answer can be matched or dropped.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        method: str,
+        path: str,
+        *,
+        owner: str = "",
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+    ) -> None:
+        self.owner = owner
+        self.path = path
+        self.answer: Answer | None = None
+        self.last_activity_s = time.monotonic()
+        self._method = method
+        self._outgoing = memoryview(_request_bytes(address, method, path, headers or {}, body))
+        self._incoming = bytearray()
+        self._expected_bytes: int | None = None
+        self._connected = False
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+        code = self._socket.connect_ex((address.host, address.port))
+        if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0)):
+            self.close()
+            raise ExchangeError(
+                f"cannot connect to {address.host}:{address.port}: {errno.errorcode.get(code, code)}"
+            )
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._socket, selectors.EVENT_WRITE)
+
+    @property
+    def sent(self) -> bool:
+        """Whether the whole request has left."""
+        return self._connected and not self._outgoing
+
+    @property
+    def received_bytes(self) -> int:
+        return len(self._incoming)
+
+    @property
+    def expected_bytes(self) -> int | None:
+        """Length of the whole answer once its header is here."""
+        return self._expected_bytes
+
+    def close(self) -> None:
+        """Gives up the connection; safe to call twice."""
+        if hasattr(self, "_selector"):
+            self._selector.close()
+        self._socket.close()
+
+    def advance(self, budget_s: float = 0.004) -> bool:
+        """Moves what can be moved within the budget; True once `answer` is there. Raises ExchangeError."""
+        if self.answer is not None:
+            return True
+        deadline = time.monotonic() + budget_s
+        try:
+            while self.answer is None and self._selector.select(0):
+                self.last_activity_s = time.monotonic()
+                if self._outgoing:
+                    self._send()
+                else:
+                    self._receive()
+                if time.monotonic() >= deadline:
+                    break
+        except BlockingIOError:
+            pass
+        except (OSError, ValueError) as error:
+            self.close()
+            raise ExchangeError(f"connection broke: {error}") from error
+        except ExchangeError:
+            self.close()
+            raise
+        return self.answer is not None
+
+    def _send(self) -> None:
+        if not self._connected:
+            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if code:
+                raise ExchangeError(f"cannot connect: {errno.errorcode.get(code, code)}")
+            self._connected = True
+        sent = self._socket.send(self._outgoing[:CHUNK_BYTES])
+        self._outgoing = self._outgoing[sent:]
+        if not self._outgoing:
+            self._selector.modify(self._socket, selectors.EVENT_READ)
+
+    def _receive(self) -> None:
+        chunk = self._socket.recv(CHUNK_BYTES)
+        self._incoming += chunk
+        if len(self._incoming) > MAX_ANSWER_BYTES:
+            raise BadAnswerError(f"more than {MAX_ANSWER_BYTES} bytes")
+        if self._expected_bytes is None:
+            self._expected_bytes = self._length_from_header()
+        if not chunk or (self._expected_bytes is not None and len(self._incoming) >= self._expected_bytes):
+            self._finish()
+
+    def _length_from_header(self) -> int | None:
+        """Header plus body length in bytes; None until both are known (then the end of the connection decides)."""
+        end = self._incoming.find(b"\r\n\r\n")
+        if end < 0:
+            return None
+        for line in bytes(self._incoming[:end]).split(b"\r\n")[1:]:
+            name, _, value = line.partition(b":")
+            if name.strip().lower() == b"content-length" and value.strip().isdigit():
+                return end + 4 + int(value)
+        return None
+
+    def _finish(self) -> None:
+        if not self._incoming:
+            raise ExchangeError("connection closed without an answer")
+        response = http.client.HTTPResponse(_Replay(bytes(self._incoming)), method=self._method)  # type: ignore[arg-type]
+        try:
+            response.begin()
+            body = response.read()
+        except (http.client.HTTPException, ValueError) as error:
+            raise BadAnswerError(f"no HTTP: {error!r}") from error
+        self.close()
+        self._incoming = bytearray()
+        self.answer = Answer(response.status, body, response.headers.get("Content-Type", ""))

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One job from request to arrays: a state machine that is advanced by ticks and never waits.
+
+Every exchange carries the job's own id and every status answer must repeat it, so an answer that belongs to an
+earlier job is dropped. Cancelling sends DELETE for exactly this job, also when the backend was still receiving it.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+
+from . import arrays, errors, protocol
+from .backend_process import Deadlines
+from .errors import AddonError, Problem
+from .exchange import Address, Answer, BadAnswerError, Exchange, ExchangeError
+
+POLL_INTERVAL_S = 0.2
+PARTS = (("rgb", "png"), ("depth", "npy"), ("coverage", "npy"))
+
+
+class JobState(Enum):
+    WAITING = "WAITING"  # for the backend to be ready
+    UPLOADING = "UPLOADING"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    DOWNLOADING = "DOWNLOADING"
+    CANCELLING = "CANCELLING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def ended(self) -> bool:
+        return self in (JobState.DONE, JobState.FAILED, JobState.CANCELLED)
+
+
+@dataclass(frozen=True)
+class JobInput:
+    """What is sent. `portrait` is an image file's content; `depth_npy` a .npy file's content."""
+
+    mode: str  # "depth" | "generate" | "appearance"
+    portrait: bytes
+    portrait_name: str
+    expression: Mapping[str, float] = field(default_factory=dict)
+    pose: Mapping[str, float] = field(default_factory=dict)
+    steps: int | None = None
+    seed: int = 0
+    face: int | None = None
+    depth_npy: bytes | None = None
+    label: str = ""
+
+    def request(self, client_job_id: str) -> dict[str, object]:
+        return {
+            "mode": self.mode,
+            "expression": dict(self.expression),
+            "pose": dict(self.pose),
+            "steps": self.steps,
+            "seed": self.seed,
+            "crop": None,
+            "face": self.face,
+            "client_job_id": client_job_id,
+        }
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """One frame at the photo's size. depth_mm is NaN outside the head, nearer = larger."""
+
+    rgb_png: bytes
+    depth_mm: np.ndarray  # float32 [H, W]
+    coverage: np.ndarray  # float32 [H, W], 0..1
+    mm_per_px: float
+    info: dict
+
+
+class Job:
+    """Advance with the backend's address; read `state`, `progress`, `problem` and `results`."""
+
+    def __init__(self, job_input: JobInput, deadlines: Deadlines):
+        self.input = job_input
+        self.id = uuid.uuid4().hex
+        self.state = JobState.WAITING
+        self.phase = ""
+        self.step = 0
+        self.total = 0
+        self.problem: Problem | None = None
+        self.results: list[FrameResult] = []
+        self.dropped_answers = 0
+        self.started_s = time.monotonic()
+        self._deadlines = deadlines
+        self._exchange: Exchange | None = None
+        self._server_id = ""
+        self._next_poll_s = 0.0
+        self._changed_s = self.started_s
+        self._cancel_since_s: float | None = None
+        self._delete_sent = False
+        self._frames: list[dict] = []
+        self._parts: dict[str, bytes | np.ndarray] = {}
+
+    @property
+    def progress(self) -> float:
+        """0..1 for a progress bar."""
+        if self.state is JobState.DONE:
+            return 1.0
+        if self.state is JobState.DOWNLOADING:
+            wanted = max(1, len(self._frames) * len(PARTS))
+            return 0.9 + 0.1 * (len(self.results) * len(PARTS) + len(self._parts)) / wanted
+        return 0.9 * min(1.0, self.step / self.total) if self.total else 0.0
+
+    def advance(self, address: Address | None, budget_s: float = 0.004) -> None:
+        """One tick. `address` is None until the backend is ready."""
+        if self.state.ended:
+            return
+        try:
+            if self._cancel_since_s is not None:
+                self._advance_cancel(address, budget_s)
+            elif address is not None:
+                self._advance(address, budget_s)
+        except ExchangeError as error:
+            if self._cancel_since_s is not None:
+                self._end(JobState.CANCELLED)
+            else:
+                code = "bad_answer" if isinstance(error, BadAnswerError) else "backend_unreachable"
+                self.fail(errors.local(code, detail=str(error)))
+        except AddonError as error:
+            if self._cancel_since_s is not None:
+                self._end(JobState.CANCELLED)
+            else:
+                self.fail(error.problem)
+
+    def cancel(self) -> None:
+        """Asks for the end; the state becomes CANCELLED within the deadline whatever the backend does."""
+        if self.state.ended or self._cancel_since_s is not None:
+            return
+        self._cancel_since_s = time.monotonic()
+        self.state = JobState.CANCELLING
+        uploading = self._exchange is not None and self._exchange.path == "/v1/jobs"
+        if not self._server_id and not uploading:
+            self._end(JobState.CANCELLED)
+        elif not uploading:
+            self._drop_exchange()
+
+    def fail(self, problem: Problem) -> None:
+        if not self.state.ended:
+            self.problem = problem
+            self._end(JobState.FAILED)
+
+    def _end(self, state: JobState) -> None:
+        self._drop_exchange()
+        self.state = state
+
+    def _drop_exchange(self) -> None:
+        if self._exchange is not None:
+            self._exchange.close()
+            self._exchange = None
+
+    def _advance(self, address: Address, budget_s: float) -> None:
+        now_s = time.monotonic()
+        if self.state is JobState.WAITING:
+            given = self.input
+            self._exchange = protocol.post_job(
+                address, given.request(self.id), given.portrait, given.portrait_name, given.depth_npy
+            )
+            self._enter(JobState.UPLOADING)
+        if self._exchange is None and self.state in (JobState.QUEUED, JobState.RUNNING):
+            if now_s < self._next_poll_s:
+                return
+            self._exchange = protocol.get_job(address, self._server_id, self.id)
+        answer = self._answer(budget_s)
+        if answer is None:
+            return
+        if self.state is JobState.UPLOADING:
+            value = protocol.checked(answer).json()
+            if not value.get("job_id"):
+                raise BadAnswerError("no job is named")
+            self._server_id = str(value["job_id"])
+            self._enter(JobState.QUEUED)
+        elif self.state is JobState.DOWNLOADING:
+            self._take_part(answer, address)
+        else:
+            self._take_status(answer, address)
+
+    def _answer(self, budget_s: float) -> Answer | None:
+        """The answer of the exchange under way once it is complete and ours."""
+        exchange = self._exchange
+        if exchange is None:
+            return None
+        if not exchange.advance(budget_s):
+            if time.monotonic() - exchange.last_activity_s > self._deadlines.answer_s:
+                raise AddonError(errors.local("backend_unreachable"))
+            return None
+        self._exchange = None
+        if exchange.owner != self.id:
+            self.dropped_answers += 1
+            return None
+        return exchange.answer
+
+    def _take_status(self, answer: Answer, address: Address) -> None:
+        status = protocol.parse_job_status(protocol.checked(answer).json())
+        now_s = time.monotonic()
+        self._next_poll_s = now_s + POLL_INTERVAL_S
+        if status.server_id != self._server_id or status.client_job_id not in ("", self.id):
+            self.dropped_answers += 1
+            return
+        if (status.phase, status.step, status.total) != (self.phase, self.step, self.total):
+            self._changed_s = now_s
+        self.phase, self.step, self.total = status.phase, status.step, status.total
+        if status.state == "failed":
+            self.fail(errors.from_backend(status.error or {}))
+        elif status.state == "cancelled":
+            self._end(JobState.CANCELLED)
+        elif status.state == "done":
+            if not status.frames:
+                raise BadAnswerError("no frames are named")
+            self._frames = status.frames
+            self._enter(JobState.DOWNLOADING)
+            self._exchange = self._next_part(address)
+        elif now_s - self._changed_s > self._deadlines.no_progress_s:
+            self._exchange = protocol.delete_job(address, self._server_id, self.id)
+            self._exchange.advance()
+            self.fail(errors.local("no_progress"))
+        elif status.state == "running" and self.state is JobState.QUEUED:
+            self._enter(JobState.RUNNING)
+
+    def _enter(self, state: JobState) -> None:
+        self.state = state
+        self._changed_s = time.monotonic()
+
+    def _next_part(self, address: Address) -> Exchange:
+        part, fmt = PARTS[len(self._parts)]
+        return protocol.get_frame_part(address, self._server_id, len(self.results), part, fmt, self.id)
+
+    def _take_part(self, answer: Answer, address: Address) -> None:
+        """Checks one file of a frame; after the last file of the last frame the job is done."""
+        part, fmt = PARTS[len(self._parts)]
+        body = protocol.checked(answer).body
+        try:
+            self._parts[part] = arrays.checked_png(body) if fmt == "png" else arrays.read_npy(body)
+        except ValueError as error:
+            raise BadAnswerError(f"{part}: {error}") from error
+        if len(self._parts) == len(PARTS):
+            self.results.append(_frame_result(self._parts, self._frames[len(self.results)]))
+            self._parts = {}
+        if len(self.results) == len(self._frames):
+            self._end(JobState.DONE)
+        else:
+            self._exchange = self._next_part(address)
+
+    def _advance_cancel(self, address: Address | None, budget_s: float) -> None:
+        waited_s = time.monotonic() - (self._cancel_since_s or 0.0)
+        if address is None or waited_s > self._deadlines.cancel_s:
+            self._end(JobState.CANCELLED)
+            return
+        if self._exchange is None:
+            if self._delete_sent:
+                self._end(JobState.CANCELLED)
+                return
+            self._exchange = protocol.delete_job(address, self._server_id, self.id)
+            self._delete_sent = True
+        answer = self._answer(budget_s)
+        if answer is not None and not self._server_id:
+            # The upload was under way: its answer names the job that must be deleted.
+            self._server_id = str(protocol.checked(answer).json().get("job_id") or "")
+            self._delete_sent = not self._server_id
+        elif answer is not None:
+            self._end(JobState.CANCELLED)
+
+
+def _frame_result(parts: Mapping[str, bytes | np.ndarray], info: dict) -> FrameResult:
+    depth, coverage, rgb = parts["depth"], parts["coverage"], parts["rgb"]
+    assert isinstance(depth, np.ndarray) and isinstance(coverage, np.ndarray) and isinstance(rgb, bytes)
+    width, height = arrays.png_size(rgb)
+    if depth.shape != (height, width) or coverage.shape != depth.shape:
+        raise BadAnswerError(
+            f"sizes differ: picture {height}x{width}, depth {depth.shape}, coverage {coverage.shape}"
+        )
+    mm_per_px = info.get("mm_per_px")
+    if not isinstance(mm_per_px, (int, float)) or not 0 < mm_per_px < 1000:
+        raise BadAnswerError(f"mm_per_px is {mm_per_px!r}")
+    return FrameResult(rgb, depth.astype(np.float32), coverage.astype(np.float32), float(mm_per_px), info)

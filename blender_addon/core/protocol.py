@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backend's routes as functions that make an Exchange, and readers for what comes back."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from . import errors
+from .errors import AddonError
+from .exchange import Address, Answer, BadAnswerError, Exchange
+
+PROTOCOL = 1
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
+
+
+def parse_address(text: str, token: str) -> Address:
+    """`127.0.0.1:8123` or `http://localhost:8123` -> Address. Raises AddonError for anything off this machine."""
+    parts = urllib.parse.urlsplit(text if "//" in text else f"//{text}")
+    try:
+        port = parts.port
+    except ValueError:
+        port = None
+    if parts.hostname not in LOOPBACK_HOSTS or port is None:
+        raise AddonError(errors.local("not_loopback", detail=text))
+    return Address("127.0.0.1", port, token)
+
+
+def multipart(fields: Mapping[str, tuple[str | None, str, bytes]]) -> tuple[str, bytes]:
+    """Encodes `name -> (file name or None, content type, bytes)` as multipart/form-data -> (content type, body)."""
+    boundary = f"portrait-relief-{secrets.token_hex(16)}"
+    body = bytearray()
+    for name, (filename, content_type, data) in fields.items():
+        disposition = f'form-data; name="{name}"'
+        if filename is not None:
+            disposition += f'; filename="{_plain_filename(filename)}"'
+        body += f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {content_type}\r\n\r\n".encode()
+        body += data
+        body += b"\r\n"
+    body += f"--{boundary}--\r\n".encode()
+    return f"multipart/form-data; boundary={boundary}", bytes(body)
+
+
+def _plain_filename(name: str) -> str:
+    """File names in a multipart header: quotes and control characters would break out of it."""
+    return "".join(letter for letter in name if letter.isprintable() and letter not in '"\\') or "portrait"
+
+
+def get_health(address: Address) -> Exchange:
+    return Exchange(address, "GET", "/v1/health")
+
+
+def get_capabilities(address: Address) -> Exchange:
+    return Exchange(address, "GET", "/v1/capabilities")
+
+
+def post_job(
+    address: Address,
+    request: Mapping[str, object],
+    portrait: bytes,
+    portrait_name: str,
+    depth_npy: bytes | None,
+) -> Exchange:
+    """Sends a job. `portrait` is an image file's content, `depth_npy` a .npy file's content or None."""
+    fields: dict[str, tuple[str | None, str, bytes]] = {
+        "request": (None, "application/json", json.dumps(request).encode()),
+        "portrait": (portrait_name, "application/octet-stream", portrait),
+    }
+    if depth_npy is not None:
+        fields["depth"] = ("depth.npy", "application/octet-stream", depth_npy)
+    content_type, body = multipart(fields)
+    return Exchange(
+        address,
+        "POST",
+        "/v1/jobs",
+        owner=str(request.get("client_job_id", "")),
+        headers={"Content-Type": content_type},
+        body=body,
+    )
+
+
+def get_job(address: Address, server_id: str, owner: str) -> Exchange:
+    return Exchange(address, "GET", f"/v1/jobs/{urllib.parse.quote(server_id, safe='')}", owner=owner)
+
+
+def delete_job(address: Address, server_id: str, owner: str) -> Exchange:
+    return Exchange(address, "DELETE", f"/v1/jobs/{urllib.parse.quote(server_id, safe='')}", owner=owner)
+
+
+def get_frame_part(address: Address, server_id: str, frame: int, part: str, fmt: str, owner: str) -> Exchange:
+    path = f"/v1/jobs/{urllib.parse.quote(server_id, safe='')}/frames/{frame}/{part}?format={fmt}"
+    return Exchange(address, "GET", path, owner=owner)
+
+
+def post_shutdown(address: Address) -> Exchange:
+    return Exchange(address, "POST", "/v1/shutdown")
+
+
+def checked(answer: Answer) -> Answer:
+    """Passes a good answer on; raises AddonError with the backend's own words otherwise."""
+    if 200 <= answer.status < 300:
+        return answer
+    try:
+        error = answer.json().get("error")
+    except BadAnswerError:
+        error = None
+    raise AddonError(errors.from_backend(error if isinstance(error, dict) else {}, answer.status))
+
+
+@dataclass(frozen=True)
+class Handshake:
+    """The backend's first line: where it listens and who it is."""
+
+    port: int
+    pid: int
+    version: str
+
+
+def parse_handshake(line: str) -> Handshake | None:
+    """None for a line that is no handshake (a warning in the log). Raises AddonError for another protocol."""
+    try:
+        value = json.loads(line)
+    except json.JSONDecodeError:
+        return None
+    if not isinstance(value, dict) or not isinstance(value.get("port"), int) or "protocol" not in value:
+        return None
+    check_protocol(value)
+    return Handshake(value["port"], int(value.get("pid") or 0), str(value.get("version", "")))
+
+
+def check_protocol(value: Mapping[str, object]) -> None:
+    """Raises AddonError when a handshake or health answer speaks another protocol than this add-on."""
+    if value.get("protocol") != PROTOCOL:
+        theirs = value.get("protocol")
+        raise AddonError(errors.local("wrong_protocol", detail=f"protocol {theirs}, wanted {PROTOCOL}"))
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """What GET jobs/ID answers."""
+
+    server_id: str
+    client_job_id: str
+    state: str
+    phase: str
+    step: int
+    total: int
+    frames_done: int
+    frames: list[dict] = field(default_factory=list)
+    error: dict | None = None
+
+
+def parse_job_status(value: Mapping[str, object]) -> JobStatus:
+    """Raises BadAnswerError when a field is missing or of the wrong type."""
+    try:
+        frames, error = value.get("frames") or [], value.get("error")
+        if not isinstance(frames, list) or not (error is None or isinstance(error, dict)):
+            raise TypeError("frames or error")
+        return JobStatus(
+            server_id=str(value["job_id"]),
+            client_job_id=str(value.get("client_job_id") or ""),
+            state=str(value["state"]),
+            phase=str(value.get("phase") or ""),
+            step=int(value.get("step") or 0),  # type: ignore[call-overload]
+            total=int(value.get("total") or 0),  # type: ignore[call-overload]
+            frames_done=int(value.get("frames_done") or 0),  # type: ignore[call-overload]
+            frames=frames,
+            error=error,
+        )
+    except (KeyError, TypeError, ValueError) as problem:
+        raise BadAnswerError(f"job status cannot be read: {problem!r}") from problem

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Depth and coverage -> a grid mesh of the head, as plain arrays.
+
+The object's space: x to the picture's right, z up, the viewer at -Y; y = 0 is the head's centre plane and nearer
+points have smaller y. The origin is the middle of the head's outline in the picture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+METRES_PER_MM = 0.001
+COVERAGE_THRESHOLD = 0.5
+# Steeper than this (83 degrees away from facing the camera) is the jump from the head to what lies behind it.
+MAX_STEEPNESS = 8.0
+
+
+class ReliefError(ValueError):
+    """The depth has no head in it that a mesh can be made of."""
+
+
+@dataclass(frozen=True)
+class ReliefMesh:
+    """A mesh without its displacement scale: y of a vertex is -depth_mm * metres per mm * depth scale."""
+
+    x_mm: np.ndarray  # float32 [V]
+    z_mm: np.ndarray  # float32 [V]
+    depth_mm: np.ndarray  # float32 [V], nearer = larger
+    uv: np.ndarray  # float32 [V, 2], 0..1 over the whole picture, v upwards
+    corner_vertex: np.ndarray  # int32 [L], faces one after another, seen from the front anticlockwise
+    face_start: np.ndarray  # int32 [F], quads first, then triangles at the outline
+
+    def positions(self, metres_per_mm: float, depth_scale: float) -> np.ndarray:
+        """float32 [V, 3] in Blender units."""
+        out = np.empty((len(self.x_mm), 3), np.float32)
+        out[:, 0] = self.x_mm * metres_per_mm
+        out[:, 1] = self.depth_mm * (-metres_per_mm * depth_scale)
+        out[:, 2] = self.z_mm * metres_per_mm
+        return out
+
+
+def make_relief(
+    depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, max_vertices: int = 512
+) -> ReliefMesh:
+    """Cuts the head out of a depth map and turns it into a grid mesh.
+
+    Args:
+        depth_mm: float32 [H, W], NaN outside the head, nearer = larger.
+        coverage: float32 [H, W], 0..1.
+        mm_per_px: millimetres a pixel of the picture.
+        max_vertices: vertices along the longer side of the head; never more than it has pixels.
+
+    Raises ReliefError when no head is left after the cut.
+    """
+    height, width = depth_mm.shape
+    inside = np.isfinite(depth_mm) & (coverage >= COVERAGE_THRESHOLD)
+    top, bottom, left, right = _head_window(inside)
+    crop = np.s_[top:bottom, left:right]
+    stride = max(1.0, max(bottom - top, right - left) / max(8, max_vertices))
+    row_edges, column_edges = _bin_edges(bottom - top, stride), _bin_edges(right - left, stride)
+    depth, valid = _area_mean(depth_mm[crop], inside[crop], row_edges, column_edges)
+
+    y_px = (row_edges[:-1] + row_edges[1:]) / 2 + top  # edges are pixel borders, so these are bin centres
+    x_px = (column_edges[:-1] + column_edges[1:]) / 2 + left
+    corners = _triangle_corners(depth, valid, mm_per_px * stride)
+    cells = _largest_component(corners)
+    quads, triangles = _faces(corners, cells, depth.shape[1])
+    used = np.zeros(depth.size, bool)
+    used[quads.ravel()] = True
+    used[triangles.ravel()] = True
+    if not used.any():
+        raise ReliefError("There is no connected head in the result.")
+    new_index = (np.cumsum(used) - 1).astype(np.int32)
+    row_of, column_of = np.divmod(np.flatnonzero(used), depth.shape[1])
+    uv = np.stack([x_px[column_of] / width, 1.0 - y_px[row_of] / height], 1).astype(np.float32)
+    middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
+    return ReliefMesh(
+        x_mm=((x_px[column_of] - middle_x) * mm_per_px).astype(np.float32),
+        z_mm=((middle_y - y_px[row_of]) * mm_per_px).astype(np.float32),
+        depth_mm=depth.ravel()[used],
+        uv=uv,
+        corner_vertex=new_index[np.concatenate([quads.ravel(), triangles.ravel()])],
+        face_start=np.concatenate(
+            [
+                np.arange(len(quads), dtype=np.int32) * 4,
+                len(quads) * 4 + np.arange(len(triangles), dtype=np.int32) * 3,
+            ]
+        ),
+    )
+
+
+def _head_window(inside: np.ndarray) -> tuple[int, int, int, int]:
+    """(top, bottom, left, right) in pixels of the largest patch: specks elsewhere change nothing."""
+    stride = max(1.0, max(inside.shape) / 256)
+    row_edges, column_edges = (_bin_edges(length, stride) for length in inside.shape)
+    touched = _bin_sums(inside.astype(np.float32), row_edges, column_edges) > 0
+    patch = _largest_component(np.broadcast_to(touched, (4, *touched.shape)))
+    rows, columns = np.flatnonzero(patch.any(1)), np.flatnonzero(patch.any(0))
+    if len(rows) < 2 or len(columns) < 2:
+        raise ReliefError("There is no head in the result.")
+    top, left = row_edges[rows[0]], column_edges[columns[0]]
+    bottom, right = row_edges[rows[-1] + 1], column_edges[columns[-1] + 1]
+    window = inside[top:bottom, left:right]
+    rows, columns = np.flatnonzero(window.any(1)), np.flatnonzero(window.any(0))
+    if len(rows) < 3 or len(columns) < 3:
+        raise ReliefError("There is no head in the result.")
+    return int(top + rows[0]), int(top + rows[-1] + 1), int(left + columns[0]), int(left + columns[-1] + 1)
+
+
+def _bin_edges(length: int, stride: float) -> np.ndarray:
+    """Whole-pixel borders of bins about `stride` wide: with stride 1 every pixel is a bin."""
+    return np.round(np.linspace(0, length, max(3, round(length / stride)) + 1)).astype(np.int64)
+
+
+def _area_mean(
+    values: np.ndarray, mask: np.ndarray, row_edges: np.ndarray, column_edges: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over each bin's valid pixels -> (float32 [R, C], bool [R, C]: at least half of the bin is valid)."""
+    if len(row_edges) == values.shape[0] + 1 and len(column_edges) == values.shape[1] + 1:
+        return np.where(mask, values, 0.0).astype(np.float32), mask
+    total = _bin_sums(np.where(mask, values, 0.0).astype(np.float32), row_edges, column_edges)
+    weight = _bin_sums(mask.astype(np.float32), row_edges, column_edges)
+    area = np.outer(np.diff(row_edges), np.diff(column_edges))
+    return total / np.maximum(weight, 1.0), weight >= area / 2
+
+
+def _bin_sums(values: np.ndarray, row_edges: np.ndarray, column_edges: np.ndarray) -> np.ndarray:
+    return np.add.reduceat(np.add.reduceat(values, row_edges[:-1], axis=0), column_edges[:-1], axis=1)
+
+
+def _triangle_corners(depth: np.ndarray, valid: np.ndarray, spacing_mm: float) -> np.ndarray:
+    """Which corners each grid cell keeps: bool [4, R-1, C-1]: top left, bottom left, bottom right, top right.
+
+    All four make a quad, three a triangle, fewer nothing. A corner that lies far behind the others is cut off, so no
+    face spans the silhouette.
+    """
+    slices = (np.s_[:-1, :-1], np.s_[1:, :-1], np.s_[1:, 1:], np.s_[:-1, 1:])
+    ok = np.stack([valid[part] for part in slices])
+    z = np.stack([depth[part] for part in slices])
+    limit_mm = MAX_STEEPNESS * spacing_mm
+    nearest = np.where(ok, z, -np.inf).max(0)
+    ok &= z > nearest - limit_mm * np.sqrt(2)
+    ok &= ok.sum(0) >= 3
+    return ok
+
+
+def _largest_component(corners: np.ndarray) -> np.ndarray:
+    """bool [R-1, C-1]: the cells that belong to the largest piece connected over shared edges.
+
+    Runs of connected cells in a row are labelled with numpy; only the few links between runs go through Python.
+    """
+    filled = corners.any(0)
+    if not filled.any():
+        return filled
+    # An edge is shared when both cells kept both of its ends.
+    right_link = (corners[2] & corners[3])[:, :-1] & (corners[0] & corners[1])[:, 1:]
+    down_link = (corners[1] & corners[2])[:-1] & (corners[0] & corners[3])[1:]
+    starts = filled.copy()
+    starts[:, 1:] &= ~right_link
+    run = np.cumsum(starts.ravel()).reshape(filled.shape) - 1
+    links = np.unique(np.stack([run[:-1][down_link], run[1:][down_link]], 1), axis=0)
+    root = list(range(int(starts.sum())))
+
+    def find(node: int) -> int:
+        while root[node] != node:
+            root[node] = root[root[node]]
+            node = root[node]
+        return node
+
+    for first, second in links.tolist():
+        a, b = find(first), find(second)
+        if a != b:
+            root[max(a, b)] = min(a, b)
+    label_of_run = np.array([find(node) for node in range(len(root))])
+    labels = label_of_run[run]
+    sizes = np.bincount(labels[filled])
+    return filled & (labels == int(sizes.argmax()))
+
+
+def _faces(corners: np.ndarray, cells: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """Vertex numbers in the full grid -> (quads [Q, 4], triangles [T, 3])."""
+    row, column = np.nonzero(cells)
+    first = row * columns + column
+    ring = np.stack([first, first + columns, first + columns + 1, first + 1], 1)
+    kept = corners[:, row, column].T
+    full = kept.all(1)
+    three = ring[~full]
+    triangles = three[kept[~full]].reshape(-1, 3)
+    return ring[full], triangles

@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start, stop, restart, the log and the preferences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import bpy
+from bpy.props import FloatProperty
+
+from .. import preferences, runtime
+from ..core.errors import AddonError
+
+
+class _StartOperator:
+    timeout: FloatProperty(
+        name="Timeout", description="Seconds to wait in background mode", default=180.0, options={"SKIP_SAVE"}
+    )
+    restart = False
+    report: Callable[[set[str], str], None]
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        try:
+            runtime.start_backend(restart=self.restart)
+        except AddonError as error:
+            runtime.show_problem(error.problem)
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if bpy.app.background:
+            problem = runtime.wait_for_backend(self.timeout)
+            if problem:
+                self.report({"ERROR"}, f"{problem.message} {problem.hint}")
+                return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_start_backend(_StartOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.start_backend"
+    bl_label = "Start Backend"
+    bl_description = "Start the local process that holds the model"
+
+
+class PORTRAIT_RELIEF_OT_restart_backend(_StartOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.restart_backend"
+    bl_label = "Restart Backend"
+    bl_description = "End the backend if it runs and start it anew"
+    restart = True
+
+
+class PORTRAIT_RELIEF_OT_stop_backend(bpy.types.Operator):
+    bl_idname = "portrait_relief.stop_backend"
+    bl_label = "Stop Backend"
+    bl_description = "End the backend and give its memory back"
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        runtime.stop_backend()
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_open_log(bpy.types.Operator):
+    bl_idname = "portrait_relief.open_log"
+    bl_label = "Open Log"
+    bl_description = "Open what the backend wrote"
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        path = runtime.session().backend.log_path
+        if not path.is_file():
+            self.report({"WARNING"}, "The backend has not written a log yet")
+            return {"CANCELLED"}
+        if bpy.app.background:
+            print(path)
+            return {"FINISHED"}
+        return bpy.ops.wm.path_open(filepath=str(path))
+
+
+class PORTRAIT_RELIEF_OT_open_preferences(bpy.types.Operator):
+    bl_idname = "portrait_relief.open_preferences"
+    bl_label = "Open Preferences"
+    bl_description = "Choose the backend's Python, a running backend or a model folder"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return not bpy.app.background
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        return bpy.ops.preferences.addon_show(module=preferences.PortraitReliefPreferences.bl_idname)
+
+
+CLASSES = (
+    PORTRAIT_RELIEF_OT_start_backend,
+    PORTRAIT_RELIEF_OT_restart_backend,
+    PORTRAIT_RELIEF_OT_stop_backend,
+    PORTRAIT_RELIEF_OT_open_log,
+    PORTRAIT_RELIEF_OT_open_preferences,
+)

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Presets, reset and mirroring of the sliders."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import EnumProperty
+
+from ..core import arkit, presets
+
+
+def set_sliders(settings, values: dict[str, float]) -> None:
+    """Writes coefficients (and pose, where given) to the scene's sliders."""
+    for name, value in values.items():
+        setattr(settings, name, value)
+
+
+class PORTRAIT_RELIEF_OT_apply_preset(bpy.types.Operator):
+    bl_idname = "portrait_relief.apply_preset"
+    bl_label = "Apply Expression"
+    bl_description = "Set all sliders to a ready expression"
+    bl_options = {"REGISTER", "UNDO"}
+
+    preset: EnumProperty(
+        name="Expression", items=[(preset.identifier, preset.label, "") for preset in presets.PRESETS]
+    )
+
+    @classmethod
+    def description(cls, _context: bpy.types.Context, properties) -> str:
+        return f"Set the sliders to {presets.BY_IDENTIFIER[properties.preset].label}"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.portrait_relief
+        set_sliders(settings, presets.coefficients(self.preset, settings.preset_strength))
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_reset_expression(bpy.types.Operator):
+    bl_idname = "portrait_relief.reset_expression"
+    bl_label = "Reset"
+    bl_description = "Set these sliders to 0"
+    bl_options = {"REGISTER", "UNDO"}
+
+    region: EnumProperty(
+        name="Region",
+        items=[("ALL", "All", ""), ("POSE", "Pose", "")]
+        + [(name.upper(), name, "") for name in arkit.REGIONS],
+        default="ALL",
+    )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        regions = {name.upper(): names for name, names in arkit.REGIONS.items()}
+        regions["POSE"] = arkit.POSE_NAMES
+        wanted = [arkit.ARKIT_NAMES + arkit.POSE_NAMES] if self.region == "ALL" else [regions[self.region]]
+        set_sliders(context.scene.portrait_relief, {name: 0.0 for names in wanted for name in names})
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_mirror_expression(bpy.types.Operator):
+    bl_idname = "portrait_relief.mirror_expression"
+    bl_label = "Mirror"
+    bl_description = "Swap the left and the right side of the expression and the pose"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.portrait_relief
+        values = {name: getattr(settings, name) for name in arkit.ARKIT_NAMES + arkit.POSE_NAMES}
+        set_sliders(settings, arkit.mirrored(values))
+        return {"FINISHED"}
+
+
+CLASSES = (
+    PORTRAIT_RELIEF_OT_apply_preset,
+    PORTRAIT_RELIEF_OT_reset_expression,
+    PORTRAIT_RELIEF_OT_mirror_expression,
+)

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Generate, estimate depth, repaint from a sculpted relief, cancel.
+
+With a window they start the work and return at once. In background mode, or with `wait`, they return when the result
+is imported, and fail as operators do (RuntimeError in a script) with the sentence that the panel shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import bpy
+from bpy.props import BoolProperty, FloatProperty
+
+from .. import requests, runtime
+from ..core.errors import AddonError
+from ..scene import sending_back
+
+
+class _JobOperator:
+    timeout: FloatProperty(
+        name="Timeout",
+        description="Seconds to wait for the result in background mode",
+        default=1800.0,
+        min=0.1,
+        options={"SKIP_SAVE"},
+    )
+    wait: BoolProperty(
+        name="Wait", description="Return only when the result is imported", options={"SKIP_SAVE"}
+    )
+    mode = ""
+    report: Callable[[set[str], str], None]
+    poll_message_set: Callable[[str], None]
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        if runtime.is_busy():
+            cls.poll_message_set("Portrait Relief is still at work")
+            return False
+        return True
+
+    def depth_npy(self, _context: bpy.types.Context) -> bytes | None:
+        return None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        try:
+            depth = self.depth_npy(context)
+            job_input = requests.job_input(context.scene.portrait_relief, self.mode, depth_npy=depth)
+            runtime.submit(context.scene, job_input)
+        except AddonError as error:
+            runtime.show_problem(error.problem)
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if bpy.app.background or self.wait:
+            problem = runtime.run_job_blocking(self.timeout)
+            if problem:
+                self.report({"ERROR"}, f"{problem.message} {problem.hint}".strip())
+                return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_generate(_JobOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.generate"
+    bl_label = "Generate"
+    bl_description = "Give the portrait the expression below and make a relief of it"
+    mode = "generate"
+
+
+class PORTRAIT_RELIEF_OT_estimate_depth(_JobOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.estimate_depth"
+    bl_label = "Estimate Depth"
+    bl_description = "Make a relief of the photo as it is"
+    mode = "depth"
+
+
+class PORTRAIT_RELIEF_OT_repaint(_JobOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.repaint"
+    bl_label = "Repaint from Relief"
+    bl_description = "Send the active relief's sculpted shape back and paint the portrait anew to match it"
+    mode = "appearance"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if runtime.is_busy():
+            cls.poll_message_set("Portrait Relief is still at work")
+            return False
+        if not sending_back.is_relief(context.active_object):
+            cls.poll_message_set("Make a relief the active object")
+            return False
+        return True
+
+    def depth_npy(self, context: bpy.types.Context) -> bytes | None:
+        return sending_back.depth_npy(context.active_object)
+
+
+class PORTRAIT_RELIEF_OT_cancel(bpy.types.Operator):
+    bl_idname = "portrait_relief.cancel"
+    bl_label = "Cancel"
+    bl_description = "Stop the work; nothing is imported"
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        if not runtime.is_busy():
+            return {"CANCELLED"}
+        runtime.session().cancel()
+        runtime.keep_ticking()
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_dismiss(bpy.types.Operator):
+    bl_idname = "portrait_relief.dismiss"
+    bl_label = "Dismiss"
+    bl_description = "Take this message away"
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        runtime.forget_problem()
+        return {"FINISHED"}
+
+
+CLASSES = (
+    PORTRAIT_RELIEF_OT_generate,
+    PORTRAIT_RELIEF_OT_estimate_depth,
+    PORTRAIT_RELIEF_OT_repaint,
+    PORTRAIT_RELIEF_OT_cancel,
+    PORTRAIT_RELIEF_OT_dismiss,
+)

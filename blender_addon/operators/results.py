@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Import from a folder, and what can be done with a result in the list."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, IntProperty, StringProperty
+
+from .. import runtime, storage
+from ..core import arkit, arrays
+from ..core.jobs import FrameResult
+from ..core.relief import ReliefError
+from ..scene import images, importing, relief_object, sending_back
+from .expression import set_sliders
+
+# The parts' names, first as the backend's command line writes them, then as they are called here.
+_RGB_NAMES = ("portrait.png", "rgb.png")
+
+
+def read_result_folder(folder: Path) -> FrameResult:
+    """portrait.png, depth.npy, coverage.npy (or none) and report.json with mm_per_px -> FrameResult.
+
+    Raises ValueError or OSError with a readable text.
+    """
+    rgb_path = next(
+        (folder / name for name in _RGB_NAMES if (folder / name).is_file()), folder / _RGB_NAMES[0]
+    )
+    rgb = arrays.checked_png(rgb_path.read_bytes())
+    depth = _read_depth(folder)
+    coverage_path = folder / "coverage.npy"
+    if coverage_path.is_file():
+        coverage = arrays.read_npy(coverage_path.read_bytes())
+    else:
+        import numpy as np
+
+        coverage = np.isfinite(depth).astype(np.float32)
+    info = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    width, height = arrays.png_size(rgb)
+    if depth.shape != (height, width) or coverage.shape != depth.shape:
+        raise ValueError("picture, depth and coverage are of different sizes")
+    mm_per_px = float(info.get("mm_per_px") or 0.0)
+    if not mm_per_px > 0:
+        raise ValueError("report.json names no mm_per_px")
+    return FrameResult(rgb, depth, coverage, mm_per_px, {"report": info})
+
+
+def _read_depth(folder: Path):
+    """depth.npy, or depth.exr read by Blender (both in mm, NaN outside the head)."""
+    if (folder / "depth.npy").is_file():
+        return arrays.read_npy((folder / "depth.npy").read_bytes())
+    import numpy as np
+
+    path = folder / "depth.exr"
+    if not path.is_file():
+        raise ValueError("there is neither depth.npy nor depth.exr")
+    image = bpy.data.images.load(str(path), check_existing=False)
+    try:
+        image.colorspace_settings.is_data = True
+        width, height = image.size
+        pixels = np.empty(len(image.pixels), np.float32)
+        image.pixels.foreach_get(pixels)
+        if not len(pixels):
+            raise ValueError("depth.exr cannot be read")
+        return pixels.reshape(height, width, -1)[::-1, :, 0].copy()
+    finally:
+        bpy.data.images.remove(image)
+
+
+class PORTRAIT_RELIEF_OT_import_result(bpy.types.Operator):
+    bl_idname = "portrait_relief.import_result"
+    bl_label = "Import Result"
+    bl_description = (
+        "Import a result that was saved to a folder: portrait.png, depth.npy or depth.exr, report.json"
+    )
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: StringProperty(name="Folder", subtype="DIR_PATH")
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, _event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        folder = Path(bpy.path.abspath(self.directory))
+        try:
+            result = read_result_folder(folder)
+            description = importing.Description(
+                result_id=uuid.uuid4().hex,
+                name=f"{folder.name} Relief",
+                mode="import",
+                summary=f"From {folder.name}",
+                expression={},
+            )
+            importing.import_result(context.scene, result, description, storage.temporary())
+        except (ReliefError, ValueError, OSError) as error:
+            self.report({"ERROR"}, f"{folder.name} cannot be imported: {error}")
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class _ResultOperator:
+    bl_options = {"REGISTER", "UNDO"}
+    index: IntProperty(name="Result", default=-1, description="-1 is the active one", options={"SKIP_SAVE"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return len(context.scene.portrait_relief.results) > 0
+
+    def result(self, context: bpy.types.Context):
+        settings = context.scene.portrait_relief
+        index = settings.active_result if self.index < 0 else self.index
+        return settings.results[index] if 0 <= index < len(settings.results) else None
+
+
+class PORTRAIT_RELIEF_OT_select_result(_ResultOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.select_result"
+    bl_label = "Select Relief"
+    bl_description = "Make this result's relief the active object"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        result = self.result(context)
+        item = relief_object.find(result.result_id) if result else None
+        if item is None or item.name not in context.view_layer.objects:
+            self.report({"WARNING"}, "The relief of this result was deleted")
+            return {"CANCELLED"}
+        if context.mode != "OBJECT":
+            self.report({"WARNING"}, "Leave the present mode first")
+            return {"CANCELLED"}
+        for other in context.view_layer.objects:
+            if other.select_get():
+                other.select_set(False)
+        item.select_set(True)
+        context.view_layer.objects.active = item
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_use_result(_ResultOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.use_result"
+    bl_label = "Use as Source"
+    bl_description = "Take this result's picture as the next source"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        result = self.result(context)
+        image = images.find(result.result_id, "rgb") if result else None
+        if image is None:
+            self.report({"WARNING"}, "The picture of this result was deleted")
+            return {"CANCELLED"}
+        settings = context.scene.portrait_relief
+        settings.source, settings.image = "IMAGE", image
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_recall_expression(_ResultOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.recall_expression"
+    bl_label = "Recall Expression"
+    bl_description = "Set the sliders as they were for this result"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        result = self.result(context)
+        if result is None:
+            return {"CANCELLED"}
+        values = json.loads(result.expression or "{}")
+        known = arkit.ARKIT_NAMES + arkit.POSE_NAMES
+        set_sliders(context.scene.portrait_relief, {name: float(values.get(name, 0.0)) for name in known})
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_remove_result(_ResultOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.remove_result"
+    bl_label = "Remove from List"
+    bl_description = "Take this result off the list; its object and pictures stay"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.portrait_relief
+        index = settings.active_result if self.index < 0 else self.index
+        if not 0 <= index < len(settings.results):
+            return {"CANCELLED"}
+        settings.results.remove(index)
+        settings.active_result = max(0, min(settings.active_result, len(settings.results) - 1))
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_use_editor_image(bpy.types.Operator):
+    bl_idname = "portrait_relief.use_editor_image"
+    bl_label = "Use Shown Picture"
+    bl_description = "Take the picture in this Image Editor as the source"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        space = context.space_data
+        return space is not None and space.type == "IMAGE_EDITOR" and space.image is not None
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.portrait_relief
+        settings.source, settings.image = "IMAGE", context.space_data.image
+        runtime.forget_problem()
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_choose_picture(bpy.types.Operator):
+    bl_idname = "portrait_relief.choose_picture"
+    bl_label = "Choose Picture"
+    bl_description = "Open a portrait photo as the source"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filepath: StringProperty(subtype="FILE_PATH")
+    filter_image: BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, _event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.portrait_relief
+        try:
+            settings.image = bpy.data.images.load(self.filepath, check_existing=True)
+        except RuntimeError as error:
+            self.report({"ERROR"}, f"{Path(self.filepath).name} cannot be opened: {error}")
+            return {"CANCELLED"}
+        settings.source = "IMAGE"
+        runtime.forget_problem()
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_check_relief(bpy.types.Operator):
+    bl_idname = "portrait_relief.check_relief"
+    bl_label = "Check for Export"
+    bl_description = "Look for faults that printers and other programs stumble over"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return sending_back.is_relief(context.active_object)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        report = sending_back.check(context.active_object)
+        if report.faults:
+            self.report({"WARNING"}, "The relief has " + ", ".join(report.faults))
+        else:
+            self.report({"INFO"}, f"No faults in {report.vertices} vertices and {report.faces} triangles")
+        return {"FINISHED"}
+
+
+CLASSES = (
+    PORTRAIT_RELIEF_OT_import_result,
+    PORTRAIT_RELIEF_OT_select_result,
+    PORTRAIT_RELIEF_OT_use_result,
+    PORTRAIT_RELIEF_OT_recall_expression,
+    PORTRAIT_RELIEF_OT_remove_result,
+    PORTRAIT_RELIEF_OT_use_editor_image,
+    PORTRAIT_RELIEF_OT_choose_picture,
+    PORTRAIT_RELIEF_OT_check_relief,
+)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Presets, and the sliders by region."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..core import arkit, presets
+from .places import PanelMixin, in_both_editors
+
+PRESET_COLUMNS = 3
+
+
+class _ExpressionPanel(PanelMixin):
+    def draw(self, context: bpy.types.Context) -> None:
+        settings = context.scene.portrait_relief
+        layout = self.layout
+        grid = layout.grid_flow(row_major=True, columns=PRESET_COLUMNS, even_columns=True, align=True)
+        for preset in presets.PRESETS:
+            grid.operator("portrait_relief.apply_preset", text=preset.label).preset = preset.identifier
+        layout.prop(settings, "preset_strength", slider=True)
+        row = layout.row(align=True)
+        row.operator("portrait_relief.mirror_expression", icon="MOD_MIRROR")
+        row.operator("portrait_relief.reset_expression", text="Reset All", icon="LOOP_BACK").region = "ALL"
+        layout.prop(settings, "keep_unset")
+
+
+def _region_mixin(region: str, names: tuple[str, ...]) -> type:
+    """A sub-panel with one region's sliders; its header tells how many are in use."""
+
+    class _RegionPanel(PanelMixin):
+        def draw_header_preset(self, context: bpy.types.Context) -> None:
+            settings = context.scene.portrait_relief
+            used = sum(1 for name in names if getattr(settings, name))
+            row = self.layout.row(align=True)
+            if used:
+                row.label(text=str(used))
+                row.operator(
+                    "portrait_relief.reset_expression", text="", icon="LOOP_BACK", emboss=False
+                ).region = region.upper()
+
+        def draw(self, context: bpy.types.Context) -> None:
+            settings = context.scene.portrait_relief
+            column = self.layout.column(align=True)
+            listed = set()
+            for name in names:
+                if name in listed:
+                    continue
+                other = arkit.mirrored_name(name)
+                row = column.row(align=True)
+                row.prop(settings, name, slider=True)
+                if other != name and other in names:  # the pair shares a row
+                    row.prop(settings, other, slider=True)
+                    listed.add(other)
+
+    return _RegionPanel
+
+
+class _PosePanel(PanelMixin):
+    def draw_header(self, context: bpy.types.Context) -> None:
+        self.layout.prop(context.scene.portrait_relief, "use_pose", text="")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        settings = context.scene.portrait_relief
+        column = self.layout.column(align=True)
+        column.active = settings.use_pose
+        for name in arkit.POSE_NAMES:
+            column.prop(settings, name, slider=True)
+
+
+CLASSES = (
+    *in_both_editors(_ExpressionPanel, "expression", "Expression", order=1),
+    *(
+        panel
+        for number, (region, names) in enumerate(arkit.REGIONS.items())
+        for panel in in_both_editors(
+            _region_mixin(region, names),
+            f"region_{region.lower()}",
+            region,
+            parent="expression",
+            closed=True,
+            order=number,
+        )
+    ),
+    *in_both_editors(
+        _PosePanel, "pose", "Head Pose", parent="expression", closed=True, order=len(arkit.REGIONS)
+    ),
+)

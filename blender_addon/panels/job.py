@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Source, the two main buttons, progress, errors with the button that mends them, and the backend."""
+
+from __future__ import annotations
+
+import textwrap
+
+import bpy
+
+from ..core.errors import Remedy
+from ..core.jobs import JobState
+from .places import PanelMixin, in_both_editors
+
+_WORKING = {state.value for state in JobState if not state.ended}
+
+# Remedy -> (operator, label, icon)
+_REMEDY_BUTTONS = {
+    Remedy.START_BACKEND.value: ("portrait_relief.start_backend", "Start Backend", "PLAY"),
+    Remedy.RESTART_BACKEND.value: ("portrait_relief.restart_backend", "Restart Backend", "FILE_REFRESH"),
+    Remedy.OPEN_PREFERENCES.value: ("portrait_relief.open_preferences", "Open Preferences", "PREFERENCES"),
+    Remedy.OPEN_LOG.value: ("portrait_relief.open_log", "Open Log", "TEXT"),
+    Remedy.CHOOSE_PICTURE.value: ("portrait_relief.choose_picture", "Choose Another Picture", "FILE_IMAGE"),
+    Remedy.RETRY.value: ("portrait_relief.generate", "Try Again", "FILE_REFRESH"),
+}
+
+# What "Try Again" tries again.
+_JOB_OPERATORS = {
+    "generate": "portrait_relief.generate",
+    "depth": "portrait_relief.estimate_depth",
+    "appearance": "portrait_relief.repaint",
+}
+
+
+def draw_wrapped(
+    layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE"
+) -> None:
+    """A label in as many lines as the sidebar's width asks for: Blender itself cuts long labels off."""
+    scale = context.preferences.system.ui_scale
+    letters = max(16, int((context.region.width / scale - 60) / 6.3))
+    for number, line in enumerate(textwrap.wrap(text, letters)):
+        layout.label(text=line, icon=icon if number == 0 else ("NONE" if icon == "NONE" else "BLANK1"))
+
+
+class _MainPanel(PanelMixin):
+    def draw(self, context: bpy.types.Context) -> None:
+        settings = context.scene.portrait_relief
+        job = context.window_manager.portrait_relief
+        layout = self.layout
+        self._draw_source(layout, context, settings)
+        column = layout.column(align=True)
+        column.scale_y = 1.3
+        column.operator("portrait_relief.generate", icon="SHADERFX")
+        column.operator("portrait_relief.estimate_depth", icon="MOD_DISPLACE")
+        if job.state in _WORKING:
+            row = layout.row(align=True)
+            row.progress(factor=job.progress, text=job.status)
+            row.operator("portrait_relief.cancel", text="", icon="X")
+        elif job.message:
+            self._draw_error(layout, context, job)
+        elif job.state in {JobState.DONE.value, JobState.CANCELLED.value}:
+            icon = "CHECKMARK" if job.state == JobState.DONE.value else "CANCEL"
+            layout.label(text=job.status, icon=icon)
+
+    def _draw_source(self, layout: bpy.types.UILayout, context: bpy.types.Context, settings) -> None:
+        column = layout.column(align=True)
+        column.row(align=True).prop(settings, "source", expand=True)
+        if settings.source == "FILE":
+            column.prop(settings, "filepath", text="")
+            return
+        column.template_ID(settings, "image", open="portrait_relief.choose_picture")
+        space = context.space_data
+        shown = space.image if space.type == "IMAGE_EDITOR" else None
+        if shown is not None and shown != settings.image:
+            column.operator("portrait_relief.use_editor_image", text=f"Use “{shown.name}”", icon="IMAGE_DATA")
+
+    def _draw_error(self, layout: bpy.types.UILayout, context: bpy.types.Context, job) -> None:
+        box = layout.box()
+        row = box.row(align=True)
+        column = row.column(align=True)
+        draw_wrapped(column, job.message, context, icon="ERROR")
+        row.operator("portrait_relief.dismiss", text="", icon="X", emboss=False)
+        if job.hint:
+            draw_wrapped(box.column(align=True), job.hint, context)
+        if job.remedy in _REMEDY_BUTTONS:
+            operator, label, icon = _REMEDY_BUTTONS[job.remedy]
+            if job.remedy == Remedy.RETRY.value:
+                operator = _JOB_OPERATORS.get(job.mode, operator)
+            box.operator(operator, text=label, icon=icon)
+
+
+class _AdvancedPanel(PanelMixin):
+    def draw(self, context: bpy.types.Context) -> None:
+        settings = context.scene.portrait_relief
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        column = layout.column(align=True)
+        column.prop(settings, "density")
+        column.prop(settings, "depth_scale")
+        column.prop(settings, "size")
+        column = layout.column(align=True)
+        column.prop(settings, "face")
+        column.prop(settings, "steps")
+        column.prop(settings, "seed")
+
+
+class _BackendPanel(PanelMixin):
+    def draw(self, context: bpy.types.Context) -> None:
+        job = context.window_manager.portrait_relief
+        layout = self.layout
+        icons = {"READY": "CHECKMARK", "FAILED": "ERROR", "STOPPED": "RADIOBUT_OFF"}
+        icon = icons.get(job.backend_state, "SORTTIME")
+        draw_wrapped(
+            layout.column(align=True), job.backend_message or "Backend is not running", context, icon
+        )
+        row = layout.row(align=True)
+        if job.backend_state in {"STOPPED", "FAILED"}:
+            row.operator("portrait_relief.start_backend", text="Start", icon="PLAY")
+        else:
+            row.operator("portrait_relief.restart_backend", text="Restart", icon="FILE_REFRESH")
+            row.operator("portrait_relief.stop_backend", text="Stop", icon="SNAP_FACE")
+        row.operator("portrait_relief.open_log", text="", icon="TEXT")
+        row.operator("portrait_relief.open_preferences", text="", icon="PREFERENCES")
+
+
+CLASSES = (
+    *in_both_editors(_MainPanel, "main", "Portrait Relief", order=0),
+    *in_both_editors(_AdvancedPanel, "settings", "Settings", closed=True, order=3),
+    *in_both_editors(_BackendPanel, "backend", "Backend", closed=True, order=4),
+)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The list of results and the active relief's depth."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..scene import relief_object, sending_back
+from .places import PanelMixin, in_both_editors
+
+
+class PORTRAIT_RELIEF_UL_results(bpy.types.UIList):
+    bl_idname = "PORTRAIT_RELIEF_UL_results"
+
+    def draw_item(
+        self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0
+    ) -> None:
+        layout.prop(item, "name", text="", emboss=False, icon="USER")
+
+
+class _ResultsPanel(PanelMixin):
+    def draw(self, context: bpy.types.Context) -> None:
+        settings = context.scene.portrait_relief
+        layout = self.layout
+        if len(settings.results):
+            row = layout.row()
+            row.template_list(
+                "PORTRAIT_RELIEF_UL_results", "", settings, "results", settings, "active_result", rows=3
+            )
+            column = row.column(align=True)
+            column.operator("portrait_relief.remove_result", text="", icon="REMOVE")
+            column.operator("portrait_relief.import_result", text="", icon="IMPORT")
+            active = settings.results[min(settings.active_result, len(settings.results) - 1)]
+            layout.label(text=active.summary)
+            grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
+            grid.operator("portrait_relief.select_result", icon="RESTRICT_SELECT_OFF")
+            grid.operator("portrait_relief.use_result", icon="IMAGE_DATA")
+            grid.operator("portrait_relief.recall_expression", text="Recall Sliders", icon="LOOP_BACK")
+        else:
+            layout.label(text="No results yet", icon="INFO")
+            layout.operator("portrait_relief.import_result", icon="IMPORT")
+        self._draw_active(layout, context)
+
+    def _draw_active(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+        item = context.active_object
+        if not sending_back.is_relief(item):
+            return
+        box = layout.box()
+        box.label(text=item.name, icon="MESH_GRID")
+        row = box.row()
+        row.active = row.enabled = relief_object.can_displace(item.data)
+        row.prop(item.data.portrait_relief, "depth_scale", slider=True)
+        if item.data.is_editmode:
+            box.label(text="Leave edit mode to change it", icon="INFO")
+        elif not row.enabled:
+            box.label(text="Its depth was lost by remeshing", icon="INFO")
+        row = box.row(align=True)
+        row.operator("portrait_relief.repaint", icon="BRUSH_DATA")
+        row.operator("portrait_relief.check_relief", text="", icon="VIEWZOOM")
+
+
+CLASSES = (
+    PORTRAIT_RELIEF_UL_results,
+    *in_both_editors(_ResultsPanel, "results", "Results", order=2),
+)

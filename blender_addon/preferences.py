@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Add-on preferences: which backend to use and where the model lies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import bpy
+
+from .core.launch import ENV_PYTHON, ENV_SOURCE
+
+
+class PortraitReliefPreferences(bpy.types.AddonPreferences):
+    bl_idname = __package__ or "blender_addon"
+
+    connection: bpy.props.EnumProperty(
+        name="Backend",
+        items=[
+            ("START", "Start It", "Start the backend with the Python named below"),
+            ("ATTACH", "Already Running", "Use a backend that runs on this machine or behind an SSH tunnel"),
+        ],
+        default="START",
+    )
+    backend_python: bpy.props.StringProperty(
+        name="Python",
+        description="Python, or the virtual environment's folder, that the package portrait-relief is installed in",
+        subtype="FILE_PATH",
+    )
+    backend_source: bpy.props.StringProperty(
+        name="Source Folder",
+        description="Folder that holds the package `backend`, to run it from a source checkout",
+        subtype="DIR_PATH",
+    )
+    checkpoint: bpy.props.StringProperty(
+        name="Model Folder",
+        description="Checkpoint in diffusers layout; empty for the one that comes with the backend",
+        subtype="DIR_PATH",
+    )
+    address: bpy.props.StringProperty(name="Address", description="127.0.0.1:PORT of the running backend")
+    token: bpy.props.StringProperty(
+        name="Token", description="The running backend's PORTRAIT_RELIEF_TOKEN", subtype="PASSWORD"
+    )
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.row().prop(self, "connection", expand=True)
+        if self.connection == "ATTACH":
+            layout.prop(self, "address")
+            layout.prop(self, "token")
+        else:
+            layout.prop(self, "backend_python")
+            layout.prop(self, "backend_source")
+            layout.prop(self, "checkpoint")
+            column = layout.column(align=True)
+            column.label(
+                text=f"{ENV_PYTHON} and {ENV_SOURCE} in the environment go before these.", icon="INFO"
+            )
+        row = layout.row(align=True)
+        row.operator("portrait_relief.restart_backend", text="Test: Start the Backend", icon="PLAY")
+        row.operator("portrait_relief.open_log", icon="TEXT")
+        job = context.window_manager.portrait_relief
+        if job.backend_message:
+            failed = job.backend_state == "FAILED"
+            layout.label(text=job.backend_message, icon="ERROR" if failed else "CHECKMARK")
+
+
+@dataclass
+class DefaultPreferences:
+    """Stands in where the package is registered by a script instead of being enabled as an add-on."""
+
+    connection: str = "START"
+    backend_python: str = ""
+    backend_source: str = ""
+    checkpoint: str = ""
+    address: str = ""
+    token: str = ""
+
+
+_defaults = DefaultPreferences()
+
+
+def get() -> PortraitReliefPreferences | DefaultPreferences:
+    """The user's preferences; plain, changeable defaults when the package is no enabled add-on."""
+    addon = bpy.context.preferences.addons.get(PortraitReliefPreferences.bl_idname)
+    return addon.preferences if addon and addon.preferences else _defaults
+
+
+CLASSES = (PortraitReliefPreferences,)

@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the .blend keeps (settings and results on the scene, displacement on the mesh), and the job it does not keep."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    IntProperty,
+    IntVectorProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+from .core import arkit
+from .core.errors import Remedy
+from .scene import relief_object
+
+
+def _depth_scale_changed(settings: PortraitReliefMesh, _context: bpy.types.Context) -> None:
+    relief_object.apply_depth_scale(settings.id_data)
+
+
+class PortraitReliefMesh(bpy.types.PropertyGroup):
+    """On a relief's mesh: what re-displacing and sending back need. Saved with the mesh."""
+
+    result_id: StringProperty(options={"HIDDEN"})
+    depth_scale: FloatProperty(
+        name="Depth Scale",
+        description="Strength of the relief: 1 is the measured depth, 0 is flat. Sculpted changes stay",
+        default=1.0,
+        soft_min=0.0,
+        soft_max=2.0,
+        min=-10.0,
+        max=10.0,
+        precision=3,
+        update=_depth_scale_changed,
+    )
+    applied_depth_scale: FloatProperty(default=1.0, options={"HIDDEN"})
+    metres_per_mm: FloatProperty(default=0.001, options={"HIDDEN"})
+    mm_per_px: FloatProperty(default=1.0, options={"HIDDEN"})
+    photo_size_px: IntVectorProperty(size=2, options={"HIDDEN"})
+    origin_px: FloatVectorProperty(size=2, options={"HIDDEN"})
+
+
+class PortraitReliefResult(bpy.types.PropertyGroup):
+    """One imported result. Its object and images carry `result_id`; no reference is kept, so deleting them is free."""
+
+    result_id: StringProperty()
+    mode: StringProperty()
+    summary: StringProperty()
+    report: StringProperty()
+    expression: StringProperty()
+
+
+class PortraitReliefSettings(bpy.types.PropertyGroup):
+    """On the scene. The 51 coefficients are added below, one float property each, named as ARKit names them."""
+
+    source: EnumProperty(
+        name="Source",
+        items=[
+            ("IMAGE", "Image", "A picture that is open in Blender, also painted, packed or generated ones"),
+            ("FILE", "File", "A picture file on disk"),
+        ],
+        default="IMAGE",
+    )
+    image: PointerProperty(name="Image", type=bpy.types.Image, description="The portrait photo")
+    filepath: StringProperty(name="File", description="The portrait photo", subtype="FILE_PATH")
+    face: IntProperty(
+        name="Face",
+        description="Which face where there are several, counted from 1; 0 chooses by itself",
+        min=0,
+        max=99,
+    )
+    preset_strength: FloatProperty(
+        name="Strength",
+        description="How strongly a preset is applied",
+        default=1.0,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+    )
+    keep_unset: BoolProperty(
+        name="Keep the Rest as in the Photo",
+        description="Sliders at 0 are left to the photo instead of being made neutral",
+    )
+    use_pose: BoolProperty(
+        name="Set Head Pose", description="Turn the head; otherwise it stays as it is in the photo"
+    )
+    steps: IntProperty(
+        name="Steps", description="Denoising steps; 0 takes what the model was made for", min=0, max=100
+    )
+    seed: IntProperty(name="Seed", description="Another seed gives another variation", min=0)
+    density: IntProperty(
+        name="Density",
+        description="Vertices along the head's longer side; never more than the photo has pixels there",
+        default=512,
+        min=16,
+        max=4096,
+        soft_max=1024,
+    )
+    depth_scale: FloatProperty(
+        name="Depth Scale",
+        description="Depth scale of the next relief; each relief has its own afterwards",
+        default=1.0,
+        min=0.0,
+        soft_max=2.0,
+        max=10.0,
+    )
+    size: FloatProperty(
+        name="Size",
+        description="1 makes an average head life-sized (about 0.25 m)",
+        default=1.0,
+        min=0.001,
+        max=1000.0,
+        soft_min=0.1,
+        soft_max=10.0,
+    )
+    results: CollectionProperty(type=PortraitReliefResult)
+    active_result: IntProperty(name="Result")
+
+
+for _name in arkit.ARKIT_NAMES:
+    PortraitReliefSettings.__annotations__[_name] = FloatProperty(
+        name=arkit.label(_name), description=_name, min=0.0, max=1.0, subtype="FACTOR", precision=2
+    )
+for _name in arkit.POSE_NAMES:
+    PortraitReliefSettings.__annotations__[_name] = FloatProperty(
+        name=_name.capitalize(),
+        description=f"{arkit.POSE_HELP[_name]}. In degrees",
+        min=-arkit.POSE_LIMIT_DEG,
+        max=arkit.POSE_LIMIT_DEG,
+        precision=1,
+    )
+
+
+class PortraitReliefJob(bpy.types.PropertyGroup):
+    """On the window manager: what the panels show of the job and the backend. Never saved."""
+
+    state: StringProperty(default="IDLE", options={"SKIP_SAVE"})
+    mode: StringProperty(default="generate", options={"SKIP_SAVE"})
+    status: StringProperty(options={"SKIP_SAVE"})
+    progress: FloatProperty(min=0.0, max=1.0, options={"SKIP_SAVE"})
+    error_code: StringProperty(options={"SKIP_SAVE"})
+    message: StringProperty(options={"SKIP_SAVE"})
+    hint: StringProperty(options={"SKIP_SAVE"})
+    remedy: EnumProperty(
+        items=[(remedy.value, remedy.value.capitalize(), "") for remedy in Remedy],
+        default=Remedy.NONE.value,
+        options={"SKIP_SAVE"},
+    )
+    backend_state: StringProperty(default="STOPPED", options={"SKIP_SAVE"})
+    backend_message: StringProperty(options={"SKIP_SAVE"})
+
+
+CLASSES = (
+    PortraitReliefMesh,
+    PortraitReliefResult,
+    PortraitReliefSettings,
+    PortraitReliefJob,
+)
+
+
+def add_pointers() -> None:
+    bpy.types.Mesh.portrait_relief = PointerProperty(type=PortraitReliefMesh)
+    bpy.types.Scene.portrait_relief = PointerProperty(type=PortraitReliefSettings)
+    bpy.types.WindowManager.portrait_relief = PointerProperty(type=PortraitReliefJob)
+
+
+def remove_pointers() -> None:
+    for owner in (bpy.types.Mesh, bpy.types.Scene, bpy.types.WindowManager):
+        if hasattr(owner, "portrait_relief"):
+            del owner.portrait_relief

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scene settings and pictures -> what is sent to the backend."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from . import preferences, storage
+from .core import arkit, errors, launch, protocol
+from .core.errors import AddonError
+from .core.jobs import JobInput
+from .core.session import BackendChoice
+from .scene import images
+
+MODE_LABELS = {"generate": "Generate", "depth": "Estimate Depth", "appearance": "Repaint"}
+
+
+def backend_choice() -> BackendChoice:
+    """The backend that the preferences and the environment name. Raises AddonError."""
+    chosen = preferences.get()
+    if chosen.connection == "ATTACH":
+        return BackendChoice(address=protocol.parse_address(chosen.address, chosen.token))
+    folder = storage.folder()
+    return BackendChoice(
+        launch=launch.make_launch(
+            chosen_python=bpy.path.abspath(chosen.backend_python),
+            chosen_source=bpy.path.abspath(chosen.backend_source),
+            checkpoint=bpy.path.abspath(chosen.checkpoint),
+            package_folder=Path(__file__).resolve().parent,
+            storage=folder,
+            inside_blender_program=bool(bpy.app.binary_path),
+        )
+    )
+
+
+def portrait(settings) -> tuple[bytes, str]:
+    """The chosen picture -> (file content, name). Raises AddonError."""
+    if settings.source == "FILE":
+        if not settings.filepath:
+            raise AddonError(errors.local("no_picture"))
+        return images.read_file(settings.filepath)
+    if settings.image is None:
+        raise AddonError(errors.local("no_picture"))
+    return images.png_of_image(settings.image), settings.image.name
+
+
+def expression(settings) -> dict[str, float]:
+    """The sliders as coefficients; with "keep the rest" those at 0 are left out (masked, not zero)."""
+    values = {name: round(getattr(settings, name), 4) for name in arkit.ARKIT_NAMES}
+    return {name: value for name, value in values.items() if value or not settings.keep_unset}
+
+
+def pose(settings) -> dict[str, float]:
+    """Degrees; empty when the head stays as it is in the photo."""
+    return {name: round(getattr(settings, name), 3) for name in arkit.POSE_NAMES} if settings.use_pose else {}
+
+
+def summary(mode: str, coefficients: dict[str, float], degrees: dict[str, float]) -> str:
+    """`Smile L 0.60, Smile R 0.60, ...`: the strongest movements, for the list of results."""
+    if mode == "depth":
+        return "Depth of the photo"
+    strongest = sorted((name for name in coefficients if coefficients[name]), key=lambda n: -coefficients[n])
+    words = [f"{arkit.label(name)} {coefficients[name]:.2f}" for name in strongest[:3]]
+    words += [f"{name} {value:.0f}°" for name, value in degrees.items() if value]
+    return ", ".join(words) or "Neutral"
+
+
+def job_input(settings, mode: str, *, depth_npy: bytes | None = None) -> JobInput:
+    """Everything of one job. Raises AddonError when the picture cannot be used."""
+    content, name = portrait(settings)
+    values, degrees = ({}, {}) if mode == "depth" else (expression(settings), pose(settings))
+    return JobInput(
+        mode=mode,
+        portrait=content,
+        portrait_name=name,
+        expression=values,
+        pose=degrees,
+        steps=settings.steps or None,
+        seed=settings.seed,
+        face=settings.face - 1 if settings.face else None,
+        depth_npy=depth_npy,
+        label=bpy.path.display_name_from_filepath(name) or "Portrait",
+    )

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one owner of the session and of the timer that drives it.
+
+With a window, a `bpy.app.timers` function ticks the session. In background mode timers never run, so operators drive
+the very same state machine by `run_job_blocking`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+import bpy
+
+from . import requests, storage
+from .core import errors, temp_files
+from .core.backend_process import BackendState
+from .core.errors import Problem, Remedy
+from .core.jobs import Job, JobInput, JobState
+from .core.relief import ReliefError
+from .core.session import Session
+from .scene import importing
+
+BUSY_INTERVAL_S = 0.03
+IDLE_INTERVAL_S = 1.0  # only looks whether the backend still runs
+
+_STATE_LABELS = {
+    JobState.WAITING: "Waiting for the backend",
+    JobState.UPLOADING: "Sending the picture",
+    JobState.QUEUED: "Queued",
+    JobState.RUNNING: "Working",
+    JobState.DOWNLOADING: "Fetching the result",
+    JobState.CANCELLING: "Cancelling",
+    JobState.DONE: "Done",
+    JobState.FAILED: "Failed",
+    JobState.CANCELLED: "Cancelled",
+}
+_BACKEND_LABELS = {
+    BackendState.STOPPED: "Backend is not running",
+    BackendState.STARTING: "Backend is starting",
+    BackendState.GREETING: "Backend is starting",
+    BackendState.STOPPING: "Backend is stopping",
+}
+
+_session: Session | None = None
+_job_scene_uid = 0
+_delivered_job_id = ""
+
+
+def session() -> Session:
+    """The session, made when it is first needed."""
+    global _session
+    if _session is None:
+        folder = storage.folder()
+        temp_files.sweep(storage.temporary())
+        _session = Session(folder / "logs")
+    return _session
+
+
+def is_busy() -> bool:
+    return _session is not None and _session.busy
+
+
+def close() -> None:
+    """Ends the backend, the timer and the job; for unregister."""
+    global _session
+    if bpy.app.timers.is_registered(_on_timer):
+        bpy.app.timers.unregister(_on_timer)
+    if _session is not None:
+        _session.close()
+        _session = None
+
+
+def submit(scene: bpy.types.Scene, job_input: JobInput) -> Job:
+    """Starts a job for this scene, and the backend if need be. Raises AddonError."""
+    global _job_scene_uid
+    job = session().submit(job_input, requests.backend_choice())
+    _job_scene_uid = scene.session_uid
+    _clear_problem()
+    keep_ticking()
+    return job
+
+
+def run_job_blocking(timeout_s: float) -> Problem | None:
+    """Drives the job to its end and imports its result; None, or why it failed."""
+    problem = session().run_job(timeout_s, on_tick=sync)
+    _deliver()
+    sync()
+    job = session().job
+    return job.problem if job is not None else problem
+
+
+def keep_ticking() -> None:
+    """Makes sure that the timer runs (with a window) and shows the new state at once."""
+    sync()
+    if not bpy.app.background and not bpy.app.timers.is_registered(_on_timer):
+        # persistent: opening another file must not leave the backend without its watcher
+        bpy.app.timers.register(_on_timer, first_interval=BUSY_INTERVAL_S, persistent=True)
+
+
+def _on_timer() -> float | None:
+    current = _session
+    if current is None:
+        return None
+    current.tick()
+    _deliver()
+    sync()
+    if not current.needs_ticks:
+        return None
+    working = current.busy or current.backend.state is not BackendState.READY
+    return BUSY_INTERVAL_S if working else IDLE_INTERVAL_S
+
+
+def _deliver() -> None:
+    """Imports the result of a job that has just ended, once, as one undo step."""
+    global _delivered_job_id
+    job = _session.job if _session else None
+    if job is None or job.state is not JobState.DONE or job.id == _delivered_job_id:
+        return
+    _delivered_job_id = job.id
+    try:
+        import_job(job)
+    except (ReliefError, RuntimeError, OSError, MemoryError) as error:
+        job.state = JobState.FAILED
+        job.problem = errors.Problem(
+            "import_failed",
+            f"The result could not be imported: {error}",
+            "Try another picture.",
+            Remedy.CHOOSE_PICTURE,
+        )
+
+
+def import_job(job: Job) -> None:
+    """Imports every frame of a finished job. Raises ReliefError when there is no head in it."""
+    scene = next((item for item in bpy.data.scenes if item.session_uid == _job_scene_uid), None)
+    if scene is None:
+        raise RuntimeError("its scene was removed")
+    given = job.input
+    for number, frame in enumerate(job.results):
+        description = importing.Description(
+            result_id=job.id if len(job.results) == 1 else f"{job.id}-{number}",
+            name=f"{given.label} Relief",
+            mode=given.mode,
+            summary=requests.summary(given.mode, dict(given.expression), dict(given.pose)),
+            expression={**given.expression, **given.pose},
+        )
+        importing.import_result(scene, frame, description, storage.temporary())
+    _push_undo("Import Portrait Relief")
+
+
+def _push_undo(message: str) -> None:
+    """One step for the whole import. A timer has no window in its context, so one is lent to it."""
+    if bpy.app.background:
+        return
+    windows = bpy.context.window_manager.windows
+    if windows:
+        with bpy.context.temp_override(window=windows[0]), contextlib.suppress(RuntimeError):
+            bpy.ops.ed.undo_push(message=message)
+
+
+def show_problem(problem: Problem) -> None:
+    """Shows a problem that no job carries, such as a missing picture."""
+    shown = bpy.context.window_manager.portrait_relief
+    shown.state = JobState.FAILED.value
+    shown.status = ""
+    shown.progress = 0.0
+    _show(problem)
+    _redraw()
+
+
+def forget_problem() -> None:
+    """Takes an error off the panel; a job that is at work goes on."""
+    if _session is not None and not _session.busy:
+        _session.job = None
+        _session.backend.acknowledge()
+    _clear_problem()
+    bpy.context.window_manager.portrait_relief.state = "IDLE"
+    sync()
+
+
+def _clear_problem() -> None:
+    _show(errors.Problem("", "", "", Remedy.NONE))
+
+
+def _show(problem: Problem) -> None:
+    shown = bpy.context.window_manager.portrait_relief
+    shown.error_code, shown.message, shown.hint = problem.code, problem.message, problem.hint
+    shown.remedy = problem.remedy.value
+
+
+def sync() -> None:
+    """Copies the session's state to the window manager's properties; redraws the panels when something changed."""
+    if _session is None:
+        return
+    shown = bpy.context.window_manager.portrait_relief
+    before = _visible(shown)
+    backend, job = _session.backend, _session.job
+    shown.backend_state = backend.state.value
+    shown.backend_message = _backend_text()
+    if job is not None:
+        shown.state = job.state.value
+        shown.status = _job_text(job)
+        shown.mode = job.input.mode
+        shown.progress = job.progress
+        if job.problem is not None:
+            _show(job.problem)
+    elif backend.problem is not None:
+        _show(backend.problem)
+    if _visible(shown) != before:
+        _redraw()
+
+
+def _visible(shown) -> tuple:
+    return (
+        shown.state,
+        shown.status,
+        round(shown.progress, 3),
+        shown.message,
+        shown.backend_state,
+        shown.backend_message,
+    )
+
+
+def _job_text(job: Job) -> str:
+    if job.state is JobState.RUNNING and job.phase:
+        phase = job.phase.replace("_", " ").capitalize()
+        return f"{phase} {job.step}/{job.total}" if job.total else phase
+    return _STATE_LABELS[job.state]
+
+
+def _backend_text() -> str:
+    backend = session().backend
+    if backend.state is BackendState.FAILED:
+        return backend.problem.message if backend.problem else "Backend failed"
+    if backend.state is not BackendState.READY:
+        return _BACKEND_LABELS[backend.state]
+    device = backend.capabilities.get("device")
+    if isinstance(device, dict):
+        device = device.get("name") or device.get("type")
+    return f"Backend {backend.version} is ready" + (f" on {device}" if device else "")
+
+
+def _redraw() -> None:
+    """Only the sidebars that show a panel of ours."""
+    if bpy.app.background:
+        return
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in {"VIEW_3D", "IMAGE_EDITOR", "PREFERENCES"}:
+                for region in area.regions:
+                    if region.type in {"UI", "WINDOW"}:
+                        region.tag_redraw()
+
+
+@bpy.app.handlers.persistent
+def cancel_for_other_file(_file=None, _other=None) -> None:
+    """Before another file is opened: the result would land in a file that it does not belong to."""
+    if _session is not None and _session.cancel():
+        keep_ticking()
+
+
+@bpy.app.handlers.persistent
+def show_after_load(_file=None, _other=None) -> None:
+    """A file brings its own window manager, with properties from another day."""
+    shown = bpy.context.window_manager.portrait_relief
+    shown.state, shown.backend_state, shown.backend_message, shown.status = "IDLE", "STOPPED", "", ""
+    shown.progress = 0.0
+    _clear_problem()
+    sync()
+
+
+def start_backend(*, restart: bool) -> None:
+    """Starts or restarts by hand; failures so far are forgotten. Raises AddonError."""
+    current = session()
+    choice = requests.backend_choice()
+    if restart:
+        current.stop_backend()
+        current.backend.end_now()
+    if current.job is not None and current.job.state.ended:
+        current.job = None
+    _clear_problem()
+    bpy.context.window_manager.portrait_relief.state = "IDLE"
+    current.ensure_backend(choice, by_hand=True)
+    keep_ticking()
+
+
+def wait_for_backend(timeout_s: float) -> Problem | None:
+    """For background mode: until the backend is ready; None, or why it is not."""
+    current = session()
+    ready = current.wait_for_backend(BackendState.READY, timeout_s)
+    sync()
+    return None if ready else current.backend.problem or errors.local("backend_start_timeout")
+
+
+def stop_backend() -> None:
+    if _session is None:
+        return
+    _session.stop_backend()
+    if bpy.app.background:
+        _session.backend.end_now()
+    keep_ticking()
+
+
+def set_deadlines(**seconds: float) -> None:
+    """For scripts and tests: shorter or longer deadlines for everything that starts from now on."""
+    current = session()
+    current.deadlines = replace(current.deadlines, **seconds)
+    current.backend.deadlines = current.deadlines

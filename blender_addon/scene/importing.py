@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A finished result -> packed images, relief object, material and an entry in the scene's list."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from ..core.jobs import FrameResult
+from ..core.relief import make_relief
+from . import images, material, relief_object
+
+
+@dataclass(frozen=True)
+class Description:
+    """What is known of a result beside its arrays."""
+
+    result_id: str
+    name: str  # what the new datablocks are called after
+    mode: str  # "depth" | "generate" | "appearance"
+    summary: str  # one line for the list
+    expression: dict[str, float]
+
+
+def import_result(
+    scene: bpy.types.Scene, result: FrameResult, description: Description, temporary: Path
+) -> bpy.types.Object:
+    """Adds everything to `scene` and selects the relief. Raises ReliefError before anything was added.
+
+    Uses bpy.data only, so it works from a timer, an operator or a script.
+    """
+    settings = scene.portrait_relief
+    relief = make_relief(result.depth_mm, result.coverage, result.mm_per_px, settings.density)
+    name = description.name
+    rgb = images.add_rgb(f"{name} RGB", result.rgb_png, temporary, description.result_id)
+    depth = images.add_depth(f"{name} Depth", result.depth_mm, result.coverage, description.result_id)
+    mesh = relief_object.make_mesh(name, relief, size=settings.size, depth_scale=settings.depth_scale)
+    height, width = result.depth_mm.shape
+    kept = mesh.portrait_relief
+    kept.result_id = description.result_id
+    kept.mm_per_px = result.mm_per_px
+    kept.photo_size_px = (width, height)
+    # Where the object's origin lies in the picture: read back from one vertex, whose UV says its pixel.
+    kept.origin_px = (
+        float(relief.uv[0, 0]) * width - float(relief.x_mm[0]) / result.mm_per_px,
+        (1.0 - float(relief.uv[0, 1])) * height + float(relief.z_mm[0]) / result.mm_per_px,
+    )
+    mesh.materials.append(material.make(name, rgb, depth))
+    item = bpy.data.objects.new(name, mesh)
+    item.location = scene.cursor.location
+    _link(scene, item)
+    entry = settings.results.add()
+    entry.name = name
+    entry.result_id = description.result_id
+    entry.mode = description.mode
+    entry.summary = description.summary
+    entry.report = json.dumps(result.info.get("report") or {})
+    entry.expression = json.dumps(description.expression)
+    settings.active_result = len(settings.results) - 1
+    return item
+
+
+def _link(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
+    """Into the active collection where `scene` is the one at work; selection is left alone in edit and sculpt mode."""
+    context = bpy.context
+    if context.scene != scene:
+        scene.collection.objects.link(item)
+        return
+    layer = context.view_layer
+    target = layer.active_layer_collection
+    hidden = not target or target.exclude or target.hide_viewport or target.collection.hide_viewport
+    (scene.collection if hidden or not target else target.collection).objects.link(item)
+    active = layer.objects.active
+    if active is None or active.mode == "OBJECT":
+        for other in layer.objects:
+            if other.select_get():
+                other.select_set(False)
+        if item.visible_get():
+            item.select_set(True)
+        layer.objects.active = item

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The relief's material: the portrait as base colour of a principled shader, so that it can be relit."""
+
+from __future__ import annotations
+
+import bpy
+
+SKIN_ROUGHNESS = 0.55
+
+
+def make(name: str, image: bpy.types.Image, depth: bpy.types.Image) -> bpy.types.Material:
+    """A new material. Nodes are found by type: their names are translated with Blender's interface.
+
+    The depth hangs beside it unlinked: a picture that nothing uses is not saved.
+    """
+    material = bpy.data.materials.new(name)
+    if bpy.app.version < (5, 0, 0):  # always on since then, and even looking at it warns
+        material.use_nodes = True
+    tree = material.node_tree
+    shader = next((node for node in tree.nodes if node.bl_idname == "ShaderNodeBsdfPrincipled"), None)
+    if shader is None:
+        shader = tree.nodes.new("ShaderNodeBsdfPrincipled")
+        output = next((node for node in tree.nodes if node.bl_idname == "ShaderNodeOutputMaterial"), None)
+        output = output or tree.nodes.new("ShaderNodeOutputMaterial")
+        tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
+    shader.inputs["Roughness"].default_value = SKIN_ROUGHNESS
+    texture = tree.nodes.new("ShaderNodeTexImage")
+    texture.image = image
+    texture.extension = "EXTEND"
+    texture.location = (shader.location.x - 320, shader.location.y)
+    tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
+    spare = tree.nodes.new("ShaderNodeTexImage")
+    spare.image = depth
+    spare.label = "Depth in mm"
+    spare.location = (shader.location.x - 320, shader.location.y - 300)
+    tree.nodes.active = texture  # solid view shows the active texture
+    return material

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A relief object, sculpted or not, -> the depth map that the backend repaints the portrait from; and its checks."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from ..core import arrays, errors, export_checks
+from ..core.depth_from_mesh import depth_from_mesh
+from ..core.errors import AddonError, Remedy
+
+
+def is_relief(item: bpy.types.Object | None) -> bool:
+    """Whether it came from an import and still knows its photo's geometry."""
+    return item is not None and item.type == "MESH" and bool(item.data.portrait_relief.result_id)
+
+
+def _arrays(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Geometry with modifiers, multires and shape keys: positions [V, 3], triangles [T, 3], uv [L, 2]."""
+    evaluated = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    mesh = evaluated.to_mesh()
+    try:
+        positions = np.empty(len(mesh.vertices) * 3, np.float32)
+        mesh.vertices.foreach_get("co", positions)
+        mesh.calc_loop_triangles()
+        triangles = np.empty(len(mesh.loop_triangles) * 3, np.int32)
+        mesh.loop_triangles.foreach_get("vertices", triangles)
+        layer = mesh.uv_layers.active
+        uv = np.zeros(len(mesh.loops) * 2 if layer else 0, np.float32)
+        if layer:
+            layer.uv.foreach_get("vector", uv)
+        return positions.reshape(-1, 3), triangles.reshape(-1, 3), uv.reshape(-1, 2)
+    finally:
+        evaluated.to_mesh_clear()
+
+
+def depth_map(item: bpy.types.Object) -> np.ndarray:
+    """float32 [H, W] in mm at depth scale 1, NaN outside the relief. Raises AddonError for a flattened relief."""
+    kept = item.data.portrait_relief
+    if abs(kept.applied_depth_scale) < 1e-3:
+        raise AddonError(
+            errors.Problem("flat_relief", "The relief is flat.", "Set its depth scale above 0.", Remedy.NONE)
+        )
+    positions, triangles, _uv = _arrays(item)
+    millimetres = positions / kept.metres_per_mm
+    return depth_from_mesh(
+        millimetres[:, 0],
+        millimetres[:, 2],
+        -millimetres[:, 1] / kept.applied_depth_scale,
+        triangles,
+        size_px=(kept.photo_size_px[0], kept.photo_size_px[1]),
+        origin_px=(kept.origin_px[0], kept.origin_px[1]),
+        mm_per_px=kept.mm_per_px,
+    )
+
+
+def depth_npy(item: bpy.types.Object) -> bytes:
+    """`depth_map` as a .npy file's content."""
+    return arrays.write_npy(depth_map(item))
+
+
+def check(item: bpy.types.Object) -> export_checks.MeshReport:
+    """Faults of the mesh as it would be exported."""
+    return export_checks.check_mesh(*_arrays(item))

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only folder this add-on writes to."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import bpy
+
+PACKAGE = __package__ or "blender_addon"
+
+
+def folder() -> Path:
+    """Below Blender's user folder for extensions, or a temporary one when this is no extension (a checkout)."""
+    try:
+        return Path(bpy.utils.extension_path_user(PACKAGE, create=True))
+    except ValueError:
+        path = Path(bpy.app.tempdir or tempfile.gettempdir()) / "portrait_relief"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+
+def temporary() -> Path:
+    return folder() / "temporary"

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Depth -> mesh and back."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+
+from blender_addon.core.depth_from_mesh import depth_from_mesh
+from blender_addon.core.export_checks import check_mesh
+from blender_addon.core.relief import ReliefError, make_relief
+
+
+def half_ball(size: int, radius: float = 0.4) -> tuple[np.ndarray, np.ndarray]:
+    y, x = np.mgrid[:size, :size].astype(np.float32) + 0.5
+    r = np.hypot(x - size / 2, y - size / 2) / (radius * size)
+    depth = np.where(r < 1, 100 * np.sqrt(np.maximum(0, 1 - r * r)), np.nan).astype(np.float32)
+    return depth, (r < 1).astype(np.float32)
+
+
+def triangulated(relief) -> np.ndarray:
+    ends = np.append(relief.face_start[1:], len(relief.corner_vertex))
+    out = []
+    for start, end in zip(relief.face_start, ends, strict=True):
+        ring = relief.corner_vertex[start:end]
+        out += [[ring[0], ring[k], ring[k + 1]] for k in range(1, len(ring) - 1)]
+    return np.array(out)
+
+
+def test_a_sloped_plane_keeps_its_depth_position_and_uv_at_every_density():
+    height, width = 60, 90
+    y, x = np.mgrid[:height, :width].astype(np.float32) + 0.5
+    depth = (0.5 * x - 0.25 * y).astype(np.float32)
+    for density in (16, 37, 512):
+        relief = make_relief(depth, np.ones_like(depth), 2.0, density)
+        px, py = relief.uv[:, 0] * width, (1 - relief.uv[:, 1]) * height
+        np.testing.assert_allclose(relief.depth_mm, 0.5 * px - 0.25 * py, atol=1e-3)
+        np.testing.assert_allclose(relief.x_mm, (px - 45) * 2.0, atol=1e-3)
+        np.testing.assert_allclose(relief.z_mm, (30 - py) * 2.0, atol=1e-3)
+        assert max(len(np.unique(relief.x_mm)), len(np.unique(relief.z_mm))) == min(density, 90)
+
+
+def test_faces_look_towards_the_viewer():
+    relief = make_relief(*half_ball(40), 1.0)
+    corners = relief.positions(1.0, 1.0)[triangulated(relief)]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert (normals[:, 1] < 0).all()
+
+
+def test_nothing_spans_a_jump_and_only_the_largest_piece_stays():
+    depth = np.zeros((40, 60), np.float32)
+    depth[:, 40:] = -500.0  # something far behind
+    coverage = np.ones_like(depth)
+    coverage[0:3, 0:3] = 0.2
+    relief = make_relief(depth, coverage, 1.0)
+    assert relief.depth_mm.min() == 0.0
+    assert relief.uv[:, 0].max() < 40 / 60
+    report = check_mesh(relief.positions(1.0, 1.0), triangulated(relief), relief.uv)
+    assert report.faults == ()
+
+
+def test_nan_inside_the_coverage_becomes_a_hole():
+    depth, coverage = half_ball(60)
+    depth[28:32, 28:32] = np.nan
+    relief = make_relief(depth, coverage, 1.0)
+    assert np.isfinite(relief.depth_mm).all()
+    assert relief.depth_mm.max() < 100.0
+
+
+def test_no_head_is_an_error():
+    with pytest.raises(ReliefError):
+        make_relief(np.full((32, 32), np.nan, np.float32), np.zeros((32, 32), np.float32), 1.0)
+
+
+def test_768_by_768_takes_about_half_a_second():
+    depth, coverage = half_ball(768, radius=0.5)
+    start = time.process_time()
+    relief = make_relief(depth, coverage, 0.4, 768)
+    assert len(relief.x_mm) > 400_000
+    assert time.process_time() - start < 1.5
+
+
+@pytest.mark.parametrize("density", [64, 512])
+def test_mesh_to_depth_gives_the_depth_back(density: int):
+    depth, coverage = half_ball(200)
+    relief = make_relief(depth, coverage, 1.3, density)
+    back = depth_from_mesh(
+        relief.x_mm,
+        relief.z_mm,
+        relief.depth_mm,
+        triangulated(relief),
+        size_px=(200, 200),
+        origin_px=(100.0, 100.0),
+        mm_per_px=1.3,
+    )
+    both = np.isfinite(back) & np.isfinite(depth)
+    assert both.sum() > 0.93 * np.isfinite(depth).sum()
+    inner = both & (depth > 40)
+    assert np.abs(back - depth)[inner].mean() < 1.5
+    assert not np.isfinite(back[:15]).any()
+
+
+def test_export_check_counts_planted_faults():
+    positions = np.array([[0, 0, 0], [1, 0, 0], [0, 0, 1], [1, 0, 1], [np.nan, 0, 0]], float)
+    triangles = np.array([[0, 1, 2], [1, 3, 2], [1, 2, 0], [1, 1, 2]])
+    report = check_mesh(positions, triangles, np.array([[0.5, 0.5], [1.5, 0.0]]))
+    assert report.not_finite == 1
+    assert report.degenerate_faces == 1
+    assert report.uv_outside == 1
+    assert report.non_manifold_edges == 1  # 1-2 carries four faces

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whole jobs from the add-on through the real backend with a tiny, untrained checkpoint."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+pytestmark = [
+    pytest.mark.timeout(500),
+    pytest.mark.skipif("PORTRAIT_RELIEF_CHECKPOINT" not in os.environ, reason="no tiny checkpoint is named"),
+]
+
+
+@pytest.fixture
+def astronaut(addon, tmp_path: Path) -> None:
+    """A photograph with one face as source, from a file."""
+    import skimage.data
+
+    from blender_addon.core import arrays
+
+    path = tmp_path / "astronaut.png"
+    path.write_bytes(arrays.write_png(skimage.data.astronaut()))
+    settings = bpy.context.scene.portrait_relief
+    settings.source, settings.filepath, settings.jawOpen = "FILE", str(path), 0.7
+
+
+def descendants(pid: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z":
+            found += [int(stat.parent.name), *descendants(int(stat.parent.name))]
+    return found
+
+
+def test_depth_generate_and_repaint_and_then_nothing_is_left(astronaut):
+    import blender_addon
+    from blender_addon import runtime
+
+    assert bpy.ops.portrait_relief.estimate_depth(timeout=240) == {"FINISHED"}
+    assert bpy.ops.portrait_relief.generate(timeout=120) == {"FINISHED"}
+    assert bpy.ops.portrait_relief.repaint(timeout=120) == {"FINISHED"}
+    results = bpy.context.scene.portrait_relief.results
+    assert [result.mode for result in results] == ["depth", "generate", "appearance"]
+    for image in (image for image in bpy.data.images if image.name.startswith("astronaut Relief")):
+        assert tuple(image.size) == (512, 512) and image.packed_file
+    mesh = bpy.context.view_layer.objects.active.data
+    values = np.empty(len(mesh.vertices), np.float32)
+    mesh.attributes["depth_mm"].data.foreach_get("value", values)
+    assert len(values) > 500 and np.isfinite(values).all()
+
+    pid = runtime.session().backend.pid
+    assert pid is not None
+    processes = [pid, *descendants(pid)]
+    assert len(processes) >= 2
+    blender_addon.unregister()
+    try:
+        end_s = time.monotonic() + 10
+        while time.monotonic() < end_s and any(Path(f"/proc/{process}").exists() for process in processes):
+            time.sleep(0.1)
+        assert not [process for process in processes if Path(f"/proc/{process}").exists()]
+    finally:
+        blender_addon.register()
+
+
+def test_a_wrong_checkpoint_opens_the_preferences(astronaut, monkeypatch):
+    monkeypatch.setenv("PORTRAIT_RELIEF_CHECKPOINT", "/nowhere")
+    with pytest.raises(RuntimeError, match="nowhere"):
+        bpy.ops.portrait_relief.generate(timeout=240)
+    assert bpy.context.window_manager.portrait_relief.remedy == "OPEN_PREFERENCES"
+
+
+def test_killing_the_front_process_fails_the_job_readably(astronaut):
+    from blender_addon import requests, runtime
+
+    settings = bpy.context.scene.portrait_relief
+    job = runtime.submit(bpy.context.scene, requests.job_input(settings, "generate"))
+    current = runtime.session()
+    end_s = time.monotonic() + 120
+    while job.state.value not in ("QUEUED", "RUNNING") and not job.state.ended and time.monotonic() < end_s:
+        current.tick()
+        time.sleep(0.01)
+    pid = current.backend.pid
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    current.run_job(20)
+    runtime.sync()
+    shown = bpy.context.window_manager.portrait_relief
+    assert (shown.state, shown.error_code, shown.remedy) == ("FAILED", "backend_stopped", "RESTART_BACKEND")
