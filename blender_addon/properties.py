@@ -87,6 +87,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     keep_unset: BoolProperty(
         name="Keep the Rest as in the Photo",
         description="Sliders at 0 are left to the photo instead of being made neutral",
+        default=True,
     )
     use_pose: BoolProperty(
         name="Set Head Pose", description="Turn the head; otherwise it stays as it is in the photo"

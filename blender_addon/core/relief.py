@@ -15,6 +15,9 @@ METRES_PER_MM = 0.001
 COVERAGE_THRESHOLD = 0.5
 # Steeper than this (83 degrees away from facing the camera) is the jump from the head to what lies behind it.
 MAX_STEEPNESS = 8.0
+# The cut only works this near to the outline: an open mouth or a nose in profile is steep too, and no hole.
+OUTLINE_SHARE = 0.04
+DEEPEST_FOLD_MM = 80.0
 
 
 class ReliefError(ValueError):
@@ -133,17 +136,29 @@ def _bin_sums(values: np.ndarray, row_edges: np.ndarray, column_edges: np.ndarra
 def _triangle_corners(depth: np.ndarray, valid: np.ndarray, spacing_mm: float) -> np.ndarray:
     """Which corners each grid cell keeps: bool [4, R-1, C-1]: top left, bottom left, bottom right, top right.
 
-    All four make a quad, three a triangle, fewer nothing. A corner that lies far behind the others is cut off, so no
-    face spans the silhouette.
+    All four make a quad, three a triangle, fewer nothing. Near the outline a corner that lies far behind the others
+    is cut off, so no face spans the silhouette.
     """
     slices = (np.s_[:-1, :-1], np.s_[1:, :-1], np.s_[1:, 1:], np.s_[:-1, 1:])
     ok = np.stack([valid[part] for part in slices])
     z = np.stack([depth[part] for part in slices])
     limit_mm = MAX_STEEPNESS * spacing_mm
     nearest = np.where(ok, z, -np.inf).max(0)
-    ok &= z > nearest - limit_mm * np.sqrt(2)
+    margin = max(2, round(OUTLINE_SHARE * max(depth.shape)))
+    deep = _deep_inside(valid, margin)
+    fold = (z > nearest - DEEPEST_FOLD_MM) & np.stack([deep[part] for part in slices])
+    ok &= (z > nearest - limit_mm * np.sqrt(2)) | fold
     ok &= ok.sum(0) >= 3
     return ok
+
+
+def _deep_inside(valid: np.ndarray, margin: int) -> np.ndarray:
+    """bool [R, C]: all vertices of the square of 2 * margin + 1 around this one are valid (a summed-area table)."""
+    side = 2 * margin + 1
+    padded = np.pad(valid, ((margin + 1, margin), (margin + 1, margin))).astype(np.int32)
+    table = padded.cumsum(0).cumsum(1)
+    count = table[side:, side:] - table[:-side, side:] - table[side:, :-side] + table[:-side, :-side]
+    return count == side * side
 
 
 def _largest_component(corners: np.ndarray) -> np.ndarray:

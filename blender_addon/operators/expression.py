@@ -31,7 +31,10 @@ class PORTRAIT_RELIEF_OT_apply_preset(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.portrait_relief
-        set_sliders(settings, presets.coefficients(self.preset, settings.preset_strength))
+        coefficients = presets.coefficients(self.preset, settings.preset_strength)
+        set_sliders(settings, coefficients)
+        if not any(coefficients.values()):
+            settings.keep_unset = False  # a neutral face is one whose sliders at 0 are meant
         return {"FINISHED"}
 
 

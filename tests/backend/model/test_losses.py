@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from backend.model.losses import (
+    STILL_FLOW,
     LossWeights,
     align_scale_and_shift,
     gradient_loss,
@@ -18,6 +19,7 @@ from backend.model.losses import (
     masked_mean,
     normal_loss,
     probability_loss,
+    relative_flow_loss,
     scale_and_shift_invariant_l1,
 )
 
@@ -176,3 +178,16 @@ def test_every_prediction_gets_a_finite_gradient(batch: dict[str, Tensor]) -> No
     for name, value in predicted.items():
         assert value.grad is not None and torch.isfinite(value.grad).all(), name
         assert (value.grad.abs().amax(dim=(0, 2, 3)) > 0).all(), name
+
+
+def test_relative_flow_is_one_for_standing_still_however_far_the_truth_moves() -> None:
+    for size in (0.05, 0.2):
+        flow = torch.zeros(1, 2, 2, 2)
+        flow[:, 0, 0, 0] = size
+        weight = torch.ones(1, 1, 2, 2)
+        still = relative_flow_loss(torch.zeros_like(flow), flow, weight)
+        energy = size**2 / 8  # one of eight numbers differs from zero
+        assert still.item() == pytest.approx(energy / (energy + STILL_FLOW**2), rel=1e-4)
+        half = relative_flow_loss(flow * 0.5, flow, weight)
+        assert half.item() == pytest.approx(0.25 * still.item(), rel=1e-4)
+        assert relative_flow_loss(flow, flow, weight).item() == 0

@@ -61,6 +61,16 @@ def test_nothing_spans_a_jump_and_only_the_largest_piece_stays():
     assert report.faults == ()
 
 
+def test_an_open_mouth_is_a_fold_and_no_hole():
+    depth, coverage = half_ball(80)
+    closed = make_relief(depth, coverage, 2.0)
+    depth[44:50, 32:48] -= 40.0
+    opened = make_relief(depth, coverage, 2.0)
+    assert len(opened.face_start) == len(closed.face_start)
+    report = check_mesh(opened.positions(1.0, 1.0), triangulated(opened), opened.uv)
+    assert report.faults == ()
+
+
 def test_nan_inside_the_coverage_becomes_a_hole():
     depth, coverage = half_ball(60)
     depth[28:32, 28:32] = np.nan

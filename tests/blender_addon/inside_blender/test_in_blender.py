@@ -66,6 +66,9 @@ def test_every_coefficient_is_a_slider_and_presets_reset_and_mirror_move_them(ad
     assert settings.eyeBlinkRight == 0.0 and settings.mouthSmileRight > 0
     bpy.ops.portrait_relief.reset_expression()
     assert settings.mouthSmileRight == 0.0
+    assert settings.keep_unset
+    bpy.ops.portrait_relief.apply_preset(preset="NEUTRAL")
+    assert not settings.keep_unset  # else a neutral face would ask for nothing
 
 
 def test_generate_imports_a_relief_with_packed_pictures(fake, photo):
