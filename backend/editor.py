@@ -1,0 +1,414 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the command line and the worker call: a photo in, the edited photo and its depth out, at full size."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from backend.errors import CheckpointError, InputError
+from backend.imaging.crop import CropBox, extract_crop, extract_map, refine_crop
+from backend.imaging.face_finding import Face, choose_face, find_faces
+from backend.imaging.load import Photo, load_photo
+from backend.imaging.portrait_result import PortraitResult
+from backend.imaging.transfer import transfer_edit
+from backend.imaging.upsampling import coverage_at_photo, depth_at_photo
+from backend.model.expression import Expression
+from backend.model.joint_model import Reference
+from backend.model.pipeline import JointPortraitOutput, JointPortraitPipeline
+from backend.version import VERSION
+
+DEFAULT_CHECKPOINT = Path(__file__).parent / "weights" / "portrait-relief-128"
+_FRAMING_PASSES = 2
+
+Progress = Callable[[str, int, int], None]
+"""progress(phase, step, total); may raise JobCancelled."""
+
+
+@dataclass
+class Portrait:
+    """A photo made ready: head found, crop framed, identity encoded. Serves all frames of a job.
+
+    Attributes:
+        photo: the upright photo.
+        crop: what the model sees.
+        crop_side_mm: mm of an average-sized head across the crop, as the model sees it.
+        faces: all faces found (empty where the crop was given by hand).
+        face: the face that was taken, or None.
+        crop_rgb: [1, 3, R, R] in 0..1 on the model's device.
+        reference: the identity's features.
+        seconds: time of each phase.
+    """
+
+    photo: Photo
+    crop: CropBox
+    crop_side_mm: float
+    faces: list[Face]
+    face: Face | None
+    crop_rgb: torch.Tensor
+    reference: Reference
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def mm_per_px(self) -> float:
+        """mm of an average-sized head per pixel of the photo."""
+        return self.crop_side_mm / self.crop.side
+
+
+class PortraitEditor:
+    """Photo -> picture and depth, over one loaded checkpoint.
+
+    Args:
+        checkpoint: folder; None takes $PORTRAIT_RELIEF_CHECKPOINT, or the embedded one.
+        device: "auto", "cpu", "cuda", "cuda:1", "mps".
+        dtype: run the networks under autocast in this type; None is float32, which depth without steps needs
+            (eight bits of mantissa in bfloat16 are half a millimetre).
+
+    Raises:
+        CheckpointError: missing or unusable checkpoint.
+        InputError: no such device.
+    """
+
+    def __init__(
+        self,
+        checkpoint: str | Path | None = None,
+        device: str = "auto",
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        self.checkpoint = Path(
+            checkpoint or os.environ.get("PORTRAIT_RELIEF_CHECKPOINT") or DEFAULT_CHECKPOINT
+        )
+        self.device = resolve_device(device)
+        begun = time.perf_counter()
+        self.pipeline = JointPortraitPipeline.from_pretrained(self.checkpoint, autocast_dtype=dtype)
+        self.pipeline.to(self.device)
+        self.pipeline.set_progress_bar_config(disable=True)
+        self.load_seconds = time.perf_counter() - begun
+        self._fingerprint: str | None = None
+
+    @property
+    def resolution_px(self) -> int:
+        """Side of the crop the model works on."""
+        return self.pipeline.settings.resolution_px
+
+    @property
+    def fingerprint(self) -> str:
+        """First 12 digits of the SHA-256 over the checkpoint's weights."""
+        if self._fingerprint is None:
+            self._fingerprint = checkpoint_fingerprint(self.checkpoint)
+        return self._fingerprint
+
+    def open(
+        self,
+        photo: str | Path | bytes | np.ndarray,
+        *,
+        crop: CropBox | None = None,
+        face: int | None = None,
+        progress: Progress | None = None,
+    ) -> Portrait:
+        """Read a photo, find and frame the head, encode the identity.
+
+        Args:
+            photo: file, its bytes, or an array (see :func:`backend.imaging.load.load_photo`).
+            crop: taken as it is; without it the head is found and framed.
+            face: which of several faces, as numbered in ``report["faces"]``; None takes the most prominent.
+            progress: called between phases.
+
+        Raises:
+            InputError: unusable photo or crop. NoFaceError: no head, or not that many.
+        """
+        report = progress or _silent
+        seconds: dict[str, float] = {}
+        report("reading the photo", 0, 1)
+        with _timed(seconds, "reading"):
+            loaded = load_photo(photo)
+        faces: list[Face] = []
+        chosen: Face | None = None
+        if crop is None:
+            with _timed(seconds, "finding"):
+                faces = find_faces(loaded.rgb, progress=progress)
+                chosen = choose_face(faces, loaded.width, loaded.height, face, loaded.name)
+            crop = CropBox.from_face(chosen)
+        crop.check(loaded.width, loaded.height, loaded.name)
+        with _timed(seconds, "framing"):
+            crop, crop_rgb, seen = self._frame(loaded, crop, chosen is not None, report)
+        report("reading the identity", 0, 1)
+        with _timed(seconds, "identity"):
+            reference = self.pipeline.encode_reference(crop_rgb)
+        side_mm = float(seen.crop_side_mm[0])
+        return Portrait(loaded, crop, side_mm, faces, chosen, crop_rgb, reference, seconds)
+
+    def depth(self, portrait: Portrait, *, progress: Progress | None = None) -> PortraitResult:
+        """Depth and coverage of the photo as it is."""
+        report = progress or _silent
+        seconds: dict[str, float] = {}
+        with _timed(seconds, "model"):
+            output = self._run(report, mode="depth", rgb=portrait.crop_rgb)
+        result = self._finish(portrait, portrait.photo.rgb, output, seconds, report)
+        result.rgb = portrait.photo.rgb.copy()
+        result.report["settings"] = {"mode": "depth"}
+        return result
+
+    def generate(
+        self,
+        portrait: Portrait,
+        expression: Mapping[str, float],
+        *,
+        pose: Mapping[str, float] | None = None,
+        steps: int | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> PortraitResult:
+        """The portrait with another expression, and its depth, from one pass of the model.
+
+        Args:
+            portrait: from :meth:`open`.
+            expression: ARKit name -> 0..1; what is not named is left to the model. Empty: as in the photo.
+            pose: yaw, pitch, roll in degrees; what is not named stays.
+            steps: denoising steps; None takes the checkpoint's default.
+            seed: of the noise, used with more than one step.
+            progress: called with every step.
+
+        Raises:
+            InputError: unknown name or value out of range.
+        """
+        wanted = Expression.from_mapping(expression, pose)
+        settings = {"mode": "generate", "expression": dict(expression), "pose": dict(pose or {})}
+        settings |= {"steps": steps or self.pipeline.settings.num_inference_steps, "seed": seed}
+        report = progress or _silent
+        seconds: dict[str, float] = {}
+        with _timed(seconds, "model"):
+            output = self._run(
+                report,
+                mode="joint",
+                reference=portrait.reference,
+                expression=wanted,
+                num_inference_steps=steps,
+                generator=torch.Generator().manual_seed(seed),
+            )
+        return self._edited(portrait, output, seconds, settings, report)
+
+    def appearance(
+        self,
+        portrait: Portrait,
+        depth_mm: np.ndarray,
+        coverage: np.ndarray | None = None,
+        *,
+        expression: Mapping[str, float] | None = None,
+        progress: Progress | None = None,
+    ) -> PortraitResult:
+        """The portrait painted for a given depth (a sculpted relief, for instance).
+
+        Args:
+            portrait: from :meth:`open`.
+            depth_mm: float [H, W] of the photo's size, NaN outside the head.
+            coverage: float [H, W] 0..1; None takes where depth is a number.
+            expression: if known.
+            progress: called between phases.
+
+        Raises:
+            InputError: depth of another size, or none of it inside the crop.
+        """
+        photo = portrait.photo
+        depth_mm = np.asarray(depth_mm, dtype=np.float32)
+        coverage = (
+            np.isfinite(depth_mm).astype(np.float32) if coverage is None else np.asarray(coverage, np.float32)
+        )
+        for name, values in (("depth", depth_mm), ("coverage", coverage)):
+            if values.shape != (photo.height, photo.width):
+                raise InputError(
+                    f"The {name} is {' x '.join(map(str, values.shape[::-1]))} pixels, "
+                    f"{photo.name} is {photo.width} x {photo.height}.",
+                    "Give depth of the photo's own size, as the depth estimate returns it.",
+                    code="depth_size",
+                )
+        wanted = Expression.from_mapping(expression) if expression else None
+        report = progress or _silent
+        seconds: dict[str, float] = {}
+        report("reading the depth", 0, 1)
+        small_depth, small_coverage = extract_map(depth_mm, coverage, portrait.crop, self.resolution_px)
+        if not (small_coverage > 0.5).any():
+            raise InputError(
+                "The depth has no head inside the crop.",
+                "Give depth of this photo with the head inside the crop.",
+                code="empty_depth",
+            )
+        with _timed(seconds, "model"):
+            output = self._run(
+                report,
+                mode="appearance",
+                reference=portrait.reference,
+                depth_mm=self._to_device(small_depth),
+                coverage=self._to_device(small_coverage),
+                expression=wanted,
+            )
+        settings = {"mode": "appearance", "expression": dict(expression or {})}
+        result = self._edited(portrait, output, seconds, settings, report)
+        # What was given comes back as it was, not as the model saw it at its own resolution.
+        result.depth_mm = np.where(coverage > 0, depth_mm, np.float32(np.nan))
+        result.coverage = coverage.copy()
+        return result
+
+    def _frame(
+        self, photo: Photo, crop: CropBox, refine: bool, report: Progress
+    ) -> tuple[CropBox, torch.Tensor, JointPortraitOutput]:
+        """The crop, its pixels and what the model sees there; a guessed crop is refined by that."""
+        first = crop
+        for attempt in range(_FRAMING_PASSES + 1):
+            report("framing the head", attempt, _FRAMING_PASSES + 1)
+            crop_rgb = self._to_device(extract_crop(photo.rgb, crop, self.resolution_px))
+            seen = self._run(_silent, mode="depth", rgb=crop_rgb)
+            if not refine or attempt == _FRAMING_PASSES:
+                break
+            better = refine_crop(crop, _map(seen.coverage), float(seen.crop_side_mm[0]))
+            # Steps in one direction may leave the head altogether: what the detector saw is the anchor.
+            shift = max(abs(a - b) for a, b in zip(better.centre, first.centre, strict=True)) / first.side
+            if better == crop or shift > 0.5 or not 0.5 < better.side / first.side < 2.0:
+                break
+            crop = better
+        return crop, crop_rgb, seen
+
+    def _run(self, report: Progress, **inputs: Any) -> JointPortraitOutput:
+        """One call of the pipeline with progress per step; raises CheckpointError for a broken answer."""
+        total = int(inputs.get("num_inference_steps") or self.pipeline.settings.num_inference_steps)
+        report("generating", 0, total)
+
+        def step_end(_pipeline: Any, step: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
+            report("generating", step + 1, total)
+            return values
+
+        output = self.pipeline(**inputs, callback_on_step_end=step_end)
+        for name in ("rgb", "depth_mm", "coverage", "crop_side_mm"):
+            if not torch.isfinite(getattr(output, name)).all():
+                raise CheckpointError(
+                    f"The checkpoint {self.checkpoint.name} answers with broken values ({name}).",
+                    "Install it again, or run on the CPU in float32.",
+                    code="checkpoint_broken",
+                )
+        return output
+
+    def _edited(
+        self,
+        portrait: Portrait,
+        output: JointPortraitOutput,
+        seconds: dict[str, float],
+        settings: dict[str, Any],
+        report: Progress,
+    ) -> PortraitResult:
+        report("full size", 0, 2)
+        with _timed(seconds, "transfer"):
+            motion = None if output.motion is None else _picture(output.motion)
+            blend = None if output.blend is None else _map(output.blend)
+            rgb, changed = transfer_edit(
+                portrait.photo.rgb, portrait.crop, _picture(output.generated_rgb), motion, blend
+            )
+        result = self._finish(portrait, rgb, output, seconds, report)
+        result.report["settings"] = settings
+        result.report["changed_pixels"] = float(changed.mean())
+        return result
+
+    def _finish(
+        self,
+        portrait: Portrait,
+        rgb: np.ndarray,
+        output: JointPortraitOutput,
+        seconds: dict[str, float],
+        report: Progress,
+    ) -> PortraitResult:
+        """Depth and coverage at the photo's size, guided by the picture they belong to."""
+        report("full size", 1, 2)
+        with _timed(seconds, "full size"):
+            small = _map(output.coverage)
+            coverage = coverage_at_photo(small, portrait.crop, rgb)
+            depth_mm = depth_at_photo(_map(output.depth_mm), small, portrait.crop, coverage)
+        report("full size", 2, 2)
+        return PortraitResult(
+            rgb, depth_mm, coverage, portrait.mm_per_px, self._report(portrait, depth_mm, seconds)
+        )
+
+    def _report(self, portrait: Portrait, depth_mm: np.ndarray, seconds: dict[str, float]) -> dict[str, Any]:
+        inside = np.isfinite(depth_mm)
+        warnings = [] if inside.any() else ["The model sees no head in the crop; move or enlarge it."]
+        chosen = portrait.faces.index(portrait.face) if portrait.face is not None else None
+        return {
+            "tool": f"Portrait Relief {VERSION}",
+            "versions": {"portrait_relief": VERSION, "torch": torch.__version__, "numpy": np.__version__},
+            "checkpoint": {"name": self.checkpoint.name, "sha256": self.fingerprint},
+            "device": str(self.device),
+            "photo": {
+                "name": portrait.photo.name,
+                "size": [portrait.photo.width, portrait.photo.height],
+                **portrait.photo.metadata,
+            },
+            "crop": portrait.crop.to_list(),
+            "crop_side_mm": round(portrait.crop_side_mm, 2),
+            "model_resolution_px": self.resolution_px,
+            "faces": [face.to_dict() for face in portrait.faces],
+            "face": chosen,
+            "depth_range_mm": [float(depth_mm[inside].min()), float(depth_mm[inside].max())]
+            if inside.any()
+            else None,
+            "seconds": {name: round(value, 4) for name, value in {**portrait.seconds, **seconds}.items()},
+            "warnings": warnings,
+        }
+
+    def _to_device(self, values: np.ndarray) -> torch.Tensor:
+        """[R, R] or [R, R, C] to [1, C, R, R] float32 on the device."""
+        values = values[..., None] if values.ndim == 2 else values
+        tensor = torch.from_numpy(np.array(values.transpose(2, 0, 1), dtype=np.float32, order="C"))
+        return tensor[None].to(self.device)
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of this name, "auto" being CUDA, else MPS, else CPU; InputError if there is none."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"There is no device “{name}” here.", "Use auto or cpu.", code="unknown_device"
+        ) from error
+    return device
+
+
+def checkpoint_fingerprint(folder: Path) -> str:
+    """First 12 hex digits of the SHA-256 over all weight files of a checkpoint, sorted by name."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.safetensors")):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 22):
+                digest.update(chunk)
+    return digest.hexdigest()[:12]
+
+
+def _map(tensor: torch.Tensor) -> np.ndarray:
+    """[1, 1, R, R] to float32 [R, R]."""
+    return tensor[0, 0].detach().float().cpu().numpy()
+
+
+def _picture(tensor: torch.Tensor) -> np.ndarray:
+    """[1, C, R, R] to float32 [R, R, C]."""
+    return np.ascontiguousarray(tensor[0].detach().float().cpu().numpy().transpose(1, 2, 0))
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], phase: str) -> Iterator[None]:
+    begun = time.perf_counter()
+    yield
+    seconds[phase] = time.perf_counter() - begun
+
+
+def _silent(_phase: str, _step: int, _total: int) -> None:
+    return None

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The edit carried from the model's crop to the full-size photo.
+
+Where the model moved what was there, the photo's own pixels are moved at full resolution; where it drew
+something new (the inside of a mouth, closed lids), its drawing is laid in with its low frequencies matched
+to the photo; everywhere else the photo's bytes stay as they are.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from backend.imaging.crop import CropBox, Window, crop_to_window, extract_crop
+from backend.imaging.matte import fill_outside, smoothstep
+
+# Motion in pixels of the model's crop: below the first it is noise and is not applied, above the second it
+# is applied whole.
+_MOTION_NOISE_MODEL_PX = 0.10
+_MOTION_SURE_MODEL_PX = 0.35
+# Weight of generated content: same meaning.
+_DRAWN_NOISE = 0.08
+_DRAWN_SURE = 0.30
+_DIFFERENCE_NOISE = 0.03  # of RGB 0..1, for models without motion
+_DIFFERENCE_SURE = 0.12
+_EDGE_FADE = 0.05  # of the side: nothing changes at the crop's edge, so that it leaves no seam
+_MATCH_SIGMA = 0.03  # of the side: colours are matched above this size, features below it are the model's
+_STRIP_PIXELS = 4_000_000
+
+
+def transfer_edit(
+    photo: np.ndarray,
+    crop: CropBox,
+    generated_rgb: np.ndarray,
+    motion: np.ndarray | None = None,
+    blend: np.ndarray | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The edited photo at full size.
+
+    Args:
+        photo: uint8 [H, W, 3].
+        crop: where the model looked.
+        generated_rgb: float [R, R, 3] 0..1, the model's own drawing of the target (not composited).
+        motion: float [R, R, 2], where in the photo this pixel's content is, minus this pixel, in crop sides.
+        blend: float [R, R]; 1 = take the moved photo, 0 = take the drawing. Without motion and blend the
+            drawing is laid in where it differs from the photo.
+
+    Returns:
+        rgb uint8 [H, W, 3], and changed bool [H, W]: outside it every byte equals the photo's.
+    """
+    resolution = generated_rgb.shape[0]
+    reference = extract_crop(photo, crop, resolution)
+    if motion is None or blend is None:
+        flow = np.zeros((resolution, resolution, 2), np.float32)
+        difference = cv2.GaussianBlur(np.abs(generated_rgb - reference).max(axis=-1), (0, 0), 1.0)
+        drawn = smoothstep(difference, _DIFFERENCE_NOISE, _DIFFERENCE_SURE)
+    else:
+        flow = settle_motion(motion)
+        drawn = smoothstep(1.0 - np.clip(blend, 0.0, 1.0), _DRAWN_NOISE, _DRAWN_SURE)
+    fade = _edge_fade(resolution)
+    flow, drawn = flow * fade[..., None], (drawn * fade).astype(np.float32)
+    drawing = match_colours(generated_rgb, warp_crop(reference, flow), drawn)
+
+    height, width = photo.shape[:2]
+    out, changed = photo.copy(), np.zeros((height, width), bool)
+    window = _touched_window(crop, (np.abs(flow).max(axis=-1) > 0) | (drawn > 0), width, height)
+    for strip in window.strips(_STRIP_PIXELS) if window else ():
+        _edit_strip(photo, crop, strip, flow, drawn, drawing, out, changed)
+    return out, changed
+
+
+def settle_motion(motion: np.ndarray) -> np.ndarray:
+    """Motion [R, R, 2] in crop sides with its noise floor taken to exactly zero, softly."""
+    resolution = motion.shape[0]
+    smooth = cv2.GaussianBlur(np.asarray(motion, np.float32), (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
+    length_px = np.hypot(smooth[..., 0], smooth[..., 1]) * resolution
+    return smooth * smoothstep(length_px, _MOTION_NOISE_MODEL_PX, _MOTION_SURE_MODEL_PX)[..., None].astype(
+        np.float32
+    )
+
+
+def warp_crop(values: np.ndarray, motion: np.ndarray) -> np.ndarray:
+    """``values`` [R, R(, C)] seen through motion [R, R, 2] (crop sides): out(p) = values(p + motion(p))."""
+    resolution = motion.shape[0]
+    rows, columns = np.mgrid[0:resolution, 0:resolution].astype(np.float32)
+    map_x = columns + motion[..., 0].astype(np.float32) * resolution
+    map_y = rows + motion[..., 1].astype(np.float32) * resolution
+    values = np.ascontiguousarray(values, dtype=np.float32)
+    return cv2.remap(values, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+
+def match_colours(drawing: np.ndarray, moved: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+    """The drawing with its low frequencies shifted to the photo's, as seen in the kept surroundings.
+
+    Args:
+        drawing: float [R, R, 3] 0..1.
+        moved: float [R, R, 3], the photo's crop moved; true where ``drawn`` is 0.
+        drawn: float [R, R], weight of the drawing.
+
+    Returns:
+        float32 [R, R, 3] 0..1.
+    """
+    sigma = _MATCH_SIGMA * drawing.shape[0]
+    kept = (1.0 - drawn).astype(np.float32)
+    weight = cv2.GaussianBlur(kept, (0, 0), sigma)
+    offset = cv2.GaussianBlur((moved - drawing).astype(np.float32) * kept[..., None], (0, 0), sigma)
+    offset /= np.maximum(weight, 1e-4)[..., None]
+    # Far inside a drawn region there is no neighbour to measure at; the offset is continued from its rim.
+    return np.clip(drawing + fill_outside(offset, smoothstep(weight, 0.02, 0.2)), 0.0, 1.0).astype(np.float32)
+
+
+def _edit_strip(
+    photo: np.ndarray,
+    crop: CropBox,
+    strip: Window,
+    motion: np.ndarray,
+    drawn: np.ndarray,
+    drawing: np.ndarray,
+    out: np.ndarray,
+    changed: np.ndarray,
+) -> None:
+    """Edit one band of rows of ``out`` and ``changed`` in place."""
+    shift = crop_to_window(motion, crop, strip, smooth=True) * np.float32(crop.side)
+    weight = crop_to_window(drawn, crop, strip, smooth=True)
+    moved_here = np.abs(shift).max(axis=-1) > 1e-3
+    touched = moved_here | (weight > 1e-3)
+    if not touched.any():
+        return
+    rows, columns = np.mgrid[strip.y0 : strip.y1, strip.x0 : strip.x1].astype(np.float32)
+    # Only the part of the photo this strip reads: cv2.remap cannot address more than 32767 px and this stays
+    # in cache.
+    reach = int(np.ceil(np.abs(shift).max())) + 8
+    y0, y1 = max(0, strip.y0 - reach), min(photo.shape[0], strip.y1 + reach)
+    x0, x1 = max(0, strip.x0 - reach), min(photo.shape[1], strip.x1 + reach)
+    source = photo[y0:y1, x0:x1]
+    moved = cv2.remap(
+        source,
+        columns + shift[..., 0] - x0,
+        rows + shift[..., 1] - y0,
+        cv2.INTER_LANCZOS4,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    here = photo[strip.slices]
+    base = np.where(moved_here[..., None], moved, here).astype(np.float32)
+    drawn_here = crop_to_window(drawing, crop, strip) * 255.0
+    mixed = base + (drawn_here - base) * weight[..., None]
+    out[strip.slices] = np.where(touched[..., None], np.rint(mixed).clip(0, 255).astype(np.uint8), here)
+    changed[strip.slices] = touched
+
+
+def _touched_window(crop: CropBox, touched: np.ndarray, width: int, height: int) -> Window | None:
+    """The photo pixels that any touched pixel of the crop [R, R] can reach by interpolation."""
+    rows, columns = np.flatnonzero(touched.any(axis=1)), np.flatnonzero(touched.any(axis=0))
+    if not rows.size:
+        return None
+    step = crop.side / touched.shape[0]
+    whole = crop.window(width, height)
+    # One crop pixel for the bilinear foot, more where the crop is finer than the photo (blurred first).
+    margin = step + 3.0
+    window = Window(
+        max(whole.x0, int(crop.x + columns[0] * step - margin)),
+        max(whole.y0, int(crop.y + rows[0] * step - margin)),
+        min(whole.x1, int(crop.x + (columns[-1] + 1) * step + margin) + 1),
+        min(whole.y1, int(crop.y + (rows[-1] + 1) * step + margin) + 1),
+    )
+    return window if window.x1 > window.x0 and window.y1 > window.y0 else None
+
+
+def _edge_fade(resolution: int) -> np.ndarray:
+    """1 inside, 0 at the crop's edge [R, R]."""
+    distance = np.minimum(np.arange(resolution), np.arange(resolution)[::-1]) / max(
+        1.0, _EDGE_FADE * resolution
+    )
+    ramp = smoothstep(distance, 0.2, 1.0)
+    return np.minimum(ramp[:, None], ramp[None, :]).astype(np.float32)

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The edit arrives at full resolution; what it did not touch stays as it was, byte for byte."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from backend.imaging.crop import CropBox, extract_crop
+from backend.imaging.transfer import match_colours, transfer_edit
+
+R = 64
+CROP = CropBox(110.0, -20.0, 240.0)  # the astronaut's head; past the upper edge
+
+
+def grid() -> tuple[np.ndarray, np.ndarray]:
+    rows, columns = (np.mgrid[0:R, 0:R] + 0.5) / R
+    return rows, columns
+
+
+def still() -> tuple[np.ndarray, np.ndarray]:
+    return np.zeros((R, R, 2), np.float32), np.ones((R, R), np.float32)
+
+
+def test_no_edit_changes_nothing(astronaut: np.ndarray) -> None:
+    motion, blend = still()
+    noise = np.random.default_rng(0)
+    motion += noise.normal(0, 0.02 / R, motion.shape).astype(np.float32)
+    blend -= noise.random(blend.shape).astype(np.float32) * 0.05
+    rgb, changed = transfer_edit(astronaut, CROP, np.zeros((R, R, 3), np.float32), motion, blend)
+    assert np.array_equal(rgb, astronaut) and not changed.any()
+
+
+def test_motion_moves_the_photos_own_pixels(astronaut: np.ndarray) -> None:
+    photo = cv2.resize(astronaut, (2048, 2048), interpolation=cv2.INTER_CUBIC)
+    crop = CropBox(CROP.x * 4, CROP.y * 4, CROP.side * 4)
+    rows, columns = grid()
+    inside = (np.abs(rows - 0.5) < 0.3) & (np.abs(columns - 0.5) < 0.3)
+    motion, blend = still()
+    motion[..., 0] = inside * (24.0 / crop.side)  # exactly 24 px of the photo
+    rgb, changed = transfer_edit(photo, crop, np.zeros((R, R, 3), np.float32), motion, blend)
+    x, y = int(crop.centre[0]), int(crop.centre[1])
+    moved, expected = rgb[y - 100 : y + 100, x - 100 : x + 100], photo[y - 100 : y + 100, x - 76 : x + 124]
+    assert (
+        np.abs(moved.astype(int) - expected).max() <= 2
+    )  # as sharp as the photo: nothing went through the model
+    assert np.array_equal(rgb[~changed], photo[~changed])
+    assert 0.05 < changed.mean() < 0.3
+
+
+def test_drawing_is_laid_in_where_blend_says_with_colours_matched(astronaut: np.ndarray) -> None:
+    rows, columns = grid()
+    hole = np.hypot(rows - 0.6, columns - 0.5) < 0.08
+    drawing = extract_crop(astronaut, CROP, R) * 0.8 + 0.1  # the model's colours are off everywhere
+    drawing[hole] -= 0.2  # and it drew something dark
+    motion, blend = still()
+    blend[hole] = 0
+    rgb, changed = transfer_edit(astronaut, CROP, drawing, motion, blend)
+    assert np.array_equal(rgb[~changed], astronaut[~changed])
+    cx, cy = (int(v) for v in CROP.to_photo(np.array([0.5, 0.6])))
+    before, after = (a[cy - 8 : cy + 8, cx - 8 : cx + 8].mean() for a in (astronaut, rgb))
+    assert 20 < before - after < 80  # darker by the drawn 0.2 (51), not shifted by the model's colours
+    assert changed.sum() < 3 * (np.pi * (0.08 * CROP.side) ** 2)
+
+
+def test_colours_are_matched_to_the_surroundings() -> None:
+    moved = np.full((R, R, 3), 0.6, np.float32)
+    drawn = np.zeros((R, R), np.float32)
+    drawn[20:40, 20:40] = 1
+    assert np.allclose(match_colours(np.full((R, R, 3), 0.4, np.float32), moved, drawn), 0.6, atol=0.01)
+
+
+def test_without_motion_the_drawing_is_used_where_it_differs(astronaut: np.ndarray) -> None:
+    drawing = extract_crop(astronaut, CROP, R)
+    drawing[30:40, 25:40] = (0.1, 0.9, 0.1)
+    rgb, changed = transfer_edit(astronaut, CROP, drawing)
+    assert 0 < changed.mean() < 0.1
+    assert np.array_equal(rgb[~changed], astronaut[~changed])
+    x, y = (int(v) for v in CROP.to_photo(np.array([32.0, 35.0]) / R))
+    assert rgb[y, x, 1] > 180 and rgb[y, x, 0] < 90
+
+
+def test_nothing_changes_at_the_crops_edge_or_outside(astronaut: np.ndarray) -> None:
+    motion = np.full((R, R, 2), 0.05, np.float32)
+    rgb, changed = transfer_edit(astronaut, CROP, np.zeros((R, R, 3), np.float32), motion, np.zeros((R, R)))
+    assert changed.any()
+    assert not changed[:, :110].any() and not changed[:, 350:].any() and not changed[220:].any()
+    assert np.array_equal(rgb[:, 108:112], astronaut[:, 108:112])
+
+
+@pytest.mark.parametrize("side", [24, 1500])
+def test_crops_much_smaller_or_larger_than_the_model_work(astronaut: np.ndarray, side: float) -> None:
+    crop = CropBox.from_centre(228, 120, side)
+    motion = np.full((R, R, 2), 0.03, np.float32)
+    rgb, changed = transfer_edit(astronaut, crop, np.zeros((R, R, 3), np.float32), motion, np.ones((R, R)))
+    assert rgb.shape == astronaut.shape and changed.any()
+    assert np.array_equal(rgb[~changed], astronaut[~changed])
