@@ -22,6 +22,6 @@ def tiny_checkpoint(repository: Path, tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("checkpoint") / "tiny"
     command = [sys.executable, "-m", "backend.model.create", "--preset", "tiny", "--out", str(folder)]
     subprocess.run(
-        command, cwd=repository, check=True, timeout=120, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        command, cwd=repository, check=True, timeout=400, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     return folder

@@ -109,6 +109,11 @@ class JointBackbone(ModelMixin, ConfigMixin):
             )
         if pixel_head_width and patch < 2:
             raise ValueError("the pixel head needs the pixel-unshuffle codec (patch of at least 2)")
+        # A linear way from the expression maps to the output. It starts at zero; a preset may set it to the
+        # displacement that the maps already hold, so that the trunk learns motion as a correction of it.
+        self.map_skip = nn.Conv2d(expression_map_channels, latent_channels, 3, padding=1)
+        nn.init.zeros_(self.map_skip.weight)
+        nn.init.zeros_(self.map_skip.bias)  # pyright: ignore[reportArgumentType]
         self.layer_names = set_bank_processors(self.unet)
         self.uses_vector = self.unet.config["class_embed_type"] == "projection"
         self.patch = patch
@@ -161,6 +166,7 @@ class JointBackbone(ModelMixin, ConfigMixin):
             class_labels=expression.vector.to(self.dtype) if self.uses_vector else None,
             cross_attention_kwargs=None if bank is None else {"read_from": bank.states},
         ).sample
+        output = output + self.map_skip(maps.to(self.dtype))
         if self.pixel_head is not None:
             output = self._refine(output, given, reference_latents)
         return output

@@ -44,7 +44,7 @@ class LossWeights:
     rgb_gradient: float = 2.0
     rgb_generated: float = 2.0
     flow: float = 10.0
-    flow_relative: float = 1.0
+    flow_relative: float = 2.0
     blend: float = 0.2
 
 

@@ -18,9 +18,12 @@ from .backbone import GIVABLE, JointBackbone, trunk_in_channels
 from .codecs import AutoencoderKLCodec, Codec, LatentLayout, PixelUnshuffleCodec
 from .denoiser import PredictionType, make_scheduler
 from .expression import VECTOR_CHANNELS, ExpressionEncoder
-from .modalities import MODALITIES
+from .modalities import AVERAGE_CROP_SIDE_MM, MODALITIES, MOTION_GAIN
 from .pipeline import JointPortraitPipeline
 from .reference import ReferenceNetwork
+
+CANONICAL_UNIT_MM = 10.0
+"""Displacement that is 1 in the canonical basis (`ExpressionEncoder.set_canonical_basis`)."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +124,8 @@ def create_pipeline(
             patch=sizes.patch if vae is None else 0,
         )
         _start_without_motion(backbone, layout)
+        if vae is None:
+            _start_from_canonical_motion(backbone, layout)
         reference_network = ReferenceNetwork(
             trunk=_trunk_config(
                 sizes,
@@ -170,3 +175,17 @@ def _start_without_motion(backbone: JointBackbone, layout: LatentLayout) -> None
     conv_out.weight[channels] = 0
     assert conv_out.bias is not None
     conv_out.bias[channels] = 0
+
+
+@torch.no_grad()
+def _start_from_canonical_motion(backbone: JointBackbone, layout: LatentLayout) -> None:
+    """The expression maps hold where the canonical face moves, in units of 10 mm: content that moves right is
+    found to the left in the reference. Alone this correlates at .3 to .7 with the true motion of driven frames;
+    learning motion from nothing took longer than the rest of the model."""
+    motion = MODALITIES["motion"]
+    per_value = CANONICAL_UNIT_MM / AVERAGE_CROP_SIDE_MM * MOTION_GAIN
+    rows = layout.slices["motion"]
+    width = (rows.stop - rows.start) // motion.channels
+    for axis in range(2):
+        channels = slice(rows.start + axis * width, rows.start + (axis + 1) * width)
+        backbone.map_skip.weight[channels, axis, 1, 1] = -per_value

@@ -13,13 +13,25 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backend.model.modalities import AVERAGE_CROP_SIDE_MM
 from backend.training.dataset import RawFrames
 
-CROP_SIDE_MM = 340.0  # the standard framing
-SCALE_RANGE = (0.72, 1.3)
-TIGHT_SCALE_RANGE = (0.45, 0.72)
-ROTATION_DEG = 16.0
-SHIFT_SHARE = 0.07
+CROP_SIDE_MM = AVERAGE_CROP_SIDE_MM  # the standard framing
+
+
+@dataclass(frozen=True)
+class CropRange:
+    """How far a random crop may be from the standard framing: scale, rotation, shift in shares of the crop."""
+
+    scale: tuple[float, float]
+    rotation_deg: float
+    shift: float
+
+
+WIDE_CROPS = CropRange(scale=(0.72, 1.3), rotation_deg=16.0, shift=0.07)
+# Driven pairs stay near the framing that the editor finds: the expression maps are drawn in that frame, and under
+# wide crops the network never learned to use them.
+FRAMED_CROPS = CropRange(scale=(0.9, 1.12), rotation_deg=6.0, shift=0.025)
 
 
 @dataclass
@@ -49,22 +61,23 @@ def standard_crop(span_mm: Tensor, centre: Tensor, side_mm: float = CROP_SIDE_MM
     return CropTransform(matrix, centre, flip, torch.full_like(share, side_mm))
 
 
-def random_crop(span_mm: Tensor, centre: Tensor, tight: Tensor, generator: torch.Generator) -> CropTransform:
-    """Random scale, rotation, shift and mirroring; `tight` [B] bool picks close-ups of the face."""
+def random_crop(
+    span_mm: Tensor, centre: Tensor, limits: CropRange, generator: torch.Generator
+) -> CropTransform:
+    """Random scale, rotation, shift and mirroring within `limits`."""
     count, device = len(span_mm), span_mm.device
 
     def uniform(low: float, high: float) -> Tensor:
         return torch.rand(count, generator=generator, device=device) * (high - low) + low
 
-    scale = torch.where(tight, uniform(*TIGHT_SCALE_RANGE), uniform(*SCALE_RANGE))
-    side_mm = CROP_SIDE_MM * scale
-    angle = uniform(-1, 1) * ROTATION_DEG * torch.pi / 180
+    side_mm = CROP_SIDE_MM * uniform(*limits.scale)
+    angle = uniform(-1, 1) * limits.rotation_deg * torch.pi / 180
     flip = uniform(0, 1) < 0.5
     share = side_mm / span_mm
     mirror = torch.where(flip, -1.0, 1.0)
     cos, sin = torch.cos(angle) * share, torch.sin(angle) * share
     matrix = torch.stack([torch.stack([cos * mirror, -sin], -1), torch.stack([sin * mirror, cos], -1)], 1)
-    shift = torch.stack([uniform(-1, 1), uniform(-1, 1)], -1) * SHIFT_SHARE * share[:, None]
+    shift = torch.stack([uniform(-1, 1), uniform(-1, 1)], -1) * limits.shift * share[:, None]
     return CropTransform(matrix, centre + shift, flip, side_mm)
 
 

@@ -12,7 +12,10 @@ import torch
 from torch import Tensor
 
 from backend.training.augment import (
+    FRAMED_CROPS,
+    WIDE_CROPS,
     CroppedFrames,
+    CropRange,
     CropTransform,
     crop_frames,
     photometric,
@@ -56,17 +59,16 @@ class BatchSampler:
     def _pick(self, count: int) -> list[Shot]:
         return [self.library.shots[i] for i in self.rng.integers(0, len(self.library.shots), count)]
 
-    def _crop(self, shots: list[Shot], tight_share: float) -> CropTransform:
+    def _crop(self, shots: list[Shot], limits: CropRange) -> CropTransform:
         span = torch.tensor([s.span_mm for s in shots], device=self.device)
         centre = torch.tensor([s.centre for s in shots], device=self.device)
-        tight = torch.from_numpy(self.rng.random(len(shots)) < tight_share).to(self.device)
-        return random_crop(span, centre, tight, self.generator)
+        return random_crop(span, centre, limits, self.generator)
 
     def depth(self, count: int) -> dict[str, Tensor]:
         """Any frame, picture given: keys rgb, depth (NaN unknown), coverage, crop_side_mm, values, known (both 0)."""
         shots = self._pick(count)
         frames = [int(self.rng.integers(0, s.frames)) for s in shots]
-        crop = self._crop(shots, tight_share=0.1)
+        crop = self._crop(shots, WIDE_CROPS)
         background = random_background(count, self.resolution_px, self.generator, self.device)
         cut = crop_frames(gather(shots, frames, self.device), crop, background, self.resolution_px)
         (rgb,) = photometric([cut.rgb], self.generator)
@@ -81,14 +83,14 @@ class BatchSampler:
             "known": zeros.clone(),
         }
 
-    def joint(self, count: int, tight_share: float = 0.35) -> dict[str, Tensor]:
+    def joint(self, count: int) -> dict[str, Tensor]:
         """Reference (frame 0) and target of one shot. Adds reference_rgb, flow, flow_valid, visible, change_weight,
         generated_weight, values and known."""
         shots = self._pick(count)
         # One sample in ten asks for the photo itself: what "as in the photo" and a fully known neutral mean.
         same = self.rng.random(count) < 0.1
         targets = [0 if same[i] else int(self.rng.integers(1, s.frames)) for i, s in enumerate(shots)]
-        crop = self._crop(shots, tight_share)
+        crop = self._crop(shots, FRAMED_CROPS)
         background = random_background(count, self.resolution_px, self.generator, self.device)
         reference = crop_frames(gather(shots, [0] * count, self.device), crop, background, self.resolution_px)
         target = crop_frames(gather(shots, targets, self.device), crop, background, self.resolution_px)

@@ -7,13 +7,14 @@ import numpy as np
 from scipy.interpolate import LinearNDInterpolator
 
 from backend.model.expression_names import ARKIT_NAMES
+from backend.model.presets import CANONICAL_UNIT_MM
 from backend.training.augment import CROP_SIDE_MM
 from backend.training.render.arkit_units import expression_basis
 from backend.training.render.assets import HeadAssets
 from backend.training.render.geometry import head_topology, vertex_normals
 from backend.training.render.identity import head_centre, head_marks
 
-UNIT_DM = 0.1  # a displacement of 10 mm is 1
+UNIT_DM = CANONICAL_UNIT_MM / 100
 GAZE_STRENGTH = 0.6  # eyeLook coefficients turn the eyes; shown as a shift of the eye region
 EYE_RADIUS_DM = 0.16
 

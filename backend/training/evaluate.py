@@ -228,8 +228,10 @@ def _shade(depth_mm: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def table(summary: dict[str, Any]) -> str:
     """The numbers as Markdown tables, as they stand in the model card."""
-    lines = ["| depth from a picture | head RMSE mm | head MAE mm | face RMSE mm | face MAE mm | normals head / face deg |",
-             "| --- | --- | --- | --- | --- | --- |"]  # fmt: skip
+    lines = [
+        "| depth from a picture | head RMSE mm | head MAE mm | face RMSE mm | face MAE mm | normals head / face |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for name in ("model", "mean_head", "flat"):
         numbers = [
             summary[f"depth_{name}_{part}_{kind}_mm"] for part in ("head", "face") for kind in ("rmse", "mae")
@@ -237,7 +239,7 @@ def table(summary: dict[str, Any]) -> str:
         angles = [summary[f"depth_{name}_{part}_normal_deg"] for part in ("head", "face")]
         lines.append(
             f"| {name.replace('_', ' ')} | " + " | ".join(f"{n:.2f}" for n in numbers)
-            + f" | {angles[0]:.1f} / {angles[1]:.1f} |"
+            + f" | {angles[0]:.1f}° / {angles[1]:.1f}° |"
         )  # fmt: skip
     lines += [
         "",
@@ -257,7 +259,8 @@ def table(summary: dict[str, Any]) -> str:
         "",
         f"Response to the expression: mouth {summary['joint_still_mouth_response']:.2f}, eyes "
         f"{summary['joint_still_eyes_response']:.2f} (1 is the whole true change); "
-        f"{summary['joint_still_samples']} pairs. Depth of the generated picture: face RMSE {summary['joint_model_face_rmse_mm']:.2f} mm.",
+        f"{summary['joint_still_samples']} pairs. "
+        f"Depth of the generated picture: face RMSE {summary['joint_model_face_rmse_mm']:.2f} mm.",
     ]
     return "\n".join(lines)
 

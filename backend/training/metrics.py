@@ -67,7 +67,9 @@ def psnr(predicted: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = Non
 def ssim(predicted: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None) -> float:
     """Structural similarity (Wang et al. 2004) of pictures [H, W, 3] in 0..1, averaged inside `mask` if given."""
     # With full=True the second result is the map; the stubs allow a third one.
-    values = np.asarray(structural_similarity(predicted, truth, channel_axis=-1, data_range=1.0, full=True)[1]).mean(-1)
+    values = np.asarray(
+        structural_similarity(predicted, truth, channel_axis=-1, data_range=1.0, full=True)[1]
+    ).mean(-1)
     return float(values.mean() if mask is None else values[mask].mean())
 
 

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import torch
 from torch import Tensor
 
+from backend.model.expression import resize_maps
 from backend.model.joint_model import Conditions, Reference, roles_tensor
 from backend.model.losses import JointLoss, joint_losses
 from backend.model.pipeline import JointPortraitPipeline
@@ -159,12 +161,20 @@ def test_pixel_head_starts_as_identity_and_acts_across_patches() -> None:
     assert difference[4, 4] and difference[0, 0] and not difference[7, 7]
 
 
-def test_an_untrained_model_does_not_warp(pipeline: JointPortraitPipeline, batch: dict[str, Tensor]) -> None:
+def test_an_untrained_model_moves_what_the_canonical_face_moves(
+    pipeline: JointPortraitPipeline, batch: dict[str, Tensor]
+) -> None:
     asked = conditions(batch, "joint")
     noisy, timestep = torch.zeros(2, 144, 8, 8), torch.tensor([999, 999])
+    still = replace(asked, known=torch.zeros_like(asked.known))
     with torch.no_grad():
         motion = pipeline.model.layout.decode(pipeline.model(noisy, timestep, asked))["motion"]
-    assert motion[:, :2].abs().max() == 0
+        rest = pipeline.model.layout.decode(pipeline.model(noisy, timestep, still))["motion"]
+        maps = pipeline.expression_encoder.expression_maps(asked.values, asked.known)
+    assert rest[:, :2].abs().max() == 0
+    # Content that moves right by 10 mm is found 10 mm to the left, in shares of the 340 mm crop.
+    expected = resize_maps(maps, 8, 8)[:, :2] * -10 / 340
+    assert torch.allclose(motion[:, :2, ::4, ::4], expected, atol=1e-6)
     assert (motion[:, 2:] == 0.5).all()
 
 
