@@ -73,8 +73,15 @@ class WorkerProcess:
             yield message
 
     def kill(self) -> None:
+        if self._process.returncode is not None:
+            return
         with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
+            if sys.platform == "win32":
+                self._process.kill()
+            else:
+                # Not Process.kill: it polls first, which may take the exit status from asyncio's watcher, and a
+                # worker killed by a signal would be reported as "exit status 255".
+                os.kill(self._process.pid, signal.SIGKILL)
 
     async def ended(self) -> str:
         """Wait for the end; returns how it ended, for messages: "signal SIGKILL", "exit status 3"."""

@@ -235,7 +235,7 @@ def test_the_python_is_looked_for_in_order_and_a_wrong_one_is_named(tmp_path, mo
     assert find_python("", None, tmp_path, inside_blender_program=False) == Path(sys.executable)
     with pytest.raises(AddonError) as caught:
         find_python("", None, tmp_path, inside_blender_program=True)
-    assert caught.value.problem.remedy is Remedy.OPEN_PREFERENCES
+    assert caught.value.problem.remedy is Remedy.INSTALL_BACKEND
     with pytest.raises(AddonError, match="nowhere/python"):
         find_python("/nowhere/python", None, tmp_path, inside_blender_program=True)
     monkeypatch.setenv("PORTRAIT_RELIEF_PYTHON", sys.executable)
@@ -251,6 +251,7 @@ def test_an_installed_backend_is_started_from_an_empty_folder(tmp_path, monkeypa
         checkpoint="/models/mine",
         package_folder=tmp_path / "extensions" / "user_default" / "portrait_relief",
         storage=tmp_path,
+        installed=tmp_path / "backend-environment",
         inside_blender_program=True,
     )
     assert launch.command[1:] == ("-m", "backend", "serve")
