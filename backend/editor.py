@@ -46,6 +46,7 @@ class Portrait:
         face: the face that was taken, or None.
         crop_rgb: [1, 3, R, R] in 0..1 on the model's device.
         reference: the identity's features.
+        coverage: float [R, R] 0..1, the head in the crop as the model sees it.
         seconds: time of each phase.
     """
 
@@ -56,6 +57,7 @@ class Portrait:
     face: Face | None
     crop_rgb: torch.Tensor
     reference: Reference
+    coverage: np.ndarray
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -145,7 +147,8 @@ class PortraitEditor:
         with _timed(seconds, "identity"):
             reference = self.pipeline.encode_reference(crop_rgb)
         side_mm = float(seen.crop_side_mm[0])
-        return Portrait(loaded, crop, side_mm, faces, chosen, crop_rgb, reference, seconds)
+        head = _map(seen.coverage)
+        return Portrait(loaded, crop, side_mm, faces, chosen, crop_rgb, reference, head, seconds)
 
     def depth(self, portrait: Portrait, *, progress: Progress | None = None) -> PortraitResult:
         """Depth and coverage of the photo as it is."""
@@ -308,8 +311,9 @@ class PortraitEditor:
         with _timed(seconds, "transfer"):
             motion = None if output.motion is None else _picture(output.motion)
             blend = None if output.blend is None else _map(output.blend)
+            head = np.maximum(portrait.coverage, _map(output.coverage))
             rgb, changed = transfer_edit(
-                portrait.photo.rgb, portrait.crop, _picture(output.generated_rgb), motion, blend
+                portrait.photo.rgb, portrait.crop, _picture(output.generated_rgb), motion, blend, head
             )
         result = self._finish(portrait, rgb, output, seconds, report)
         result.report["settings"] = settings

@@ -36,12 +36,28 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
         description="Checkpoint in diffusers layout; empty for the one that comes with the backend",
         subtype="DIR_PATH",
     )
+    install_folder: bpy.props.StringProperty(
+        name="Folder",
+        description="Folder that the backend is installed in; empty for the extension's own",
+        subtype="DIR_PATH",
+    )
+    install_python: bpy.props.StringProperty(
+        name="Base Python",
+        description="Python 3.11 or newer to make the environment with; empty for the one that Blender comes with",
+        subtype="FILE_PATH",
+    )
+    package_index: bpy.props.StringProperty(
+        name="Extra Index",
+        description="Another place to download packages from, such as the one that pytorch.org names for your GPU",
+    )
     address: bpy.props.StringProperty(name="Address", description="127.0.0.1:PORT of the running backend")
     token: bpy.props.StringProperty(
         name="Token", description="The running backend's PORTRAIT_RELIEF_TOKEN", subtype="PASSWORD"
     )
 
     def draw(self, context: bpy.types.Context) -> None:
+        from .panels import install_section  # the panels read these preferences
+
         layout = self.layout
         layout.use_property_split = True
         layout.row().prop(self, "connection", expand=True)
@@ -49,6 +65,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
             layout.prop(self, "address")
             layout.prop(self, "token")
         else:
+            install_section.draw_section(layout, context, self)
             layout.prop(self, "backend_python")
             layout.prop(self, "backend_source")
             layout.prop(self, "checkpoint")
@@ -73,6 +90,9 @@ class DefaultPreferences:
     backend_python: str = ""
     backend_source: str = ""
     checkpoint: str = ""
+    install_folder: str = ""
+    install_python: str = ""
+    package_index: str = ""
     address: str = ""
     token: str = ""
 

@@ -139,6 +139,21 @@ for _name in arkit.POSE_NAMES:
     )
 
 
+class PortraitReliefInstall(bpy.types.PropertyGroup):
+    """On the window manager: what the preferences and panels show of the backend's installation. Never saved."""
+
+    state: StringProperty(default="IDLE", options={"SKIP_SAVE"})
+    status: StringProperty(options={"SKIP_SAVE"})
+    progress: FloatProperty(min=0.0, max=1.0, options={"SKIP_SAVE"})
+    message: StringProperty(options={"SKIP_SAVE"})
+    hint: StringProperty(options={"SKIP_SAVE"})
+    remedy: EnumProperty(
+        items=[(remedy.value, remedy.value.capitalize(), "") for remedy in Remedy],
+        default=Remedy.NONE.value,
+        options={"SKIP_SAVE"},
+    )
+
+
 class PortraitReliefJob(bpy.types.PropertyGroup):
     """On the window manager: what the panels show of the job and the backend. Never saved."""
 
@@ -156,12 +171,14 @@ class PortraitReliefJob(bpy.types.PropertyGroup):
     )
     backend_state: StringProperty(default="STOPPED", options={"SKIP_SAVE"})
     backend_message: StringProperty(options={"SKIP_SAVE"})
+    install: PointerProperty(type=PortraitReliefInstall, options={"SKIP_SAVE"})
 
 
 CLASSES = (
     PortraitReliefMesh,
     PortraitReliefResult,
     PortraitReliefSettings,
+    PortraitReliefInstall,
     PortraitReliefJob,
 )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 
-from . import preferences, storage
+from . import installation, preferences, storage
 from .core import arkit, errors, launch, protocol
 from .core.errors import AddonError
 from .core.jobs import JobInput
@@ -22,6 +22,8 @@ def backend_choice() -> BackendChoice:
     chosen = preferences.get()
     if chosen.connection == "ATTACH":
         return BackendChoice(address=protocol.parse_address(chosen.address, chosen.token))
+    if installation.is_busy():
+        raise AddonError(errors.local("installing"))
     folder = storage.folder()
     return BackendChoice(
         launch=launch.make_launch(
@@ -30,6 +32,7 @@ def backend_choice() -> BackendChoice:
             checkpoint=bpy.path.abspath(chosen.checkpoint),
             package_folder=Path(__file__).resolve().parent,
             storage=folder,
+            installed=installation.environment_folder(),
             inside_blender_program=bool(bpy.app.binary_path),
         )
     )

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 import bpy
 
-from . import requests, storage
+from . import installation, requests, storage
 from .core import errors, temp_files
 from .core.backend_process import BackendState
-from .core.errors import Problem, Remedy
+from .core.errors import AddonError, Problem, Remedy
 from .core.jobs import Job, JobInput, JobState
 from .core.relief import ReliefError
 from .core.session import Session
@@ -62,8 +62,9 @@ def is_busy() -> bool:
 
 
 def close() -> None:
-    """Ends the backend, the timer and the job; for unregister."""
+    """Ends the backend, the timer, the job and an installation; for unregister."""
     global _session
+    installation.close()
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
     if _session is not None:
@@ -99,15 +100,17 @@ def keep_ticking() -> None:
 
 
 def _on_timer() -> float | None:
+    if installation.tick():
+        _redraw()
     current = _session
     if current is None:
-        return None
+        return BUSY_INTERVAL_S if installation.is_busy() else None
     current.tick()
     _deliver()
     sync()
-    if not current.needs_ticks:
+    if not current.needs_ticks and not installation.is_busy():
         return None
-    working = current.busy or current.backend.state is not BackendState.READY
+    working = current.busy or installation.is_busy() or current.backend.state is not BackendState.READY
     return BUSY_INTERVAL_S if working else IDLE_INTERVAL_S
 
 
@@ -170,6 +173,7 @@ def show_problem(problem: Problem) -> None:
 
 def forget_problem() -> None:
     """Takes an error off the panel; a job that is at work goes on."""
+    installation.forget_problem()
     if _session is not None and not _session.busy:
         _session.job = None
         _session.backend.acknowledge()
@@ -262,6 +266,7 @@ def cancel_for_other_file(_file=None, _other=None) -> None:
 @bpy.app.handlers.persistent
 def show_after_load(_file=None, _other=None) -> None:
     """A file brings its own window manager, with properties from another day."""
+    installation.show()
     shown = bpy.context.window_manager.portrait_relief
     shown.state, shown.backend_state, shown.backend_message, shown.status = "IDLE", "STOPPED", "", ""
     shown.progress = 0.0
@@ -299,6 +304,29 @@ def stop_backend() -> None:
     if bpy.app.background:
         _session.backend.end_now()
     keep_ticking()
+
+
+def start_installation(*, remove: bool = False, fresh: bool = False) -> None:
+    """Installs, updates, repairs or removes the backend's environment. Raises AddonError.
+
+    A backend that runs is ended first: Windows does not let go of files in use.
+    """
+    if is_busy():
+        raise AddonError(errors.local("busy"))
+    installation.check(remove=remove)
+    if _session is not None:
+        _session.backend.end_now()
+    forget_problem()
+    try:
+        installation.start(remove=remove, fresh=fresh)
+    finally:
+        keep_ticking()
+
+
+def cancel_installation() -> bool:
+    cancelled = installation.cancel()
+    _redraw()
+    return cancelled
 
 
 def set_deadlines(**seconds: float) -> None:

@@ -18,9 +18,11 @@ from backend.imaging.matte import fill_outside, smoothstep
 # is applied whole.
 _MOTION_NOISE_MODEL_PX = 0.10
 _MOTION_SURE_MODEL_PX = 0.35
-# Weight of generated content: same meaning.
-_DRAWN_NOISE = 0.08
-_DRAWN_SURE = 0.30
+# Weight of generated content: same meaning. The model's blend is a probability that the photo shows this point;
+# under an even chance the photo's own pixel is the better guess, and much sharper.
+_DRAWN_NOISE = 0.30
+_DRAWN_SURE = 0.65
+_REGION_REACH = 0.06  # of the side: how far round the head an edit may uncover or cover background
 _DIFFERENCE_NOISE = 0.03  # of RGB 0..1, for models without motion
 _DIFFERENCE_SURE = 0.12
 _EDGE_FADE = 0.05  # of the side: nothing changes at the crop's edge, so that it leaves no seam
@@ -34,6 +36,7 @@ def transfer_edit(
     generated_rgb: np.ndarray,
     motion: np.ndarray | None = None,
     blend: np.ndarray | None = None,
+    head: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The edited photo at full size.
 
@@ -44,6 +47,7 @@ def transfer_edit(
         motion: float [R, R, 2], where in the photo this pixel's content is, minus this pixel, in crop sides.
         blend: float [R, R]; 1 = take the moved photo, 0 = take the drawing. Without motion and blend the
             drawing is laid in where it differs from the photo.
+        head: float [R, R] 0..1, the head before and after the edit; farther from it nothing changes.
 
     Returns:
         rgb uint8 [H, W, 3], and changed bool [H, W]: outside it every byte equals the photo's.
@@ -58,6 +62,8 @@ def transfer_edit(
         flow = settle_motion(motion)
         drawn = smoothstep(1.0 - np.clip(blend, 0.0, 1.0), _DRAWN_NOISE, _DRAWN_SURE)
     fade = _edge_fade(resolution)
+    if head is not None:
+        fade = fade * _near(head, _REGION_REACH * resolution)
     flow, drawn = flow * fade[..., None], (drawn * fade).astype(np.float32)
     drawing = match_colours(generated_rgb, warp_crop(reference, flow), drawn)
 
@@ -164,6 +170,13 @@ def _touched_window(crop: CropBox, touched: np.ndarray, width: int, height: int)
         min(whole.y1, int(crop.y + (rows[-1] + 1) * step + margin) + 1),
     )
     return window if window.x1 > window.x0 and window.y1 > window.y0 else None
+
+
+def _near(head: np.ndarray, reach: float) -> np.ndarray:
+    """1 on the head and close to it, falling to 0 at `reach` pixels from it [R, R]."""
+    outside = (np.asarray(head) < 0.5).astype(np.uint8)
+    distance = cv2.distanceTransform(outside, cv2.DIST_L2, 3)
+    return (1.0 - smoothstep(distance / max(reach, 1.0), 0.4, 1.0)).astype(np.float32)
 
 
 def _edge_fade(resolution: int) -> np.ndarray:

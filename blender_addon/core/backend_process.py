@@ -124,7 +124,7 @@ class BackendProcess:
                 )
         except OSError as error:
             problem = errors.local(
-                "backend_not_found", message=f"The backend's Python cannot be run: {error}."
+                "backend_python_missing", message=f"The backend's Python cannot be run: {error}."
             )
             self._fail(problem)
             raise AddonError(problem) from error

@@ -18,6 +18,8 @@ class Remedy(Enum):
     OPEN_LOG = "OPEN_LOG"
     CHOOSE_PICTURE = "CHOOSE_PICTURE"
     RETRY = "RETRY"
+    INSTALL_BACKEND = "INSTALL_BACKEND"
+    OPEN_INSTALL_LOG = "OPEN_INSTALL_LOG"
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,20 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
     (
         _problem(
             "backend_not_found",
-            "No Python with the Portrait Relief backend is set up.",
-            "Name one in the add-on's preferences.",
+            "The Portrait Relief backend is not installed yet.",
+            "Install it once, or name a Python that has it in the preferences.",
+            Remedy.INSTALL_BACKEND,
+        ),
+        _problem(
+            "backend_incomplete",
+            "The backend's installation is not complete.",
+            "Install it again.",
+            Remedy.INSTALL_BACKEND,
+        ),
+        _problem(
+            "backend_python_missing",
+            "The backend's Python is not there.",
+            "Choose another in the preferences, or empty that field.",
             Remedy.OPEN_PREFERENCES,
         ),
         _problem(
@@ -111,7 +125,103 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
             Remedy.OPEN_LOG,
         ),
         _problem("no_picture", "No picture is chosen.", "Choose a portrait photo.", Remedy.CHOOSE_PICTURE),
+        _problem(
+            "installing",
+            "The backend is being installed.",
+            "Wait until that is done; the preferences show how far it is.",
+            Remedy.OPEN_PREFERENCES,
+        ),
         _problem("busy", "Portrait Relief is still at work.", "Wait for it or cancel it.", Remedy.NONE),
+    )
+)
+
+# Of the installation. Below most of them lies the button that installs again.
+LOCAL_PROBLEMS.update(
+    (
+        _problem(
+            "install_offline",
+            "Blender is not allowed to download anything.",
+            "Switch on Preferences > System > Network > Allow Online Access, then install again.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "install_no_wheel",
+            "This copy of the add-on carries no backend to install.",
+            "Install the add-on from its zip, or name a Python that has the backend in the preferences.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "install_no_python",
+            "No Python is there to make the backend's environment with.",
+            "Name a Python 3.11 or newer in the preferences.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "install_old_python",
+            "The backend needs Python 3.11 or newer.",
+            "Name a newer one in the preferences, or empty that field to take Blender's.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "install_no_venv",
+            "This Python cannot make an environment of its own because its venv or pip is missing.",
+            "Name another Python 3.11 or newer in the preferences; on Debian and Ubuntu install python3-venv.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "install_no_space",
+            "There is not enough free space for the backend.",
+            "Free some, or choose a folder on another disk in the preferences.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "install_long_paths",
+            "Windows refused a file because its path is too long.",
+            "Choose a folder with a short path in the preferences, such as C:\\PortraitRelief.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "install_no_network",
+            "The backend's packages could not be downloaded.",
+            "Check the internet connection (and a proxy or firewall), then install again.",
+            Remedy.INSTALL_BACKEND,
+        ),
+        _problem(
+            "install_no_package",
+            "A package is not available for this Python and this system.",
+            "Name a Python 3.11 in the preferences; the install log tells more.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "install_failed",
+            "The backend could not be installed.",
+            "The install log tells why.",
+            Remedy.OPEN_INSTALL_LOG,
+        ),
+        _problem(
+            "install_stuck",
+            "The installation made no progress for too long and was ended.",
+            "Check the internet connection, then install again.",
+            Remedy.INSTALL_BACKEND,
+        ),
+        _problem(
+            "install_not_working",
+            "The backend was installed but does not work.",
+            "The install log tells why.",
+            Remedy.OPEN_INSTALL_LOG,
+        ),
+        _problem(
+            "install_not_removed",
+            "The old environment could not be removed.",
+            "Close other Blenders that use it, then try again.",
+            Remedy.OPEN_INSTALL_LOG,
+        ),
+        _problem(
+            "install_elsewhere",
+            "Another Blender is installing the backend.",
+            "Wait until it is done.",
+            Remedy.NONE,
+        ),
     )
 )
 

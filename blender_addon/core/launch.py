@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import errors
+from . import environment, errors
+from .environment import python_in_environment
 from .errors import AddonError
 
 ENV_PYTHON = "PORTRAIT_RELIEF_PYTHON"
@@ -30,19 +31,18 @@ class Launch:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
+def clean_environment(variables: Mapping[str, str]) -> dict[str, str]:
+    """This process's environment without Python's own settings, with `variables`."""
+    kept = {name: value for name, value in os.environ.items() if name not in _REMOVED_VARIABLES}
+    kept.update(variables)
+    kept["PYTHONUNBUFFERED"] = "1"  # the first line must reach the log at once
+    kept["PYTHONUTF8"] = "1"
+    return kept
+
+
 def child_environment(token: str, variables: Mapping[str, str]) -> dict[str, str]:
-    """This process's environment without Python's own settings, with the token and `variables`."""
-    environment = {name: value for name, value in os.environ.items() if name not in _REMOVED_VARIABLES}
-    environment.update(variables)
-    environment[ENV_TOKEN] = token
-    environment["PYTHONUNBUFFERED"] = "1"  # the first line must reach the log at once
-    environment["PYTHONUTF8"] = "1"
-    return environment
-
-
-def python_in_environment(folder: Path) -> Path:
-    """The interpreter of a virtual environment on this system."""
-    return folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+    """What the backend gets: a clean environment and the token."""
+    return {**clean_environment(variables), ENV_TOKEN: token}
 
 
 def source_folder(package_folder: Path, chosen: str = "") -> Path | None:
@@ -55,10 +55,11 @@ def source_folder(package_folder: Path, chosen: str = "") -> Path | None:
     return above if own_checkout else None
 
 
-def find_python(chosen: str, source: Path | None, storage: Path, *, inside_blender_program: bool) -> Path:
+def find_python(chosen: str, source: Path | None, installed: Path, *, inside_blender_program: bool) -> Path:
     """The backend's Python: from the environment, the preferences, the checkout, the installed one, or this one.
 
-    The last only where bpy is a module of an ordinary Python: Blender's own Python never has the backend.
+    `installed` is the installer's environment; a half-made one does not count. The last only where bpy is a module of
+    an ordinary Python: Blender's own Python never has the backend.
     Raises AddonError when there is none, or the named one is no file.
     """
     named = os.environ.get(ENV_PYTHON, "") or chosen
@@ -68,16 +69,16 @@ def find_python(chosen: str, source: Path | None, storage: Path, *, inside_blend
             path = python_in_environment(path)
         if not path.is_file():
             raise AddonError(
-                errors.local("backend_not_found", message=f"The backend's Python is not there: {named}.")
+                errors.local("backend_python_missing", message=f"The backend's Python is not there: {named}.")
             )
         return path
-    folders = ([source / ".venv"] if source else []) + [storage / "backend-environment"]
-    for folder in folders:
-        if python_in_environment(folder).is_file():
-            return python_in_environment(folder)
+    if source is not None and python_in_environment(source / ".venv").is_file():
+        return python_in_environment(source / ".venv")
+    if environment.is_complete(installed):
+        return python_in_environment(installed)
     if not inside_blender_program:
         return Path(sys.executable)
-    raise AddonError(errors.local("backend_not_found"))
+    raise AddonError(errors.local("backend_incomplete" if installed.exists() else "backend_not_found"))
 
 
 def make_launch(
@@ -87,11 +88,12 @@ def make_launch(
     checkpoint: str,
     package_folder: Path,
     storage: Path,
+    installed: Path,
     inside_blender_program: bool,
 ) -> Launch:
     """Puts the pieces together; the working folder is also the first entry of the child's import path."""
     source = source_folder(package_folder, chosen_source)
-    python = find_python(chosen_python, source, storage, inside_blender_program=inside_blender_program)
+    python = find_python(chosen_python, source, installed, inside_blender_program=inside_blender_program)
     variables = {ENV_CHECKPOINT: checkpoint} if checkpoint else {}
     if source is None:
         folder = storage / "run"  # empty: nothing there can shadow the installed backend

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Operators: thin; what they do lies in runtime, requests, scene and core."""
 
-from . import backend, expression, jobs, results
+from . import backend, expression, install, jobs, results
 
-CLASSES = (*backend.CLASSES, *jobs.CLASSES, *expression.CLASSES, *results.CLASSES)
+CLASSES = (*backend.CLASSES, *install.CLASSES, *jobs.CLASSES, *expression.CLASSES, *results.CLASSES)

@@ -7,7 +7,9 @@ import textwrap
 
 import bpy
 
+from .. import installation
 from ..core.errors import Remedy
+from ..core.installer import InstallState
 from ..core.jobs import JobState
 from .places import PanelMixin, in_both_editors
 
@@ -21,6 +23,8 @@ _REMEDY_BUTTONS = {
     Remedy.OPEN_LOG.value: ("portrait_relief.open_log", "Open Log", "TEXT"),
     Remedy.CHOOSE_PICTURE.value: ("portrait_relief.choose_picture", "Choose Another Picture", "FILE_IMAGE"),
     Remedy.RETRY.value: ("portrait_relief.generate", "Try Again", "FILE_REFRESH"),
+    Remedy.INSTALL_BACKEND.value: ("portrait_relief.install_backend", "Install Backend", "IMPORT"),
+    Remedy.OPEN_INSTALL_LOG.value: ("portrait_relief.open_install_log", "Open Install Log", "TEXT"),
 }
 
 # What "Try Again" tries again.
@@ -41,6 +45,12 @@ def draw_wrapped(
         layout.label(text=line, icon=icon if number == 0 else ("NONE" if icon == "NONE" else "BLANK1"))
 
 
+def draw_install_progress(layout: bpy.types.UILayout, install) -> None:
+    row = layout.row(align=True)
+    row.progress(factor=install.progress, text=install.status)
+    row.operator("portrait_relief.cancel_install", text="", icon="X")
+
+
 class _MainPanel(PanelMixin):
     def draw(self, context: bpy.types.Context) -> None:
         settings = context.scene.portrait_relief
@@ -51,15 +61,23 @@ class _MainPanel(PanelMixin):
         column.scale_y = 1.3
         column.operator("portrait_relief.generate", icon="SHADERFX")
         column.operator("portrait_relief.estimate_depth", icon="MOD_DISPLACE")
-        if job.state in _WORKING:
+        if job.install.state == InstallState.RUNNING.value:
+            draw_install_progress(layout, job.install)
+        elif job.state in _WORKING:
             row = layout.row(align=True)
             row.progress(factor=job.progress, text=job.status)
             row.operator("portrait_relief.cancel", text="", icon="X")
         elif job.message:
             self._draw_error(layout, context, job)
+        elif job.install.message:
+            self._draw_error(layout, context, job.install)
         elif job.state in {JobState.DONE.value, JobState.CANCELLED.value}:
             icon = "CHECKMARK" if job.state == JobState.DONE.value else "CANCEL"
             layout.label(text=job.status, icon=icon)
+        if installation.needs_update():
+            box = layout.box()
+            box.label(text="A new backend came with this add-on", icon="INFO")
+            box.operator("portrait_relief.install_backend", text="Update Backend", icon="FILE_REFRESH")
 
     def _draw_source(self, layout: bpy.types.UILayout, context: bpy.types.Context, settings) -> None:
         column = layout.column(align=True)
@@ -73,19 +91,23 @@ class _MainPanel(PanelMixin):
         if shown is not None and shown != settings.image:
             column.operator("portrait_relief.use_editor_image", text=f"Use “{shown.name}”", icon="IMAGE_DATA")
 
-    def _draw_error(self, layout: bpy.types.UILayout, context: bpy.types.Context, job) -> None:
+    def _draw_error(self, layout: bpy.types.UILayout, context: bpy.types.Context, shown) -> None:
+        """`shown` is the job or the installation: message, hint and the button that mends it."""
         box = layout.box()
         row = box.row(align=True)
         column = row.column(align=True)
-        draw_wrapped(column, job.message, context, icon="ERROR")
+        draw_wrapped(column, shown.message, context, icon="ERROR")
         row.operator("portrait_relief.dismiss", text="", icon="X", emboss=False)
-        if job.hint:
-            draw_wrapped(box.column(align=True), job.hint, context)
-        if job.remedy in _REMEDY_BUTTONS:
-            operator, label, icon = _REMEDY_BUTTONS[job.remedy]
-            if job.remedy == Remedy.RETRY.value:
-                operator = _JOB_OPERATORS.get(job.mode, operator)
-            box.operator(operator, text=label, icon=icon)
+        if shown.hint:
+            draw_wrapped(box.column(align=True), shown.hint, context)
+        if shown.remedy in _REMEDY_BUTTONS:
+            operator, label, icon = _REMEDY_BUTTONS[shown.remedy]
+            if shown.remedy == Remedy.RETRY.value:
+                operator = _JOB_OPERATORS.get(shown.mode, operator)
+            row = box.row(align=True)
+            row.operator(operator, text=label, icon=icon)
+            if shown.remedy == Remedy.INSTALL_BACKEND.value:
+                row.operator("portrait_relief.open_preferences", text="", icon="PREFERENCES")
 
 
 class _AdvancedPanel(PanelMixin):

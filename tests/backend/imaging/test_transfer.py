@@ -96,3 +96,15 @@ def test_crops_much_smaller_or_larger_than_the_model_work(astronaut: np.ndarray,
     rgb, changed = transfer_edit(astronaut, crop, np.zeros((R, R, 3), np.float32), motion, np.ones((R, R)))
     assert rgb.shape == astronaut.shape and changed.any()
     assert np.array_equal(rgb[~changed], astronaut[~changed])
+
+
+def test_far_from_the_head_nothing_changes_whatever_the_model_says() -> None:
+    photo = np.random.default_rng(0).integers(0, 255, (200, 200, 3), dtype=np.uint8)
+    head = np.zeros((64, 64), np.float32)
+    head[20:40, 20:40] = 1
+    crop = CropBox(0, 0, 200)
+    drawing, flow = np.full((64, 64, 3), 0.5, np.float32), np.zeros((64, 64, 2), np.float32)
+    _, changed = transfer_edit(photo, crop, drawing, flow, np.zeros((64, 64), np.float32), head)
+    rows, columns = np.nonzero(changed)
+    assert changed[100, 100]
+    assert rows.min() > 200 * (20 - 8) / 64 and columns.max() < 200 * (40 + 8) / 64

@@ -29,7 +29,12 @@ from blender_addon.core.installer import (
 from blender_addon.core.launch import find_python
 from tests.blender_addon.tiny_wheels import write_bundle
 
-TIMEOUT_S = 120.0
+TIMEOUT_S = 240.0
+
+
+def several_environments(test):
+    """Making one takes seconds, on a busy machine a minute."""
+    return pytest.mark.slow(pytest.mark.timeout(600)(test))
 
 
 @pytest.fixture
@@ -79,7 +84,8 @@ def make_slow_pip(plan: InstallPlan, begin: Path) -> None:
     )
 
 
-def test_install_update_break_repair_and_remove(plan, tmp_path):
+@several_environments
+def test_install_update_break_and_remove(plan, tmp_path):
     assert environment.state_of(plan.folder, plan.bundle) is EnvironmentState.ABSENT
     installer = Installer()
     seen, bar = [], []
@@ -109,24 +115,31 @@ def test_install_update_break_repair_and_remove(plan, tmp_path):
     mark = plan.folder / "kept"
     mark.touch()
     assert install(newer).problem is None and mark.exists()
-    assert environment.read_stamp(plan.folder).verified == "0.2.0"  # type: ignore[union-attr]
+    stamp = environment.read_stamp(plan.folder)
+    assert stamp is not None and stamp.verified == "0.2.0"
 
-    # The base Python was uninstalled: nothing to start from, made anew by the same button.
+    # One that does not work is not called installed.
+    write_bundle(tmp_path / "extension", "0.3.0", working=False)
+    broken = install(replace(plan, bundle=environment.find_bundle(tmp_path / "extension")))
+    assert broken.problem is not None and broken.problem.code == "install_not_working"
+    assert "packages: torch" in broken.problem.message
+    assert environment.read_stamp(plan.folder) is None
+
+    # The base Python was uninstalled: nothing to start from, the same button makes it anew.
     python.unlink()
     assert environment.state_of(plan.folder, newer.bundle) is EnvironmentState.INCOMPLETE
     with pytest.raises(AddonError) as caught:
         find_python("", None, plan.folder, inside_blender_program=True)
     assert caught.value.problem.remedy is Remedy.INSTALL_BACKEND
-    assert install(newer).problem is None and not mark.exists()
-    assert environment.state_of(plan.folder, newer.bundle) is EnvironmentState.INSTALLED
-
     removal = install(replace(newer, bundle=None))
     assert removal.problem is None and removal.removing
     assert not plan.folder.exists()
     assert environment.state_of(plan.folder, newer.bundle) is EnvironmentState.ABSENT
 
 
-def test_a_failing_pip_is_one_sentence_and_leaves_no_stamp(plan):
+@several_environments
+def test_a_failing_pip_is_one_sentence_and_is_repaired(plan):
+    assert plan.bundle is not None
     plan.bundle.lock.write_text("not-there-at-all==1.0\n")
     installer = install(plan)
     assert installer.state is InstallState.FAILED and installer.problem is not None
@@ -139,6 +152,7 @@ def test_a_failing_pip_is_one_sentence_and_leaves_no_stamp(plan):
     assert install(plan).problem is None
 
 
+@several_environments
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
 def test_cancel_and_silence_leave_no_process_and_an_update_that_did_not_begin_leaves_the_old_one(
     plan, tmp_path
@@ -183,14 +197,6 @@ def test_cancelling_a_first_installation_leaves_no_stamp(plan):
     assert pid is not None and not alive(pid)
     assert environment.read_stamp(plan.folder) is None
     assert environment.state_of(plan.folder, plan.bundle) is not EnvironmentState.INSTALLED
-
-
-def test_a_backend_that_does_not_work_is_not_called_installed(plan, tmp_path):
-    write_bundle(tmp_path / "extension", working=False)
-    installer = install(replace(plan, bundle=environment.find_bundle(tmp_path / "extension")))
-    assert installer.problem is not None and installer.problem.code == "install_not_working"
-    assert "packages: torch" in installer.problem.message
-    assert environment.read_stamp(plan.folder) is None
 
 
 def test_an_unsuitable_python_is_named_and_a_working_environment_survives_it(plan, tmp_path):
@@ -244,14 +250,14 @@ def test_two_blenders_do_not_install_at_once_but_a_dead_one_is_no_hindrance(plan
 @pytest.mark.parametrize(
     ("output", "code"),
     [
-        ("WARNING: Retrying after connection broken by 'NewConnectionError(...)'\nERROR: No matching distribution found for torch", "install_no_network"),
-        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left on device", "install_no_space"),
-        ("ERROR: Could not install packages due to an OSError\nHINT: This error might have occurred since this system does not have Windows Long Path support enabled.", "install_long_paths"),
+        ("'NewConnectionError(...)'\nERROR: No matching distribution found for torch", "install_no_network"),
+        ("ERROR: Could not install packages due to an OSError: [Errno 28] No space left", "install_no_space"),
+        ("HINT: this system does not have Windows Long Path support enabled.", "install_long_paths"),
         ("ERROR: No matching distribution found for OpenEXR<4,>=3.4", "install_no_package"),
-        ("The virtual environment was not created successfully because ensurepip is not available.", "install_no_venv"),
+        ("was not created successfully because ensurepip is not available.", "install_no_venv"),
         ("lines\nERROR: something unheard of\nmore", "install_failed"),
     ],
-)  # fmt: skip
+)
 def test_causes_are_told_from_pips_words(output, code):
     problem = pip_output.explain_failure(output, "install_failed")
     assert problem.code == code and problem.hint.endswith(".")
@@ -260,7 +266,8 @@ def test_causes_are_told_from_pips_words(output, code):
 
 
 def test_progress_counts_packages_and_the_megabytes_of_a_large_one():
-    output = "Collecting numpy==1.26.4 (from -r requirements.lock (line 3))\n  Downloading numpy-1.26.4-cp311.whl (18.3 MB)\n"
+    output = "Collecting numpy==1.26.4 (from -r requirements.lock (line 3))\n"
+    output += "  Downloading numpy-1.26.4-cp311.whl (18.3 MB)\n"
     assert pip_output.progress("", 50).fraction == 0.0
     first = pip_output.progress(output, 50)
     assert first.text == "Package 1 of 50: numpy"
@@ -276,7 +283,7 @@ def test_progress_counts_packages_and_the_megabytes_of_a_large_one():
 
 def test_every_local_problem_is_a_sentence_with_a_hint():
     for problem in LOCAL_PROBLEMS.values():
-        assert problem.message.endswith(".") and problem.hint.endswith((".", "\\PortraitRelief.")), problem
+        assert problem.message.endswith(".") and problem.hint.endswith("."), problem
 
 
 def test_the_installer_imports_no_bpy():

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Install, cancel and remove the backend's environment, and its log."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+
+import bpy
+from bpy.props import BoolProperty, FloatProperty
+
+from .. import installation, runtime
+from ..core.errors import AddonError
+
+_DIALOG_WIDTH_PX = 460
+_DIALOG_LETTERS = 68
+
+
+class _EnvironmentOperator:
+    """Begins, and in background mode stays until the end."""
+
+    timeout: FloatProperty(
+        name="Timeout",
+        description="Seconds to wait in background mode",
+        default=7200.0,
+        options={"SKIP_SAVE"},
+    )
+    report: Callable[[set[str], str], None]
+    layout: bpy.types.UILayout
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return not installation.is_busy()
+
+    def begin(self, *, remove: bool, fresh: bool) -> set[str]:
+        try:
+            runtime.start_installation(remove=remove, fresh=fresh)
+        except AddonError as error:
+            installation.show_problem(error.problem)
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        if bpy.app.background:
+            problem = installation.wait(self.timeout)
+            if problem:
+                self.report({"ERROR"}, f"{problem.message} {problem.hint}")
+                return {"CANCELLED"}
+        return {"FINISHED"}
+
+    def draw_lines(self, *paragraphs: str) -> None:
+        for paragraph in paragraphs:
+            column = self.layout.column(align=True)
+            for line in textwrap.wrap(paragraph, _DIALOG_LETTERS):
+                column.label(text=line)
+
+
+class PORTRAIT_RELIEF_OT_install_backend(_EnvironmentOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.install_backend"
+    bl_label = "Install Backend"
+    bl_description = (
+        "Download the packages that the model runs on into a folder of their own, apart from Blender"
+    )
+
+    fresh: BoolProperty(
+        name="Make Anew",
+        description="Remove the environment and make it anew, also where it is whole",
+        options={"SKIP_SAVE"},
+    )
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        try:
+            installation.check(remove=False)
+        except AddonError as error:
+            installation.show_problem(error.problem)
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        return context.window_manager.invoke_props_dialog(
+            self, width=_DIALOG_WIDTH_PX, title="Install the Backend", confirm_text="Install"
+        )
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        carried = installation.bundle()
+        size = installation.needed_gb()
+        source = "the Python Package Index (pypi.org), or wherever this machine's pip is set to"
+        self.draw_lines(
+            f"Downloads PyTorch and the other packages of the backend {carried.version if carried else ''} "
+            f"from {source}. The model itself came with the add-on.",
+            f"Needs about {size} GB of disk space and some minutes in:",
+            str(installation.environment_folder()),
+            "Nothing is installed into Blender's Python. Blender stays usable meanwhile.",
+        )
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        return self.begin(remove=False, fresh=self.fresh)
+
+
+class PORTRAIT_RELIEF_OT_remove_backend(_EnvironmentOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.remove_backend"
+    bl_label = "Remove Backend"
+    bl_description = "Delete the backend's environment and what was downloaded for it"
+
+    def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
+        return context.window_manager.invoke_props_dialog(
+            self, width=_DIALOG_WIDTH_PX, title="Remove the Backend", confirm_text="Remove"
+        )
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        self.draw_lines(
+            "Deletes this folder. Your pictures and reliefs stay; new ones need the backend again.",
+            str(installation.environment_folder()),
+        )
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        if not installation.environment_folder().exists():
+            self.report({"WARNING"}, "No backend is installed")
+            return {"CANCELLED"}
+        return self.begin(remove=True, fresh=False)
+
+
+class PORTRAIT_RELIEF_OT_cancel_install(bpy.types.Operator):
+    bl_idname = "portrait_relief.cancel_install"
+    bl_label = "Cancel Installation"
+    bl_description = "End the installation; it can be started again at any time"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return installation.is_busy()
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        return {"FINISHED"} if runtime.cancel_installation() else {"CANCELLED"}
+
+
+class PORTRAIT_RELIEF_OT_open_install_log(bpy.types.Operator):
+    bl_idname = "portrait_relief.open_install_log"
+    bl_label = "Open Install Log"
+    bl_description = "Open what the installation wrote"
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        path = installation.log_path()
+        if not path.is_file():
+            self.report({"WARNING"}, "Nothing has been installed yet")
+            return {"CANCELLED"}
+        if bpy.app.background:
+            print(path)
+            return {"FINISHED"}
+        return bpy.ops.wm.path_open(filepath=str(path))
+
+
+CLASSES = (
+    PORTRAIT_RELIEF_OT_install_backend,
+    PORTRAIT_RELIEF_OT_remove_backend,
+    PORTRAIT_RELIEF_OT_cancel_install,
+    PORTRAIT_RELIEF_OT_open_install_log,
+)

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The backend's installation: a section of the preferences."""
+
+from __future__ import annotations
+
+import bpy
+
+from .. import installation
+from ..core.environment import EnvironmentState
+from ..core.errors import Remedy
+from .job import draw_install_progress, draw_wrapped
+
+_ICONS = {
+    EnvironmentState.ABSENT: "IMPORT",
+    EnvironmentState.INCOMPLETE: "ERROR",
+    EnvironmentState.OUTDATED: "FILE_REFRESH",
+    EnvironmentState.INSTALLED: "CHECKMARK",
+}
+
+
+def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context, chosen) -> None:
+    """State, buttons, folder and the settings of the installation. `chosen` are the preferences."""
+    shown = context.window_manager.portrait_relief.install
+    box = layout.box()
+    box.use_property_split = True
+    state, carried = installation.state(), installation.bundle()
+    if installation.is_busy():
+        draw_install_progress(box, shown)
+    else:
+        box.label(text=_sentence(state, carried.version if carried else ""), icon=_ICONS[state])
+        if carried is not None:
+            _draw_buttons(box.row(align=True), state)
+        if shown.message:
+            _draw_failure(box, context, shown)
+    if carried is None and state is EnvironmentState.ABSENT:
+        box.label(text="This copy carries none; name a Python or a source folder below", icon="INFO")
+        return
+    if chosen.backend_python:
+        box.label(text="The Python named below is used instead of it", icon="INFO")
+    _draw_online_access(box, context, state)
+    column = box.column()
+    column.active = not installation.is_busy()
+    row = column.row(align=True)
+    row.prop(chosen, "install_folder", placeholder=str(installation.environment_folder().parent))
+    row.operator("portrait_relief.open_install_log", text="", icon="TEXT")
+    column.prop(chosen, "install_python", placeholder="Blender's own")
+    column.prop(chosen, "package_index", placeholder="None")
+
+
+def _sentence(state: EnvironmentState, carried: str) -> str:
+    version = installation.installed_version()
+    if state is EnvironmentState.ABSENT:
+        return f"The backend is not installed yet (about {installation.needed_gb()} GB)"
+    if state is EnvironmentState.INCOMPLETE:
+        return "The backend's installation is not complete"
+    if state is EnvironmentState.OUTDATED:
+        return f"Backend {version} is installed; {carried} came with this add-on"
+    return f"Backend {version} is installed"
+
+
+def _draw_buttons(row: bpy.types.UILayout, state: EnvironmentState) -> None:
+    label = {
+        EnvironmentState.ABSENT: "Install",
+        EnvironmentState.INCOMPLETE: "Repair",
+        EnvironmentState.OUTDATED: "Update",
+        EnvironmentState.INSTALLED: "Reinstall",
+    }[state]
+    row.operator("portrait_relief.install_backend", text=label).fresh = state is EnvironmentState.INSTALLED
+    if state is not EnvironmentState.ABSENT:
+        row.operator("portrait_relief.remove_backend", text="Remove")
+
+
+def _draw_online_access(
+    layout: bpy.types.UILayout, context: bpy.types.Context, state: EnvironmentState
+) -> None:
+    if bpy.app.online_access or state is EnvironmentState.INSTALLED:
+        return
+    if bpy.app.online_access_override:  # --offline-mode: the box would be without effect
+        layout.label(text="Blender was started in offline mode and may not download", icon="INFO")
+    else:
+        row = layout.row(heading="Needed to Download")
+        row.prop(context.preferences.system, "use_online_access", text="Allow Online Access")
+
+
+def _draw_failure(layout: bpy.types.UILayout, context: bpy.types.Context, shown) -> None:
+    """What went wrong with the installation; installing again clears it."""
+    draw_wrapped(layout.column(align=True), shown.message, context, icon="ERROR")
+    draw_wrapped(layout.column(align=True), shown.hint, context)
+    if shown.remedy != Remedy.NONE.value:
+        layout.row().operator("portrait_relief.open_install_log", icon="TEXT")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The install operators in background mode: a real environment, a real pip, a tiny wheel, no network."""
+
+from __future__ import annotations
+
+import os
+
+import bpy
+import pytest
+
+pytestmark = pytest.mark.timeout(500)
+
+
+@pytest.fixture
+def bundle(addon, tmp_path, monkeypatch):
+    """The add-on with a tiny backend's wheel in it and a user folder of its own, allowed to go online."""
+    from blender_addon import installation, storage
+    from tests.blender_addon.tiny_wheels import write_bundle
+
+    links = write_bundle(tmp_path / "extension")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(links))
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    monkeypatch.setattr(installation, "PACKAGE_FOLDER", tmp_path / "extension")
+    monkeypatch.setattr(storage, "folder", lambda: tmp_path / "user")
+    monkeypatch.setattr(installation.installer, "needed_space_bytes", lambda _index, _platform: 1)
+    (tmp_path / "user").mkdir()
+    bpy.context.preferences.system.use_online_access = True
+    yield installation
+    bpy.context.preferences.system.use_online_access = False
+
+
+def test_install_and_remove_with_the_operators(bundle):
+    from blender_addon.core.environment import EnvironmentState
+
+    shown = bpy.context.window_manager.portrait_relief.install
+    assert bpy.ops.portrait_relief.install_backend(timeout=400) == {"FINISHED"}
+    assert (shown.state, shown.status, shown.progress, shown.message) == ("DONE", "Installed", 1.0, "")
+    assert bundle.state() is EnvironmentState.INSTALLED and bundle.installed_version() == "0.1.0"
+    assert bundle.environment_folder().is_relative_to(bundle.log_path().parent.parent)
+    assert not bundle.needs_update()
+    assert bpy.ops.portrait_relief.remove_backend(timeout=60) == {"FINISHED"}
+    assert bundle.state() is EnvironmentState.ABSENT
+    assert bpy.ops.portrait_relief.remove_backend() == {"CANCELLED"}
+
+
+def test_without_online_access_it_refuses_and_says_where_to_switch_it_on(bundle):
+    bpy.context.preferences.system.use_online_access = False
+    with pytest.raises(RuntimeError, match="Allow Online Access"):
+        bpy.ops.portrait_relief.install_backend()
+    shown = bpy.context.window_manager.portrait_relief.install
+    assert "not allowed to download" in shown.message and shown.remedy == "OPEN_PREFERENCES"
+    assert not bundle.environment_folder().exists()
+    bpy.ops.portrait_relief.dismiss()
+    assert shown.message == ""
+
+
+def test_a_checkout_carries_no_backend_to_install(addon):
+    bpy.context.preferences.system.use_online_access = True
+    with pytest.raises(RuntimeError, match="carries no backend"):
+        bpy.ops.portrait_relief.install_backend()
+
+
+def test_a_job_without_any_backend_offers_to_install_it(addon, photo, tmp_path, monkeypatch):
+    from blender_addon import requests
+    from blender_addon.core import errors
+    from blender_addon.core.errors import AddonError
+
+    def nothing_found(**_pieces):
+        raise AddonError(errors.local("backend_not_found"))
+
+    monkeypatch.setattr(requests.launch, "make_launch", nothing_found)  # a checkout always finds one
+    with pytest.raises(RuntimeError, match="not installed yet"):
+        bpy.ops.portrait_relief.generate(timeout=5)
+    assert bpy.context.window_manager.portrait_relief.remedy == "INSTALL_BACKEND"
+
+
+def test_a_running_installation_keeps_jobs_away_and_ends_with_the_add_on(bundle, photo):
+    import blender_addon
+    from blender_addon import runtime
+
+    runtime.start_installation()
+    assert bundle.is_busy()
+    with pytest.raises(RuntimeError, match="being installed"):
+        bpy.ops.portrait_relief.generate(timeout=5)
+    assert bpy.ops.portrait_relief.cancel_install() == {"FINISHED"}
+    assert not bundle.is_busy()
+    runtime.start_installation()
+    blender_addon.unregister()
+    try:
+        assert not bundle.is_busy()
+    finally:
+        blender_addon.register()
