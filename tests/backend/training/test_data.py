@@ -12,8 +12,8 @@ import torch
 from backend.errors import InputError
 from backend.model.composite import warp
 from backend.model.expression_names import ARKIT_NAMES
-from backend.training.augment import crop_frames, photometric, standard_crop
-from backend.training.batches import BatchSampler
+from backend.training.augment import WIDE_CROPS, crop_frames, photometric, random_crop, standard_crop
+from backend.training.batches import BatchSampler, motion_targets
 from backend.training.dataset import (
     EXPRESSION_SIZE,
     MIRROR_ORDER,
@@ -70,16 +70,30 @@ def test_the_standard_crop_is_centred_on_the_head(library: ShotLibrary) -> None:
     assert torch.isnan(cut.depth[0, 0][~head]).all()
 
 
-def test_flow_of_a_batch_warps_the_reference_onto_the_target(library: ShotLibrary) -> None:
-    sampler = BatchSampler(library, 64, seed=3)
-    batch = sampler.joint(12)
-    warped = warp(batch["reference_rgb"], batch["flow"])
-    surface = (batch["visible"] > 0) & (batch["coverage"] > 0.9)
-    moved = surface & (batch["flow"].norm(dim=1, keepdim=True) > 0.01)
-    if moved.sum() < 50:
-        pytest.skip("nothing moved in this draw")
-    error = lambda picture: float((picture - batch["rgb"]).abs()[moved.expand(-1, 3, -1, -1)].mean())  # noqa: E731
-    assert error(warped) < 0.7 * error(batch["reference_rgb"])
+def test_flow_warps_the_reference_onto_the_target(library: ShotLibrary) -> None:
+    before, after, backwards = [], [], []
+    for shot in library.shots:
+        span, centre = torch.tensor([shot.span_mm]), torch.tensor([shot.centre])
+        crop = random_crop(span, centre, WIDE_CROPS, torch.Generator().manual_seed(shot.seed))
+        grey = torch.full((1, 3, 64, 64), 0.5)
+        reference = crop_frames(gather([shot], [0]), crop, grey, 64, oversampling=2)
+        for frame in range(1, shot.frames):
+            target = crop_frames(gather([shot], [frame]), crop, grey, 64, oversampling=2)
+            goal = motion_targets(reference, target)
+            moved = (
+                (goal["visible"] > 0)
+                & (target.coverage > 0.9)
+                & (goal["flow"].norm(dim=1, keepdim=True) > 0.01)
+            )
+            if moved.sum() > 20:
+                mask = moved.expand(-1, 3, -1, -1)
+                before.append(float((reference.rgb - target.rgb).abs()[mask].mean()))
+                for sign, errors in ((1, after), (-1, backwards)):
+                    warped = warp(reference.rgb, sign * goal["flow"])
+                    errors.append(float((warped - target.rgb).abs()[mask].mean()))
+    assert before, "no frame of the small data set moves by a hundredth of the crop"
+    # Shading changes with the surface and the renders are small and noisy: .69 was measured.
+    assert sum(after) < 0.8 * sum(before) < 0.8 * sum(backwards)
 
 
 def test_unknown_values_are_zero_and_always_unchanged(library: ShotLibrary) -> None:
