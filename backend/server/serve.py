@@ -90,7 +90,7 @@ async def _serve(
 
     def started() -> None:
         hello = {"port": port, "protocol": PROTOCOL_VERSION, "pid": os.getpid(), "version": VERSION}
-        print(json.dumps(hello), flush=True)
+        announce(sys.stdout.fileno(), hello)
         # From here on stdout stays open and silent: an owner that reads only one line must not fill the pipe.
         sys.stdout = sys.stderr
         LOGGER.info("version %s listens on 127.0.0.1:%d, files in %s", VERSION, port, folder)
@@ -122,6 +122,15 @@ async def _serve(
     )
     server = uvicorn.Server(config)
     await server.serve(sockets=[listener])
+
+
+def announce(descriptor: int, hello: dict[str, object]) -> None:
+    """Write the first line in one call.
+
+    An owner may give stdout and stderr the same file; ``print`` on an unbuffered stream writes the line's end
+    apart, and a record of the logging thread between the two made the line unreadable.
+    """
+    os.write(descriptor, (json.dumps(hello) + "\n").encode())
 
 
 def _listen(port: int) -> socket.socket:

@@ -20,6 +20,7 @@ from .launch import Launch, child_environment
 
 LOGS_KEPT = 3
 OLD_LOGS_KEPT = 9
+OLD_LOG_S = 24 * 3600.0  # a log that young may belong to another Blender that is still open
 LOG_READ_BYTES = 1 << 20
 MAX_DEVICE_QUESTIONS = 100
 
@@ -239,7 +240,9 @@ class BackendProcess:
                 self._greet(Address("127.0.0.1", handshake.port, self._token))
                 return
         if time.monotonic() - self._since_s > self.deadlines.first_line_s:
-            self._fail(errors.local("backend_start_timeout"))
+            tail = self.log_tail()
+            detail = f"no first line in {self.deadlines.first_line_s:.0f} s" + (f"; {tail[:200]}" if tail else "")
+            self._fail(errors.local("backend_start_timeout", detail=detail))
 
     def _greet(self, address: Address) -> None:
         self.address = address
@@ -265,7 +268,8 @@ class BackendProcess:
                     self._questions = 0
                     self._enter(BackendState.READY)
             elif time.monotonic() - self._since_s > self.deadlines.greeting_s:
-                self._fail(errors.local("backend_start_timeout"))
+                detail = f"no answer to {self._exchange.path} in {self.deadlines.greeting_s:.0f} s"
+                self._fail(errors.local("backend_start_timeout", detail=detail))
         except ExchangeError as error:
             self._fail(errors.local("backend_unreachable", detail=str(error)))
         except AddonError as error:
@@ -322,11 +326,12 @@ class BackendProcess:
 
 
 def rotate_log(path: Path) -> None:
-    """backend-PID.log -> backend-PID.1.log -> ... so that each start has its own; few are kept, also of others."""
+    """backend-PID.log -> backend-PID.1.log -> ... so that each start has its own; few old ones are kept."""
     logs = sorted(path.parent.glob("backend-*.log"), key=lambda log: log.stat().st_mtime, reverse=True)
     for log in logs[OLD_LOGS_KEPT:]:
         with contextlib.suppress(OSError):
-            log.unlink()
+            if time.time() - log.stat().st_mtime > OLD_LOG_S:
+                log.unlink()
     if not path.exists():
         return
     for number in range(LOGS_KEPT - 1, 0, -1):

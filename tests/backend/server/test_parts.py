@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import json
+import os
 import pickle
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from backend.server.failures import is_out_of_memory, readable
 from backend.server.jobs import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, JobBoard
 from backend.server.limits import Limits
 from backend.server.request import JobRequest, parse_request
+from backend.server.serve import announce
 from backend.server.uploads import check_disk, safe_file_name
 
 
@@ -175,3 +179,22 @@ def test_every_way_of_running_out_of_memory_is_known() -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_AS, before)
     assert not is_out_of_memory(RuntimeError("shape mismatch"))
+
+
+def test_the_first_line_stays_whole_while_the_log_is_written_to_the_same_file(tmp_path: Path) -> None:
+    path, done = tmp_path / "log", threading.Event()
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+
+    def write_log() -> None:
+        while not done.is_set():
+            os.write(log, b"INFO a record\n")
+
+    writer = threading.Thread(target=write_log)
+    writer.start()
+    for port in range(500):
+        announce(log, {"port": port})
+    done.set()
+    writer.join()
+    os.close(log)
+    lines = [line for line in path.read_text().splitlines() if line != "INFO a record"]
+    assert [json.loads(line)["port"] for line in lines] == list(range(500))
