@@ -122,7 +122,7 @@ class PortraitEditor:
         Args:
             photo: file, its bytes, or an array (see :func:`backend.imaging.load.load_photo`).
             crop: taken as it is; without it the head is found and framed.
-            face: which of several faces, as numbered in ``report["faces"]``; None takes the most prominent.
+            face: index in ``report["faces"]``, from 0; None takes the most prominent.
             progress: called between phases.
 
         Raises:
@@ -342,7 +342,7 @@ class PortraitEditor:
     def _report(self, portrait: Portrait, depth_mm: np.ndarray, seconds: dict[str, float]) -> dict[str, Any]:
         inside = np.isfinite(depth_mm)
         warnings = [] if inside.any() else ["The model sees no head in the crop; move or enlarge it."]
-        chosen = portrait.faces.index(portrait.face) if portrait.face is not None else None
+        number = portrait.faces.index(portrait.face) + 1 if portrait.face is not None else None
         return {
             "tool": f"Portrait Relief {VERSION}",
             "versions": {"portrait_relief": VERSION, "torch": torch.__version__, "numpy": np.__version__},
@@ -356,8 +356,8 @@ class PortraitEditor:
             "crop": portrait.crop.to_list(),
             "crop_side_mm": round(portrait.crop_side_mm, 2),
             "model_resolution_px": self.resolution_px,
-            "faces": [face.to_dict() for face in portrait.faces],
-            "face": chosen,
+            "faces": [{"number": n, **face.to_dict()} for n, face in enumerate(portrait.faces, 1)],
+            "face_number": number,
             "depth_range_mm": [float(depth_mm[inside].min()), float(depth_mm[inside].max())]
             if inside.any()
             else None,

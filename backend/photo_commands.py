@@ -15,6 +15,8 @@ from backend.errors import InputError
 
 Progress = Callable[[str, int, int], None]
 
+FACE_HELP = "which face where there are several, counted from 1; 0 chooses by itself"  # as in Blender's panel
+
 
 @dataclass(frozen=True)
 class PhotoCommand:
@@ -39,9 +41,7 @@ def _add_photo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--crop", metavar="X,Y,SIDE", help="square around the head in photo pixels (default: found)"
     )
-    parser.add_argument(
-        "--face", type=int, metavar="N", help="which of several faces, as numbered in the report, from 0"
-    )
+    parser.add_argument("--face", type=_face, default=0, metavar="N", help=f"{FACE_HELP} (default)")
     parser.add_argument("--json", action="store_true", help="print the result (or error) as JSON")
     add_model_arguments(parser)
 
@@ -142,7 +142,8 @@ def _opened(arguments: argparse.Namespace) -> Iterator[tuple[Any, Any, Progress]
         editor = PortraitEditor(arguments.checkpoint, device=arguments.device)
         progress("loading", 1, 1)
         box = CropBox.from_sequence(crop) if crop else None
-        portrait = editor.open(arguments.photo, crop=box, face=arguments.face, progress=progress)
+        index = arguments.face - 1 if arguments.face else None
+        portrait = editor.open(arguments.photo, crop=box, face=index, progress=progress)
         yield editor, portrait, progress
 
 
@@ -235,6 +236,13 @@ def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _face(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must be 0 or more")
     return value
 
 

@@ -8,6 +8,7 @@ the very same state machine by `run_job_blocking`.
 from __future__ import annotations
 
 import contextlib
+import traceback
 from dataclasses import replace
 
 import bpy
@@ -23,6 +24,9 @@ from .scene import importing
 
 BUSY_INTERVAL_S = 0.03
 IDLE_INTERVAL_S = 1.0  # only looks whether the backend still runs
+
+# In the middle of these the user holds data that an import would change under their hands.
+_STROKES = ("TRANSFORM_OT_", "SCULPT_OT_", "PAINT_OT_", "GREASE_PENCIL_OT_", "GPENCIL_OT_")
 
 _STATE_LABELS = {
     JobState.WAITING: "Waiting for the backend",
@@ -58,7 +62,7 @@ def session() -> Session:
 
 
 def is_busy() -> bool:
-    return _session is not None and _session.busy
+    return _session is not None and (_session.busy or _undelivered() is not None)
 
 
 def close() -> None:
@@ -83,12 +87,29 @@ def submit(scene: bpy.types.Scene, job_input: JobInput) -> Job:
 
 
 def run_job_blocking(timeout_s: float) -> Problem | None:
-    """Drives the job to its end and imports its result; None, or why it failed."""
+    """Drives the job to its end and imports its result; None, or why there is none."""
     problem = session().run_job(timeout_s, on_tick=sync)
     _deliver()
     sync()
     job = session().job
+    if (
+        job is not None and job.state is JobState.CANCELLED
+    ):  # by the backend: nobody can press a button meanwhile
+        return errors.local("cancelled")
     return job.problem if job is not None else problem
+
+
+def cancel() -> bool:
+    """Ends the job, or throws its result away while that waits to be imported; False when there is neither."""
+    if _session is None:
+        return False
+    waiting = _undelivered()
+    if waiting is not None:
+        waiting.state = JobState.CANCELLED
+    elif not _session.cancel():
+        return False
+    keep_ticking()
+    return True
 
 
 def keep_ticking() -> None:
@@ -106,38 +127,65 @@ def _on_timer() -> float | None:
     if current is None:
         return BUSY_INTERVAL_S if installation.is_busy() else None
     current.tick()
-    _deliver()
+    if not _user_is_in_the_middle():
+        _deliver()
     sync()
-    if not current.needs_ticks and not installation.is_busy():
+    if not current.needs_ticks and not is_busy() and not installation.is_busy():
         return None
-    working = current.busy or installation.is_busy() or current.backend.state is not BackendState.READY
+    working = is_busy() or installation.is_busy() or current.backend.state is not BackendState.READY
     return BUSY_INTERVAL_S if working else IDLE_INTERVAL_S
+
+
+def _user_is_in_the_middle() -> bool:
+    """Whether data must be left alone: a render reads it in another thread, or the mouse holds some of it."""
+    if bpy.app.is_job_running("RENDER"):
+        return True
+    windows = bpy.context.window_manager.windows
+    return any(
+        operator.bl_idname.startswith(_STROKES) for window in windows for operator in window.modal_operators
+    )
+
+
+def _undelivered() -> Job | None:
+    """The finished job whose result is not imported yet."""
+    job = _session.job if _session else None
+    return job if job and job.state is JobState.DONE and job.id != _delivered_job_id else None
 
 
 def _deliver() -> None:
     """Imports the result of a job that has just ended, once, as one undo step."""
     global _delivered_job_id
-    job = _session.job if _session else None
-    if job is None or job.state is not JobState.DONE or job.id == _delivered_job_id:
+    job = _undelivered()
+    if job is None:
         return
     _delivered_job_id = job.id
     try:
         import_job(job)
-    except (ReliefError, RuntimeError, OSError, MemoryError) as error:
-        job.state = JobState.FAILED
+    except AddonError as error:
+        job.problem = error.problem
+    except OSError as error:
+        job.problem = errors.local("folder_not_writable", detail=str(error))
+    except Exception as error:  # whatever it is: a timer that raises is never called again
+        if not isinstance(error, ReliefError):
+            traceback.print_exc()
         job.problem = errors.Problem(
             "import_failed",
             f"The result could not be imported: {error}",
             "Try another picture.",
             Remedy.CHOOSE_PICTURE,
         )
+    if job.problem is not None:
+        job.state = JobState.FAILED
 
 
 def import_job(job: Job) -> None:
-    """Imports every frame of a finished job. Raises ReliefError when there is no head in it."""
+    """Imports every frame of a finished job.
+
+    Raises ReliefError when there is no head in it, AddonError when its scene is gone.
+    """
     scene = next((item for item in bpy.data.scenes if item.session_uid == _job_scene_uid), None)
     if scene is None:
-        raise RuntimeError("its scene was removed")
+        raise AddonError(errors.local("scene_removed"))
     given = job.input
     for number, frame in enumerate(job.results):
         description = importing.Description(
@@ -162,24 +210,31 @@ def _push_undo(message: str) -> None:
 
 
 def show_problem(problem: Problem) -> None:
-    """Shows a problem that no job carries, such as a missing picture."""
+    """Shows a problem that no job carries, such as a missing picture; what was shown before is over."""
+    _forget_ended()
     shown = bpy.context.window_manager.portrait_relief
     shown.state = JobState.FAILED.value
     shown.status = ""
     shown.progress = 0.0
     _show(problem)
+    sync()
     _redraw()
 
 
 def forget_problem() -> None:
     """Takes an error off the panel; a job that is at work goes on."""
     installation.forget_problem()
-    if _session is not None and not _session.busy:
-        _session.job = None
-        _session.backend.acknowledge()
+    _forget_ended()
     _clear_problem()
     bpy.context.window_manager.portrait_relief.state = "IDLE"
     sync()
+
+
+def _forget_ended() -> None:
+    """Else the next tick would show an earlier job again."""
+    if _session is not None and not is_busy():
+        _session.job = None
+        _session.backend.acknowledge()
 
 
 def _clear_problem() -> None:
@@ -202,8 +257,9 @@ def sync() -> None:
     shown.backend_state = backend.state.value
     shown.backend_message = _backend_text()
     if job is not None:
-        shown.state = job.state.value
-        shown.status = _job_text(job)
+        waiting = job is _undelivered()
+        shown.state = (JobState.DOWNLOADING if waiting else job.state).value
+        shown.status = "Waiting for the render or stroke" if waiting else _job_text(job)
         shown.mode = job.input.mode
         shown.progress = job.progress
         if job.problem is not None:
@@ -259,14 +315,14 @@ def _redraw() -> None:
 @bpy.app.handlers.persistent
 def cancel_for_other_file(_file=None, _other=None) -> None:
     """Before another file is opened: the result would land in a file that it does not belong to."""
-    if _session is not None and _session.cancel():
-        keep_ticking()
+    cancel()
 
 
 @bpy.app.handlers.persistent
 def show_after_load(_file=None, _other=None) -> None:
-    """A file brings its own window manager, with properties from another day."""
+    """A file brings its own window manager, with properties from another day; earlier jobs belong to the last file."""
     installation.show()
+    _forget_ended()
     shown = bpy.context.window_manager.portrait_relief
     shown.state, shown.backend_state, shown.backend_message, shown.status = "IDLE", "STOPPED", "", ""
     shown.progress = 0.0
@@ -281,8 +337,7 @@ def start_backend(*, restart: bool) -> None:
     if restart:
         current.stop_backend()
         current.backend.end_now()
-    if current.job is not None and current.job.state.ended:
-        current.job = None
+    _forget_ended()
     _clear_problem()
     bpy.context.window_manager.portrait_relief.state = "IDLE"
     current.ensure_backend(choice, by_hand=True)

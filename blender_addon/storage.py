@@ -12,9 +12,13 @@ PACKAGE = __package__ or "blender_addon"
 
 
 def folder() -> Path:
-    """Below Blender's user folder for extensions, or a temporary one when this is no extension (a checkout)."""
+    """Below Blender's user folder for extensions, or a temporary one when this is no extension (a checkout).
+
+    Who writes makes it: panels ask for its name in every redraw, and where Blender cannot make it, it would name the
+    current folder instead.
+    """
     try:
-        return Path(bpy.utils.extension_path_user(PACKAGE, create=True))
+        return Path(bpy.utils.extension_path_user(PACKAGE))
     except ValueError:
         path = Path(bpy.app.tempdir or tempfile.gettempdir()) / "portrait_relief"
         path.mkdir(parents=True, exist_ok=True)

@@ -111,7 +111,8 @@ def choose_face(
     middle.
 
     Raises:
-        NoFaceError: no face at all, or no such index; the hint says to give the crop by hand.
+        NoFaceError: no face at all, or no such index; the hint says to give the crop by hand. The message
+            counts faces from 1, as the command line and Blender's panel do.
     """
     if not faces:
         raise NoFaceError(
@@ -120,9 +121,10 @@ def choose_face(
         )
     if index is not None:
         if not 0 <= index < len(faces):
+            choice = "face 1" if len(faces) == 1 else f"a face from 1 to {len(faces)}"
             raise NoFaceError(
-                f"There is no face number {index} in {name}, which has {len(faces)}.",
-                f"Choose a face from 0 to {len(faces) - 1}, or give the crop around the head by hand.",
+                f"There is no face {index + 1} in {name}, which has {len(faces)}.",
+                f"Choose {choice}, or give the crop around the head by hand.",
             )
         return faces[index]
 

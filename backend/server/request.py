@@ -35,7 +35,8 @@ class JobRequest:
     """A checked request.
 
     ``frames`` holds at least one frame. ``crop`` is (x, y, side) in photo pixels. ``steps`` None means the
-    checkpoint's own.
+    checkpoint's own. ``face`` is an index from 0 in the report's ``faces``, None for the most prominent one;
+    people count faces from 1: the panel and the command line subtract 1.
     """
 
     mode: str

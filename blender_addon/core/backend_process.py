@@ -73,6 +73,7 @@ class BackendProcess:
         self.version = ""
         self.capabilities: dict = {}
         self.external = False
+        self.launch: Launch | None = None  # what the child was started with
         self._process: subprocess.Popen | None = None
         self._exchange: Exchange | None = None
         self._log_start = 0
@@ -97,12 +98,10 @@ class BackendProcess:
             self._ends_s.clear()
         recent = [end for end in self._ends_s if time.monotonic() - end < self.restart_limit.window_s]
         if len(recent) >= self.restart_limit.count:
-            self._fail(errors.local("backend_restart_limit"))
-            raise AddonError(errors.local("backend_restart_limit"))
+            raise self._refused(errors.local("backend_restart_limit"))
         self._token = secrets.token_urlsafe(32)
         self.external = False
-        self.log_path.parent.mkdir(parents=True, exist_ok=True)
-        rotate_log(self.log_path)
+        self.launch = launch
         system_arguments: dict = {}
         if sys.platform == "win32":
             system_arguments["creationflags"] = subprocess.CREATE_NO_WINDOW
@@ -111,7 +110,13 @@ class BackendProcess:
                 True  # Ctrl-C in Blender's terminal is not for the backend
             )
         try:
-            with self.log_path.open("ab") as log:
+            self.log_path.parent.mkdir(parents=True, exist_ok=True)
+            rotate_log(self.log_path)
+            log = self.log_path.open("ab")
+        except OSError as error:
+            raise self._refused(errors.local("folder_not_writable", detail=str(error))) from error
+        try:
+            with log:
                 self._log_start = log.tell()
                 self._process = subprocess.Popen(
                     list(launch.command),
@@ -124,11 +129,8 @@ class BackendProcess:
                     **system_arguments,
                 )
         except OSError as error:
-            problem = errors.local(
-                "backend_python_missing", message=f"The backend's Python cannot be run: {error}."
-            )
-            self._fail(problem)
-            raise AddonError(problem) from error
+            message = f"The backend's Python cannot be run: {error}."
+            raise self._refused(errors.local("backend_python_missing", message=message)) from error
         self._enter(BackendState.STARTING)
 
     def attach(self, address: Address) -> None:
@@ -211,11 +213,19 @@ class BackendProcess:
         self._close_stdin()
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            self._process.wait(2.0)
+            with contextlib.suppress(
+                subprocess.TimeoutExpired
+            ):  # a machine out of memory ends nothing at once
+                self._process.wait(2.0)
         self._process = None
         self.address = None
         self._enter(BackendState.FAILED)
         self.problem = problem
+
+    def _refused(self, problem: Problem) -> AddonError:
+        """The failure of a start, to be raised."""
+        self._fail(problem)
+        return AddonError(problem)
 
     def _ended(self, code: int) -> None:
         self._ends_s.append(time.monotonic())
@@ -241,7 +251,9 @@ class BackendProcess:
                 return
         if time.monotonic() - self._since_s > self.deadlines.first_line_s:
             tail = self.log_tail()
-            detail = f"no first line in {self.deadlines.first_line_s:.0f} s" + (f"; {tail[:200]}" if tail else "")
+            detail = f"no first line in {self.deadlines.first_line_s:.0f} s" + (
+                f"; {tail[:200]}" if tail else ""
+            )
             self._fail(errors.local("backend_start_timeout", detail=detail))
 
     def _greet(self, address: Address) -> None:

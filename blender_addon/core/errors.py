@@ -31,12 +31,17 @@ class Problem:
     hint: str
     remedy: Remedy
 
+    @property
+    def text(self) -> str:
+        """Both sentences, for a report or an exception."""
+        return f"{self.message} {self.hint}".strip()
+
 
 class AddonError(Exception):
     """Carries a Problem to the one place that shows it."""
 
     def __init__(self, problem: Problem):
-        super().__init__(f"{problem.message} {problem.hint}".strip())
+        super().__init__(problem.text)
         self.problem = problem
 
 
@@ -124,6 +129,19 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
             "Allow more time, or look at the backend's log.",
             Remedy.OPEN_LOG,
         ),
+        _problem(
+            "folder_not_writable",
+            "Portrait Relief cannot write to its folder.",
+            "Free some space there or ask for permission to write, then try again.",
+            Remedy.RETRY,
+        ),
+        _problem(
+            "scene_removed",
+            "The scene that the result belongs to was deleted.",
+            "Try again in another scene.",
+            Remedy.RETRY,
+        ),
+        _problem("cancelled", "The work was cancelled.", "Try again.", Remedy.RETRY),
         _problem("no_picture", "No picture is chosen.", "Choose a portrait photo.", Remedy.CHOOSE_PICTURE),
         _problem(
             "installing",
@@ -172,6 +190,12 @@ LOCAL_PROBLEMS.update(
             "install_no_space",
             "There is not enough free space for the backend.",
             "Free some, or choose a folder on another disk in the preferences.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "install_folder_not_writable",
+            "The backend cannot be installed into this folder.",
+            "Choose another folder in the preferences.",
             Remedy.OPEN_PREFERENCES,
         ),
         _problem(

@@ -121,12 +121,15 @@ class Installer:
         return self._child.pid if self._child else None
 
     def start(self, plan: InstallPlan) -> None:
-        """Begins. Raises AddonError when it is at work already or there is no room."""
+        """Begins. Raises AddonError when it is at work already, may not write there, or there is no room."""
         if self.busy:
             raise AddonError(errors.local("installing"))
         assert plan.folder.name == environment.FOLDER_NAME
-        plan.folder.parent.mkdir(parents=True, exist_ok=True)
-        self._claim(plan.folder.parent / LOCK_FILE_NAME)
+        try:
+            plan.folder.parent.mkdir(parents=True, exist_ok=True)
+            self._claim(plan.folder.parent / LOCK_FILE_NAME)
+        except OSError as error:
+            raise AddonError(errors.local("install_folder_not_writable", detail=str(error))) from error
         self._plan, self._child, self.problem = plan, None, None
         self._base_version = self._verified = ""
         self._old_stamp = None

@@ -42,7 +42,10 @@ class JobState(Enum):
 
 @dataclass(frozen=True)
 class JobInput:
-    """What is sent. `portrait` is an image file's content; `depth_npy` a .npy file's content."""
+    """What is sent. `portrait` is an image file's content; `depth_npy` a .npy file's content.
+
+    `face` is the protocol's index from 0, None to let the backend choose; the panel counts from 1.
+    """
 
     mode: str  # "depth" | "generate" | "appearance"
     portrait: bytes

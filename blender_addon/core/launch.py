@@ -91,13 +91,19 @@ def make_launch(
     installed: Path,
     inside_blender_program: bool,
 ) -> Launch:
-    """Puts the pieces together; the working folder is also the first entry of the child's import path."""
+    """Puts the pieces together; the working folder is also the first entry of the child's import path.
+
+    Raises AddonError when there is no Python for it, or the working folder cannot be made.
+    """
     source = source_folder(package_folder, chosen_source)
     python = find_python(chosen_python, source, installed, inside_blender_program=inside_blender_program)
     variables = {ENV_CHECKPOINT: checkpoint} if checkpoint else {}
     if source is None:
         folder = storage / "run"  # empty: nothing there can shadow the installed backend
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise AddonError(errors.local("folder_not_writable", detail=str(error))) from error
     else:
         folder = source
     # The interpreter's path stays unresolved: a virtual environment's python is a link that says which one it is.

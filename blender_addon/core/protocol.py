@@ -19,14 +19,15 @@ LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
 def parse_address(text: str, token: str) -> Address:
     """`127.0.0.1:8123` or `http://localhost:8123` -> Address. Raises AddonError for anything off this machine."""
-    parts = urllib.parse.urlsplit(text if "//" in text else f"//{text}")
+    text = text.strip()
     try:
-        port = parts.port
+        parts = urllib.parse.urlsplit(text if "//" in text else f"//{text}")
+        host, port = parts.hostname, parts.port
     except ValueError:
-        port = None
-    if parts.hostname not in LOOPBACK_HOSTS or port is None:
+        host, port = None, None
+    if host not in LOOPBACK_HOSTS or port is None:
         raise AddonError(errors.local("not_loopback", detail=text))
-    return Address("127.0.0.1", port, token)
+    return Address("127.0.0.1", port, token.strip())
 
 
 def multipart(fields: Mapping[str, tuple[str | None, str, bytes]]) -> tuple[str, bytes]:

@@ -49,8 +49,12 @@ class Session:
         return self.busy or self.backend.state not in (BackendState.STOPPED, BackendState.FAILED)
 
     def ensure_backend(self, choice: BackendChoice, *, by_hand: bool = False) -> None:
-        """Starts or attaches unless one is in use already. Raises AddonError when it cannot."""
-        if self.backend.in_use and choice.address is None and not self.backend.external:
+        """Starts or attaches unless this one is in use already. Raises AddonError when it cannot.
+
+        Other preferences (a model folder, a Python) than those it was started with mean another backend.
+        """
+        own = self.backend.in_use and not self.backend.external
+        if own and choice.address is None and choice.launch == self.backend.launch:
             return
         if choice.address is not None:
             if not (self.backend.state is BackendState.READY and self.backend.address == choice.address):

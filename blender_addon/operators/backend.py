@@ -3,35 +3,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import bpy
 from bpy.props import FloatProperty
 
 from .. import preferences, runtime
 from ..core.errors import AddonError
+from .reporting import ReportingMixin
 
 
-class _StartOperator:
+class _StartOperator(ReportingMixin):
     timeout: FloatProperty(
         name="Timeout", description="Seconds to wait in background mode", default=180.0, options={"SKIP_SAVE"}
     )
     restart = False
-    report: Callable[[set[str], str], None]
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         try:
             runtime.start_backend(restart=self.restart)
         except AddonError as error:
             runtime.show_problem(error.problem)
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        if bpy.app.background:
-            problem = runtime.wait_for_backend(self.timeout)
-            if problem:
-                self.report({"ERROR"}, f"{problem.message} {problem.hint}")
-                return {"CANCELLED"}
-        return {"FINISHED"}
+            return self.ended(error.problem)
+        return self.ended(runtime.wait_for_backend(self.timeout) if bpy.app.background else None)
 
 
 class PORTRAIT_RELIEF_OT_start_backend(_StartOperator, bpy.types.Operator):
@@ -57,20 +49,13 @@ class PORTRAIT_RELIEF_OT_stop_backend(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class PORTRAIT_RELIEF_OT_open_log(bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_open_log(ReportingMixin, bpy.types.Operator):
     bl_idname = "portrait_relief.open_log"
     bl_label = "Open Log"
     bl_description = "Open what the backend wrote"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        path = runtime.session().backend.log_path
-        if not path.is_file():
-            self.report({"WARNING"}, "The backend has not written a log yet")
-            return {"CANCELLED"}
-        if bpy.app.background:
-            print(path)
-            return {"FINISHED"}
-        return bpy.ops.wm.path_open(filepath=str(path))
+        return self.opened(runtime.session().backend.log_path, "The backend has not written a log yet")
 
 
 class PORTRAIT_RELIEF_OT_open_preferences(bpy.types.Operator):

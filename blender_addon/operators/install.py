@@ -4,19 +4,19 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable
 
 import bpy
 from bpy.props import BoolProperty, FloatProperty
 
 from .. import installation, runtime
 from ..core.errors import AddonError
+from .reporting import ReportingMixin
 
 _DIALOG_WIDTH_PX = 460
 _DIALOG_LETTERS = 68
 
 
-class _EnvironmentOperator:
+class _EnvironmentOperator(ReportingMixin):
     """Begins, and in background mode stays until the end."""
 
     timeout: FloatProperty(
@@ -25,7 +25,6 @@ class _EnvironmentOperator:
         default=7200.0,
         options={"SKIP_SAVE"},
     )
-    report: Callable[[set[str], str], None]
     layout: bpy.types.UILayout
 
     @classmethod
@@ -37,14 +36,8 @@ class _EnvironmentOperator:
             runtime.start_installation(remove=remove, fresh=fresh)
         except AddonError as error:
             installation.show_problem(error.problem)
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        if bpy.app.background:
-            problem = installation.wait(self.timeout)
-            if problem:
-                self.report({"ERROR"}, f"{problem.message} {problem.hint}")
-                return {"CANCELLED"}
-        return {"FINISHED"}
+            return self.ended(error.problem)
+        return self.ended(installation.wait(self.timeout) if bpy.app.background else None)
 
     def draw_lines(self, *paragraphs: str) -> None:
         for paragraph in paragraphs:
@@ -71,8 +64,7 @@ class PORTRAIT_RELIEF_OT_install_backend(_EnvironmentOperator, bpy.types.Operato
             installation.check(remove=False)
         except AddonError as error:
             installation.show_problem(error.problem)
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
+            return self.ended(error.problem)
         return context.window_manager.invoke_props_dialog(
             self, width=_DIALOG_WIDTH_PX, title="Install the Backend", confirm_text="Install"
         )
@@ -129,20 +121,13 @@ class PORTRAIT_RELIEF_OT_cancel_install(bpy.types.Operator):
         return {"FINISHED"} if runtime.cancel_installation() else {"CANCELLED"}
 
 
-class PORTRAIT_RELIEF_OT_open_install_log(bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_open_install_log(ReportingMixin, bpy.types.Operator):
     bl_idname = "portrait_relief.open_install_log"
     bl_label = "Open Install Log"
     bl_description = "Open what the installation wrote"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        path = installation.log_path()
-        if not path.is_file():
-            self.report({"WARNING"}, "Nothing has been installed yet")
-            return {"CANCELLED"}
-        if bpy.app.background:
-            print(path)
-            return {"FINISHED"}
-        return bpy.ops.wm.path_open(filepath=str(path))
+        return self.opened(installation.log_path(), "Nothing has been installed yet")
 
 
 CLASSES = (

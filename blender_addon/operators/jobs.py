@@ -15,9 +15,10 @@ from bpy.props import BoolProperty, FloatProperty
 from .. import requests, runtime
 from ..core.errors import AddonError
 from ..scene import sending_back
+from .reporting import ReportingMixin
 
 
-class _JobOperator:
+class _JobOperator(ReportingMixin):
     timeout: FloatProperty(
         name="Timeout",
         description="Seconds to wait for the result in background mode",
@@ -29,7 +30,6 @@ class _JobOperator:
         name="Wait", description="Return only when the result is imported", options={"SKIP_SAVE"}
     )
     mode = ""
-    report: Callable[[set[str], str], None]
     poll_message_set: Callable[[str], None]
 
     @classmethod
@@ -49,14 +49,9 @@ class _JobOperator:
             runtime.submit(context.scene, job_input)
         except AddonError as error:
             runtime.show_problem(error.problem)
-            self.report({"ERROR"}, str(error))
-            return {"CANCELLED"}
-        if bpy.app.background or self.wait:
-            problem = runtime.run_job_blocking(self.timeout)
-            if problem:
-                self.report({"ERROR"}, f"{problem.message} {problem.hint}".strip())
-                return {"CANCELLED"}
-        return {"FINISHED"}
+            return self.ended(error.problem)
+        wait = bpy.app.background or self.wait
+        return self.ended(runtime.run_job_blocking(self.timeout) if wait else None)
 
 
 class PORTRAIT_RELIEF_OT_generate(_JobOperator, bpy.types.Operator):
@@ -81,8 +76,7 @@ class PORTRAIT_RELIEF_OT_repaint(_JobOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if runtime.is_busy():
-            cls.poll_message_set("Portrait Relief is still at work")
+        if not super().poll(context):
             return False
         if not sending_back.is_relief(context.active_object):
             cls.poll_message_set("Make a relief the active object")
@@ -99,11 +93,7 @@ class PORTRAIT_RELIEF_OT_cancel(bpy.types.Operator):
     bl_description = "Stop the work; nothing is imported"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        if not runtime.is_busy():
-            return {"CANCELLED"}
-        runtime.session().cancel()
-        runtime.keep_ticking()
-        return {"FINISHED"}
+        return {"FINISHED"} if runtime.cancel() else {"CANCELLED"}
 
 
 class PORTRAIT_RELIEF_OT_dismiss(bpy.types.Operator):

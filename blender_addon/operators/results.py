@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 import uuid
 from pathlib import Path
 
@@ -19,12 +20,13 @@ from .expression import set_sliders
 
 # The parts' names, first as the backend's command line writes them, then as they are called here.
 _RGB_NAMES = ("portrait.png", "rgb.png")
+EXPRESSION_MODES = ("generate", "appearance")
 
 
 def read_result_folder(folder: Path) -> FrameResult:
     """portrait.png, depth.npy, coverage.npy (or none) and report.json with mm_per_px -> FrameResult.
 
-    Raises ValueError or OSError with a readable text.
+    Raises ValueError, OSError or RuntimeError (Blender's own, of a picture) with a readable text.
     """
     rgb_path = next(
         (folder / name for name in _RGB_NAMES if (folder / name).is_file()), folder / _RGB_NAMES[0]
@@ -39,13 +41,13 @@ def read_result_folder(folder: Path) -> FrameResult:
 
         coverage = np.isfinite(depth).astype(np.float32)
     info = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    mm_per_px = info.get("mm_per_px") if isinstance(info, dict) else None
+    if not isinstance(mm_per_px, (int, float)) or not 0 < mm_per_px < math.inf:
+        raise ValueError("report.json names no mm_per_px")
     width, height = arrays.png_size(rgb)
     if depth.shape != (height, width) or coverage.shape != depth.shape:
         raise ValueError("picture, depth and coverage are of different sizes")
-    mm_per_px = float(info.get("mm_per_px") or 0.0)
-    if not mm_per_px > 0:
-        raise ValueError("report.json names no mm_per_px")
-    return FrameResult(rgb, depth, coverage, mm_per_px, {"report": info})
+    return FrameResult(rgb, depth, coverage, float(mm_per_px), {"report": info})
 
 
 def _read_depth(folder: Path):
@@ -97,7 +99,7 @@ class PORTRAIT_RELIEF_OT_import_result(bpy.types.Operator):
                 expression={},
             )
             importing.import_result(context.scene, result, description, storage.temporary())
-        except (ReliefError, ValueError, OSError) as error:
+        except (ReliefError, ValueError, OSError, RuntimeError) as error:
             self.report({"ERROR"}, f"{folder.name} cannot be imported: {error}")
             return {"CANCELLED"}
         return {"FINISHED"}
@@ -124,9 +126,11 @@ class PORTRAIT_RELIEF_OT_select_result(_ResultOperator, bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         result = self.result(context)
-        item = relief_object.find(result.result_id) if result else None
-        if item is None or item.name not in context.view_layer.objects:
-            self.report({"WARNING"}, "The relief of this result was deleted")
+        item = relief_object.find(result.result_id, context.view_layer) if result else None
+        if item is None:
+            self.report(
+                {"WARNING"}, "The relief of this result was deleted, or its collection is switched off"
+            )
             return {"CANCELLED"}
         if context.mode != "OBJECT":
             self.report({"WARNING"}, "Leave the present mode first")
@@ -164,9 +168,16 @@ class PORTRAIT_RELIEF_OT_recall_expression(_ResultOperator, bpy.types.Operator):
         result = self.result(context)
         if result is None:
             return {"CANCELLED"}
+        if result.mode not in EXPRESSION_MODES:
+            self.report({"WARNING"}, "This result was made without an expression")
+            return {"CANCELLED"}
         values = json.loads(result.expression or "{}")
+        settings = context.scene.portrait_relief
         known = arkit.ARKIT_NAMES + arkit.POSE_NAMES
-        set_sliders(context.scene.portrait_relief, {name: float(values.get(name, 0.0)) for name in known})
+        set_sliders(settings, {name: float(values.get(name, 0.0)) for name in known})
+        # What was left to the photo was not sent, and so not kept.
+        settings.keep_unset = any(name not in values for name in arkit.ARKIT_NAMES)
+        settings.use_pose = any(name in values for name in arkit.POSE_NAMES)
         return {"FINISHED"}
 
 

@@ -50,8 +50,8 @@ class _ResultsPanel(PanelMixin):
         row = box.row()
         row.active = row.enabled = relief_object.can_displace(item.data)
         row.prop(item.data.portrait_relief, "depth_scale", slider=True)
-        if item.data.is_editmode:
-            box.label(text="Leave edit mode to change it", icon="INFO")
+        if relief_object.is_held_elsewhere(item.data):
+            box.label(text="Leave edit mode or dyntopo to change it", icon="INFO")
         elif not row.enabled:
             box.label(text="Its depth was lost by remeshing", icon="INFO")
         row = box.row(align=True)

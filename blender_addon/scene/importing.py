@@ -71,8 +71,10 @@ def _link(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
         return
     layer = context.view_layer
     target = layer.active_layer_collection
-    hidden = not target or target.exclude or target.hide_viewport or target.collection.hide_viewport
-    (scene.collection if hidden or not target else target.collection).objects.link(item)
+    collection = target.collection if target else scene.collection
+    hidden = not target or target.exclude or target.hide_viewport or collection.hide_viewport
+    foreign = collection.library or collection.override_library  # such a collection takes no objects
+    (scene.collection if hidden or foreign else collection).objects.link(item)
     active = layer.objects.active
     if active is None or active.mode == "OBJECT":
         for other in layer.objects:

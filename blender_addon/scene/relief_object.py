@@ -36,10 +36,17 @@ def make_mesh(name: str, relief: ReliefMesh, *, size: float, depth_scale: float)
     return mesh
 
 
+def is_held_elsewhere(mesh: bpy.types.Mesh) -> bool:
+    """In edit mode and in sculpt mode with dyntopo: what is written to the mesh meanwhile is lost at their end."""
+    active = bpy.context.view_layer.objects.active
+    dyntopo = active is not None and active.data == mesh and active.use_dynamic_topology_sculpting
+    return mesh.is_editmode or dyntopo
+
+
 def can_displace(mesh: bpy.types.Mesh) -> bool:
-    """False in edit mode (the mesh's data is elsewhere then) and after the attribute was lost, as by remeshing."""
+    """False while the mesh's data is elsewhere, and after the attribute was lost, as by remeshing."""
     attribute = mesh.attributes.get(DEPTH_ATTRIBUTE)
-    return attribute is not None and attribute.domain == "POINT" and not mesh.is_editmode
+    return attribute is not None and attribute.domain == "POINT" and not is_held_elsewhere(mesh)
 
 
 def apply_depth_scale(mesh: bpy.types.Mesh) -> bool:
@@ -72,9 +79,12 @@ def _shift_y(data: bpy.types.bpy_prop_collection, name: str, offset: np.ndarray)
     data.foreach_set(name, points)
 
 
-def find(result_id: str) -> bpy.types.Object | None:
-    """The relief of a result, also after renaming and reloading; None when it was deleted."""
-    for item in bpy.data.objects:
-        if item.type == "MESH" and item.data.portrait_relief.result_id == result_id and item.users_collection:
+def find(result_id: str, layer: bpy.types.ViewLayer) -> bpy.types.Object | None:
+    """The relief of a result in this view layer, also after renaming and reloading; None when it is not there.
+
+    Another scene may hold a full copy of it.
+    """
+    for item in layer.objects:
+        if item.type == "MESH" and item.data.portrait_relief.result_id == result_id:
             return item
     return None

@@ -136,7 +136,10 @@ def test_wrong_names_are_refused_without_importing_torch(repository: Path, photo
     assert done.returncode == 3 and "mouthSmileLeft" in done.stderr
 
 
-@pytest.mark.parametrize("words", [[], ["paint"], ["generate"], ["generate", "a.jpg", "--steps", "0"]])
+@pytest.mark.parametrize(
+    "words",
+    [[], ["paint"], ["generate"], ["generate", "a.jpg", "--steps", "0"], ["depth", "a.jpg", "--face", "-1"]],
+)
 def test_a_wrong_command_line_is_usage(words: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(words)
@@ -176,6 +179,15 @@ def test_no_face_is_exit_code_4(repository: Path, tiny_checkpoint: Path, tmp_pat
     done = run(repository, "depth", meadow, "--checkpoint", tiny_checkpoint, "--out", tmp_path / "out")
     assert done.returncode == 4 and "meadow.jpg" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_faces_are_counted_from_1(
+    repository: Path, tiny_checkpoint: Path, photo: Path, tmp_path: Path
+) -> None:
+    words = ["depth", photo, "--face", "2", "--checkpoint", tiny_checkpoint, "--out", tmp_path / "out"]
+    done = run(repository, *words)
+    assert done.returncode == 4
+    assert "no face 2 in astronaut.jpg, which has 1" in done.stderr and "Choose face 1" in done.stderr
 
 
 def test_a_missing_checkpoint_is_exit_code_5(repository: Path, photo: Path, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def test_a_head_is_found_framed_and_its_depth_estimated(editor: PortraitEditor, 
     assert np.array_equal(result.rgb, photo) and result.rgb is not photo
     assert result.mm_per_px == pytest.approx(portrait.crop_side_mm / portrait.crop.side)
     assert {"finding the head", "framing the head", "generating", "full size"} <= set(phases)
-    assert result.report["face"] == 0 and len(result.report["faces"]) == 1
+    assert result.report["face_number"] == 1 and [face["number"] for face in result.report["faces"]] == [1]
     assert result.report["checkpoint"]["sha256"] == checkpoint_fingerprint(editor.checkpoint)
     assert {"finding", "framing", "identity", "model", "full size"} <= set(result.report["seconds"])
 

@@ -96,8 +96,9 @@ def test_of_several_faces_the_large_central_one_is_taken_and_any_can_be_chosen(a
     assert abs(chosen.x - (450 + HEAD[0])) < 30
     for index, face in enumerate(faces):
         assert choose_face(faces, 1400, 560, index) is face
-    with pytest.raises(NoFaceError, match="number 3"):
-        choose_face(faces, 1400, 560, 3)
+    with pytest.raises(NoFaceError, match="no face 4 in group.jpg, which has 3") as caught:
+        choose_face(faces, 1400, 560, 3, "group.jpg")
+    assert "from 1 to 3" in caught.value.hint
 
 
 def test_both_official_portraits_are_found_and_framed(portraits: list[Path]) -> None:

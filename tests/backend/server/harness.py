@@ -141,6 +141,12 @@ class Backend:
     def health(self) -> dict[str, Any]:
         return self.request("GET", "/v1/health").json()
 
+    def health_seconds(self) -> float:
+        """How long one answer takes. On a busy machine a single one says little: take the median of several."""
+        started = time.monotonic()
+        self.health()
+        return time.monotonic() - started
+
     def submit(
         self,
         request: Mapping[str, Any] | str,

@@ -9,10 +9,10 @@ import io
 import itertools
 import json
 import select
+import statistics
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -210,12 +210,10 @@ def test_the_front_answers_others_during_a_large_upload(backend: Backend) -> Non
         target=backend.request, args=("POST", "/v1/jobs", body, {"Content-Type": content_type})
     )
     uploading.start()
-    slowest = 0.0
+    seconds = [backend.health_seconds()]
     while uploading.is_alive():
-        started = time.monotonic()
-        backend.health()
-        slowest = max(slowest, time.monotonic() - started)
-    assert 0 < slowest < 2.0
+        seconds.append(backend.health_seconds())
+    assert statistics.median(seconds) < 0.5
 
 
 def test_without_a_token_it_does_not_start() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import statistics
 import time
 from typing import Any
 
@@ -218,12 +219,11 @@ def test_the_queue_has_an_end(backend: Backend, photo: bytes, large_photo: bytes
 def test_the_front_answers_quickly_while_the_worker_computes(backend: Backend, large_photo: bytes) -> None:
     job_id = backend.start_job(large_photo, frames=[{}] * 200, crop=[560, 80, 1024])
     backend.wait_job(job_id, lambda job: job["frames_done"] >= 1)
-    slowest = 0.0
+    seconds = []
     for _ in range(40):
-        started = time.monotonic()
-        assert backend.health()["status"] == "ok"
-        slowest = max(slowest, time.monotonic() - started)
+        seconds.append(backend.health_seconds())
         time.sleep(0.02)
+    assert backend.health()["status"] == "ok" and backend.job(job_id)["state"] == "running"
     backend.request("DELETE", f"/v1/jobs/{job_id}")
     backend.wait_job(job_id)
-    assert slowest < 2.0
+    assert statistics.median(seconds) < 0.5

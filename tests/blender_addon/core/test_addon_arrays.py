@@ -80,12 +80,15 @@ def test_presets_name_only_known_coefficients_in_range():
     assert presets.coefficients("SMILE", 0.5)["mouthSmileLeft"] == pytest.approx(0.3)
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1:80", "http://localhost:80", "localhost:80"])
+@pytest.mark.parametrize("text", ["127.0.0.1:80", "http://localhost:80", "localhost:80", " 127.0.0.1:80 "])
 def test_loopback_addresses_are_taken(text: str):
-    assert protocol.parse_address(text, "t").port == 80
+    address = protocol.parse_address(text, " t ")  # pasted, with a space too many
+    assert (address.port, address.token) == (80, "t")
 
 
-@pytest.mark.parametrize("text", ["", "10.0.0.5:80", "example.com:80", "127.0.0.1", "127.0.0.1:http"])
+@pytest.mark.parametrize(
+    "text", ["", "10.0.0.5:80", "example.com:80", "127.0.0.1", "127.0.0.1:http", "[::1:80"]
+)
 def test_other_addresses_are_refused_with_a_remedy(text: str):
     with pytest.raises(AddonError) as caught:
         protocol.parse_address(text, "t")

@@ -92,6 +92,15 @@ def make_slow_pip(plan: InstallPlan, begin: Path) -> None:
     )
 
 
+def test_a_folder_that_cannot_be_written_is_named(plan, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    installer = Installer()
+    with pytest.raises(AddonError, match="into this folder") as caught:
+        installer.start(replace(plan, folder=tmp_path / "file" / environment.FOLDER_NAME))
+    assert caught.value.problem.code == "install_folder_not_writable"
+    assert caught.value.problem.remedy is Remedy.OPEN_PREFERENCES and not installer.busy
+
+
 @several_environments
 def test_install_update_break_and_remove(plan, tmp_path):
     assert environment.state_of(plan.folder, plan.bundle) is EnvironmentState.ABSENT

@@ -65,6 +65,23 @@ def test_the_backend_is_kept_for_the_next_job(fast_session, fake_launch):
     assert fast_session.backend.pid == pid
 
 
+def test_another_model_folder_means_another_backend(fast_session, fake_launch):
+    launch = fake_launch("ok")
+    run(fast_session, launch)
+    pid = fast_session.backend.pid
+    other = replace(launch, variables={**launch.variables, "PORTRAIT_RELIEF_CHECKPOINT": "/models/mine"})
+    assert run(fast_session, other).state is JobState.DONE
+    assert fast_session.backend.pid != pid and gone(pid)
+
+
+def test_a_log_folder_that_cannot_be_made_is_named(tmp_path, fake_launch):
+    (tmp_path / "file").write_text("in the way")
+    session = Session(tmp_path / "file" / "logs")
+    with pytest.raises(AddonError, match="cannot write") as caught:
+        session.submit(job_input(), BackendChoice(fake_launch("ok")))
+    assert caught.value.problem.code == "folder_not_writable" and not session.busy
+
+
 @pytest.mark.parametrize(
     ("mode", "code", "remedy"),
     [

@@ -6,6 +6,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
+from collections.abc import Callable
+from typing import Any
 
 import bpy
 import numpy as np
@@ -163,6 +166,13 @@ def test_what_is_sent_is_what_was_chosen(fake, photo):
     assert (request["seed"], request["face"], request["steps"], request["mode"]) == (7, 1, None, "generate")
 
 
+def test_the_panel_counts_faces_in_the_words_of_the_command_line(addon):
+    from backend.photo_commands import FACE_HELP
+
+    described = bpy.context.scene.portrait_relief.bl_rna.properties["face"].description
+    assert described.lower() == FACE_HELP.lower() and "from 1" in described
+
+
 def test_pixels_are_sent_as_stored(photo):
     import io
 
@@ -288,17 +298,253 @@ def test_a_saved_result_folder_is_imported(addon, tmp_path):
     assert len(relief().data.vertices) == 24 * 24
     with pytest.raises(RuntimeError, match="cannot be imported"):
         bpy.ops.portrait_relief.import_result(directory=str(tmp_path / "missing"))
+    for report in ([], {"mm_per_px": [2.0]}, {"mm_per_px": float("inf")}):
+        (tmp_path / "report.json").write_text(json.dumps(report))
+        with pytest.raises(RuntimeError, match="no mm_per_px"):
+            bpy.ops.portrait_relief.import_result(directory=str(tmp_path))
+    (tmp_path / "depth.npy").unlink()
+    (tmp_path / "depth.exr").write_bytes(b"cut off")
+    with pytest.raises(RuntimeError, match="cannot be imported"):
+        bpy.ops.portrait_relief.import_result(directory=str(tmp_path))
+
+
+def start(mode: str = "generate") -> Any:
+    """A job as the operators start it with a window: they return at once."""
+    from blender_addon import requests, runtime
+
+    return runtime.submit(bpy.context.scene, requests.job_input(bpy.context.scene.portrait_relief, mode))
+
+
+def tick(until: Callable[[], bool], seconds: float = 15.0) -> float | None:
+    """Calls the timer as a Blender with a window does; when it wants to be called again, None for never."""
+    from blender_addon import runtime
+
+    again: float | None = 0.0
+    end_s = time.monotonic() + seconds
+    while again is not None and not until():
+        assert time.monotonic() < end_s, "the timer goes on and on"
+        time.sleep(0.005)
+        again = runtime._on_timer()
+    return again
+
+
+@pytest.fixture
+def shown(addon):
+    """What the panels show, as long as no other file is opened."""
+    return bpy.context.window_manager.portrait_relief
 
 
 def test_another_file_opens_with_a_clean_panel(fake, photo):
     fake("no_start")
     with pytest.raises(RuntimeError):
         bpy.ops.portrait_relief.generate(timeout=20)
+    bpy.ops.wm.read_homefile(use_empty=True)
+    shown = bpy.context.window_manager.portrait_relief
+    assert (shown.state, shown.message) == ("IDLE", "")
+
+
+def test_a_job_that_ended_is_not_shown_in_the_next_file(fake, photo):
+    fake("oom")
+    with pytest.raises(RuntimeError):
+        bpy.ops.portrait_relief.generate(timeout=20)
+    bpy.ops.wm.read_homefile(use_empty=True)
     from blender_addon import runtime
 
-    runtime.forget_problem()
+    runtime._on_timer()
+    shown = bpy.context.window_manager.portrait_relief
+    assert (shown.state, shown.message, shown.backend_state) == ("IDLE", "", "READY")
+
+
+def test_opening_another_file_cancels_the_job_and_imports_nothing(fake, photo):
+    fake("slow")
+    job = start()
+    tick(lambda: job.state.value == "RUNNING")
     bpy.ops.wm.read_homefile(use_empty=True)
-    assert bpy.context.window_manager.portrait_relief.state == "IDLE"
+    tick(lambda: job.state.ended)
+    assert job.state.value == "CANCELLED" and not bpy.data.objects
+
+
+def test_a_scene_that_is_renamed_keeps_its_job_and_one_that_is_deleted_is_named(fake, photo, shown):
+    fake("slow")
+    scene = bpy.data.scenes.new("mine")
+    scene.portrait_relief.image = photo
+    from blender_addon import requests, runtime
+
+    job = runtime.submit(scene, requests.job_input(scene.portrait_relief, "generate"))
+    scene.name = "renamed"
+    tick(lambda: shown.state == "DONE")
+    assert len(scene.portrait_relief.results) == 1 and len(scene.objects) == 1
+    assert not bpy.context.scene.objects
+
+    job = runtime.submit(scene, requests.job_input(scene.portrait_relief, "generate"))
+    bpy.data.scenes.remove(scene)
+    tick(lambda: job.state.ended and not runtime.is_busy())
+    assert (shown.state, shown.error_code, shown.remedy) == ("FAILED", "scene_removed", "RETRY")
+
+
+def test_picture_and_relief_may_be_deleted_while_the_job_runs(fake, photo, shown):
+    fake("ok")
+    bpy.ops.portrait_relief.estimate_depth(timeout=20)
+    fake("slow")
+    bpy.ops.portrait_relief.restart_backend()
+    from blender_addon import requests, runtime
+    from blender_addon.scene import sending_back
+
+    settings = bpy.context.scene.portrait_relief
+    depth = sending_back.depth_npy(relief())
+    runtime.submit(bpy.context.scene, requests.job_input(settings, "appearance", depth_npy=depth))
+    tick(lambda: shown.state == "RUNNING")
+    bpy.data.objects.remove(relief())
+    for image in list(bpy.data.images):
+        bpy.data.images.remove(image)
+    tick(lambda: not runtime.is_busy())
+    assert shown.state == "DONE" and len(settings.results) == 2 and len(bpy.data.objects) == 1
+    assert bpy.ops.portrait_relief.select_result(index=1) == {"FINISHED"}
+    assert bpy.ops.portrait_relief.select_result(index=0) == {"CANCELLED"}
+
+
+def test_a_second_job_is_refused_while_one_is_at_work(fake, photo, shown):
+    fake("slow")
+    job = start()
+    assert not bpy.ops.portrait_relief.generate.poll()
+    with pytest.raises(RuntimeError, match="poll"):
+        bpy.ops.portrait_relief.generate()
+    assert bpy.ops.portrait_relief.cancel() == {"FINISHED"}
+    tick(lambda: job.state.ended)
+    assert shown.state == "CANCELLED" and bpy.ops.portrait_relief.generate.poll()
+
+
+def test_nothing_is_imported_during_a_render_or_a_stroke(fake, photo, shown, monkeypatch):
+    from blender_addon import runtime
+
+    fake("ok")
+    monkeypatch.setattr(runtime, "_user_is_in_the_middle", lambda: True)
+    job = start()
+    tick(lambda: job.state.value == "DONE")
+    bpy.ops.portrait_relief.stop_backend()
+    assert runtime._on_timer() is not None  # it is called again although the backend has ended
+    assert not bpy.data.objects and shown.state == "DOWNLOADING" and not shown.message
+    assert not bpy.ops.portrait_relief.generate.poll()
+    monkeypatch.setattr(runtime, "_user_is_in_the_middle", lambda: False)
+    tick(lambda: False)
+    assert shown.state == "DONE" and len(bpy.data.objects) == 1
+
+
+def test_a_result_that_waits_can_be_cancelled(fake, photo, shown, monkeypatch):
+    from blender_addon import runtime
+
+    fake("ok")
+    monkeypatch.setattr(runtime, "_user_is_in_the_middle", lambda: True)
+    job = start()
+    tick(lambda: job.state.value == "DONE")
+    assert bpy.ops.portrait_relief.cancel() == {"FINISHED"}
+    monkeypatch.undo()
+    runtime._on_timer()
+    assert shown.state == "CANCELLED" and not bpy.data.objects
+
+
+def test_an_import_that_breaks_is_shown_and_the_timer_lives_on(fake, photo, shown, monkeypatch):
+    from blender_addon.scene import importing
+
+    def broken(*_arguments):
+        raise KeyError("Base Color")
+
+    fake("ok")
+    monkeypatch.setattr(importing.material, "make", broken)
+    job = start()
+    assert tick(lambda: job.state.ended and shown.state == "FAILED") is not None
+    assert shown.error_code == "import_failed" and "Base Color" in shown.message
+
+
+def test_an_earlier_failure_does_not_come_back_over_a_newer_one(fake, photo, shown):
+    from blender_addon import runtime
+
+    fake("oom")
+    with pytest.raises(RuntimeError):
+        bpy.ops.portrait_relief.generate(timeout=20)
+    bpy.context.scene.portrait_relief.image = None
+    with pytest.raises(RuntimeError, match="No picture"):
+        bpy.ops.portrait_relief.generate(timeout=20)
+    runtime._on_timer()
+    assert (shown.state, shown.error_code) == ("FAILED", "no_picture")
+
+
+def test_a_job_that_the_backend_cancels_is_no_success(fake, photo):
+    from blender_addon import runtime
+    from blender_addon.core.jobs import JobState
+
+    fake("ok")
+    job = start()
+    job.state = JobState.CANCELLED
+    problem = runtime.run_job_blocking(5.0)
+    assert problem is not None and problem.code == "cancelled"
+
+
+def test_a_folder_that_cannot_be_written_is_named(addon, photo, shown, tmp_path, monkeypatch):
+    from blender_addon import runtime, storage
+
+    monkeypatch.setattr(storage, "folder", lambda: tmp_path / "file" / "folder")
+    monkeypatch.setattr(runtime, "_session", None)
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RuntimeError, match="cannot write"):
+        bpy.ops.portrait_relief.generate(timeout=5)
+    assert (shown.state, shown.error_code, shown.remedy) == ("FAILED", "folder_not_writable", "RETRY")
+    assert str(tmp_path / "file") in shown.message
+    assert bpy.ops.portrait_relief.open_log() == {"CANCELLED"}
+
+
+def test_a_full_copy_of_a_scene_has_reliefs_of_its_own(fake, photo):
+    fake("ok")
+    bpy.ops.portrait_relief.estimate_depth(timeout=20)
+    bpy.ops.scene.new(type="FULL_COPY")
+    (copy,) = bpy.context.scene.objects
+    assert bpy.ops.portrait_relief.select_result() == {"FINISHED"}
+    assert bpy.context.view_layer.objects.active == copy
+
+
+def test_a_linked_collection_that_is_active_does_not_stop_the_import(fake, photo, tmp_path):
+    path = str(tmp_path / "library.blend")
+    kit = bpy.data.collections.new("kit")
+    bpy.data.libraries.write(path, {kit})
+    bpy.data.collections.remove(kit)
+    with bpy.data.libraries.load(path, link=True) as (_theirs, ours):
+        ours.collections = ["kit"]
+    (linked,) = ours.collections
+    bpy.context.scene.collection.children.link(linked)
+    layer = bpy.context.view_layer
+    layer.active_layer_collection = layer.layer_collection.children["kit"]
+    fake("ok")
+    assert bpy.ops.portrait_relief.estimate_depth(timeout=20) == {"FINISHED"}
+    assert relief().users_collection == (bpy.context.scene.collection,)
+
+
+def test_depth_scale_waits_for_the_end_of_dyntopo(fake, photo):
+    fake("ok")
+    bpy.ops.portrait_relief.estimate_depth(timeout=20)
+    mesh = relief().data
+    bpy.ops.object.mode_set(mode="SCULPT")
+    bpy.ops.sculpt.dynamic_topology_toggle()
+    mesh.portrait_relief.depth_scale = 2.0
+    bpy.ops.sculpt.dynamic_topology_toggle()
+    bpy.ops.object.mode_set(mode="OBJECT")
+    mesh.portrait_relief.depth_scale = 3.0
+    np.testing.assert_allclose(coordinates(mesh)[:, 1], -0.003 * depths(mesh), atol=1e-5)
+
+
+def test_recalled_sliders_ask_for_the_same_again(fake, photo):
+    from blender_addon import requests
+
+    fake("ok")
+    settings = bpy.context.scene.portrait_relief
+    settings.jawOpen, settings.use_pose, settings.yaw, settings.keep_unset = 0.5, True, 10.0, False
+    bpy.ops.portrait_relief.generate(timeout=20)
+    sent = requests.expression(settings), requests.pose(settings)
+    settings.jawOpen, settings.use_pose, settings.yaw, settings.keep_unset = 0.0, False, 0.0, True
+    bpy.ops.portrait_relief.estimate_depth(timeout=20)
+    assert bpy.ops.portrait_relief.recall_expression(index=0) == {"FINISHED"}
+    assert (requests.expression(settings), requests.pose(settings)) == sent
+    assert bpy.ops.portrait_relief.recall_expression(index=1) == {"CANCELLED"}
+    assert settings.jawOpen == 0.5
 
 
 def test_no_temporary_file_is_left(fake, photo):
