@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds, shows and tests Portrait Relief: `python3 build.py demo | test | zip`.
+"""Builds, shows and tests Portrait Relief: `python3 build.py demo | test | bench | zip`.
 
 Needs nothing but Python 3.11 and its standard library. The packages it works with go into `.venv` beside
 this file, in the exact versions of requirements*.lock, the first time they are needed; a stamp lets later
@@ -254,6 +254,12 @@ def test(pytest_arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
+def bench(arguments: list[str]) -> int:
+    """Times each phase of a job; see backend/bench.py."""
+    ensure_environment()
+    return run([venv_python(), "-m", "backend", "bench", *arguments])
+
+
 def make_zip(folder: Path) -> int:
     """Writes the extension's zip, bit-identical for identical sources, and has Blender's tool validate it.
 
@@ -333,13 +339,14 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="build.py", description=__doc__.splitlines()[0] if __doc__ else None
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="demo | test | zip")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="demo | test | bench | zip")
     show = verbs.add_parser("demo", help="smile on a photo: picture, depth, relief, relit render, exports")
     show.add_argument(
         "photo", nargs="?", type=Path, help="a portrait photo (default: NASA's portrait of Eileen Collins)"
     )
     show.add_argument("--out", type=Path, default=ROOT / "out", help="folder for the results (default: out)")
     verbs.add_parser("test", help="ruff, pyright and pytest; more arguments go to pytest")
+    verbs.add_parser("bench", help="time each phase of a job; arguments go to `portrait-relief bench`")
     pack = verbs.add_parser("zip", help="the Blender extension, with the backend and its weights inside")
     pack.add_argument("--out", type=Path, default=ROOT / "dist", help="folder for the zip (default: dist)")
     arguments, more = parser.parse_known_args(argv)
@@ -353,6 +360,8 @@ def main(argv: list[str]) -> int:
             return demo(arguments.photo, arguments.out, more)
         if arguments.verb == "test":
             return test(more)
+        if arguments.verb == "bench":
+            return bench(more)
         return make_zip(arguments.out.absolute())
     except BuildError as error:
         print(error, file=sys.stderr)

@@ -77,6 +77,7 @@ _LAZY_COMMANDS: Mapping[str, LazyCommand] = {
     ),
     "train": LazyCommand("backend.training.train", "train a checkpoint", "train"),
     "evaluate": LazyCommand("backend.training.evaluate", "measure a checkpoint", "train"),
+    "bench": LazyCommand("backend.bench", "time each phase of a job on this machine", "train"),
 }
 
 

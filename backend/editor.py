@@ -22,6 +22,7 @@ from backend.imaging.load import Photo, load_photo
 from backend.imaging.portrait_result import PortraitResult
 from backend.imaging.transfer import transfer_edit
 from backend.imaging.upsampling import coverage_at_photo, depth_at_photo
+from backend.model.ensemble import VIEWS
 from backend.model.expression import Expression
 from backend.model.joint_model import Reference
 from backend.model.pipeline import JointPortraitOutput, JointPortraitPipeline
@@ -151,11 +152,11 @@ class PortraitEditor:
         return Portrait(loaded, crop, side_mm, faces, chosen, crop_rgb, reference, head, seconds)
 
     def depth(self, portrait: Portrait, *, progress: Progress | None = None) -> PortraitResult:
-        """Depth and coverage of the photo as it is."""
+        """Depth and coverage of the photo as it is, averaged over several views of it."""
         report = progress or _silent
         seconds: dict[str, float] = {}
         with _timed(seconds, "model"):
-            output = self._run(report, mode="depth", rgb=portrait.crop_rgb)
+            output = self._run(report, mode="depth", rgb=portrait.crop_rgb, ensemble_size=len(VIEWS))
         result = self._finish(portrait, portrait.photo.rgb, output, seconds, report)
         result.rgb = portrait.photo.rgb.copy()
         result.report["settings"] = {"mode": "depth"}

@@ -6,7 +6,7 @@ Input channels of the trunk, in this order, all at latent resolution:
     given latents      modalities that can be given (rgb, depth, coverage), noise-free, zero where wanted
     role maps          2: appearance given, geometry given (1 or 0)
     reference latents  rgb of the reference picture (only with ``concat_reference``), zero without a
-    reference expression maps    `expression_map_channels`, zero without an expression
+    expression maps    `expression_map_channels`, carried to the face in the reference; zero without an expression
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
-from .expression import MAP_CHANNELS, ExpressionFeatures, resize_maps
+from .expression import MAP_CHANNELS, ExpressionFeatures
+from .face_frame import FaceFrame, carry
 from .modalities import GROUPS, MODALITIES
 from .reference import ReferenceBank, set_bank_processors
 from .trunk import build_trunk
@@ -42,26 +43,31 @@ def trunk_in_channels(
 
 
 class PixelHead(nn.Module):
-    """Three full-resolution 3x3 convolutions that add a residual to the unshuffled output.
+    """Refines the unshuffled output at full resolution: three 3x3 convolutions, and a linear way for the maps.
 
     Without convolutions after the shuffle each pixel of a patch comes from its own output channel, which
-    imprints a grid of the patch size in the normals. The last convolution starts at zero.
+    imprints a grid of the patch size in the normals. The last convolution and `map_skip` start at zero; a
+    preset may set `map_skip` to the displacement that the expression maps already hold, so that the trunk
+    learns motion as a correction of it. Eyelids are two patches high: only here are they resolved.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, width: int) -> None:
+    def __init__(self, pixel_channels: int, context_channels: int, map_channels: int, width: int) -> None:
         super().__init__()
-        self.conv_in = nn.Conv2d(in_channels, width, 3, padding=1)
+        inputs = pixel_channels + context_channels + map_channels
+        self.conv_in = nn.Conv2d(inputs, width, 3, padding=1)
         self.conv_mid = nn.Conv2d(width, width, 3, padding=1)
-        self.conv_out = nn.Conv2d(width, out_channels, 3, padding=1)
-        nn.init.zeros_(self.conv_out.weight)
-        nn.init.zeros_(self.conv_out.bias)  # pyright: ignore[reportArgumentType]
+        self.conv_out = nn.Conv2d(width, pixel_channels, 3, padding=1)
+        self.map_skip = nn.Conv2d(map_channels, pixel_channels, 1)
+        for layer in (self.conv_out, self.map_skip):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType]
 
-    def forward(self, pixels: Tensor, context: Tensor) -> Tensor:
-        """pixels [B, out_channels, H, W], context [B, in_channels - out_channels, H, W] -> refined
-        pixels."""
-        x = F.silu(self.conv_in(torch.cat([pixels, context], dim=1)))
+    def forward(self, pixels: Tensor, context: Tensor, maps: Tensor) -> Tensor:
+        """pixels [B, pixel_channels, H, W], context [B, context_channels, H, W], maps [B, map_channels, H,
+        W] -> refined pixels."""
+        x = F.silu(self.conv_in(torch.cat([pixels, context, maps], dim=1)))
         x = F.silu(self.conv_mid(x))
-        return pixels + self.conv_out(x)
+        return pixels + self.map_skip(maps) + self.conv_out(x)
 
 
 class JointBackbone(ModelMixin, ConfigMixin):
@@ -77,6 +83,8 @@ class JointBackbone(ModelMixin, ConfigMixin):
         expression_map_channels: channels of the dense expression maps.
         pixel_head_width: width of the full-resolution head, 0 for none.
         patch: side of the pixel-unshuffle patch; needed by the pixel head, 0 with an autoencoder.
+        face_frame_width: width of the network that carries the expression maps to the face, 0 for none; needs
+            ``concat_reference``.
     """
 
     config_name = "config.json"
@@ -93,6 +101,7 @@ class JointBackbone(ModelMixin, ConfigMixin):
         expression_map_channels: int = MAP_CHANNELS,
         pixel_head_width: int = 0,
         patch: int = 0,
+        face_frame_width: int = 0,
     ) -> None:
         super().__init__()
         self.unet = build_trunk(trunk)
@@ -109,11 +118,9 @@ class JointBackbone(ModelMixin, ConfigMixin):
             )
         if pixel_head_width and patch < 2:
             raise ValueError("the pixel head needs the pixel-unshuffle codec (patch of at least 2)")
-        # A linear way from the expression maps to the output. It starts at zero; a preset may set it to the
-        # displacement that the maps already hold, so that the trunk learns motion as a correction of it.
-        self.map_skip = nn.Conv2d(expression_map_channels, latent_channels, 3, padding=1)
-        nn.init.zeros_(self.map_skip.weight)
-        nn.init.zeros_(self.map_skip.bias)  # pyright: ignore[reportArgumentType]
+        if face_frame_width and not concat_reference:
+            raise ValueError("the face frame is read from the reference's latents: set concat_reference")
+        self.face_frame = FaceFrame(rgb_channels, face_frame_width) if face_frame_width else None
         self.layer_names = set_bank_processors(self.unet)
         self.uses_vector = self.unet.config["class_embed_type"] == "projection"
         self.patch = patch
@@ -122,7 +129,7 @@ class JointBackbone(ModelMixin, ConfigMixin):
             out_pixels = latent_channels // patch**2
             rgb_pixels = rgb_channels // patch**2
             context = rgb_pixels * (2 if concat_reference else 1)
-            self.pixel_head = PixelHead(out_pixels + context, out_pixels, pixel_head_width)
+            self.pixel_head = PixelHead(out_pixels, context, expression_map_channels, pixel_head_width)
 
     def forward(
         self,
@@ -152,13 +159,16 @@ class JointBackbone(ModelMixin, ConfigMixin):
         """
         batch, _, height, width = noisy.shape
         given = given * self._given_mask(roles, given)
-        maps = resize_maps(expression.maps, height, width).to(noisy.dtype)
+        if self.config["concat_reference"] and reference_latents is None:
+            maps = self._expression_maps(expression, None, height, width)
+            reference_latents = noisy.new_zeros(1, self.config["rgb_channels"], height, width)
+        else:
+            maps = self._expression_maps(expression, reference_latents, height, width)
         parts = [noisy, given, roles.to(noisy.dtype)[:, :, None, None].expand(-1, -1, height, width)]
         if self.config["concat_reference"]:
-            if reference_latents is None:
-                reference_latents = noisy.new_zeros(1, self.config["rgb_channels"], height, width)
+            assert reference_latents is not None
             parts.append(reference_latents.to(noisy.dtype).expand(batch, -1, -1, -1))
-        parts.append(maps)
+        parts.append(F.adaptive_avg_pool2d(maps, (height, width)).to(noisy.dtype))
         output = self.unet(
             torch.cat(parts, dim=1).to(self.dtype),
             timestep,
@@ -166,14 +176,23 @@ class JointBackbone(ModelMixin, ConfigMixin):
             class_labels=expression.vector.to(self.dtype) if self.uses_vector else None,
             cross_attention_kwargs=None if bank is None else {"read_from": bank.states},
         ).sample
-        output = output + self.map_skip(maps.to(self.dtype))
         if self.pixel_head is not None:
-            output = self._refine(output, given, reference_latents)
+            output = self._refine(output, given, reference_latents, maps)
         return output
 
     def trainable_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters that get a gradient: all of them."""
         return (parameter for parameter in self.parameters() if parameter.requires_grad)
+
+    def _expression_maps(
+        self, expression: ExpressionFeatures, reference_latents: Tensor | None, height: int, width: int
+    ) -> Tensor:
+        """The maps in the picture's frame, at full resolution where there is a pixel head, else at the trunk's."""
+        scale = self.patch if self.pixel_head is not None else 1
+        field = None
+        if self.face_frame is not None and reference_latents is not None:
+            field = self.face_frame(reference_latents.to(self.dtype))
+        return carry(expression.maps, field, height * scale, width * scale)
 
     def _given_mask(self, roles: Tensor, given: Tensor) -> Tensor:
         """[B, given_channels, 1, 1]: 1 where the modality's group is given."""
@@ -188,7 +207,9 @@ class JointBackbone(ModelMixin, ConfigMixin):
         rest = (int(self.config["given_channels"]) - rgb) // (len(GIVABLE) - 1)
         return [rgb] + [rest] * (len(GIVABLE) - 1)
 
-    def _refine(self, output: Tensor, given: Tensor, reference_latents: Tensor | None) -> Tensor:
+    def _refine(
+        self, output: Tensor, given: Tensor, reference_latents: Tensor | None, maps: Tensor
+    ) -> Tensor:
         assert self.pixel_head is not None
         batch, _, height, width = output.shape
         rgb_channels = int(self.config["rgb_channels"])
@@ -198,4 +219,5 @@ class JointBackbone(ModelMixin, ConfigMixin):
             context.append(reference_latents.to(given.dtype).expand(batch, -1, height, width))
         pixels = F.pixel_shuffle(output, self.patch)
         context_pixels = F.pixel_shuffle(torch.cat(context, dim=1).to(output.dtype), self.patch)
-        return F.pixel_unshuffle(self.pixel_head(pixels, context_pixels), self.patch)
+        refined = self.pixel_head(pixels, context_pixels, maps.to(output.dtype))
+        return F.pixel_unshuffle(refined, self.patch)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,14 @@ def check_complete(path: Path, networks: Mapping[str, nn.Module]) -> None:
                 f"{len(difference)} tensors, for example {min(difference)}.",
                 "Install the checkpoint that belongs to this version of the backend.",
             )
+
+
+def forget_origin(path: Path) -> None:
+    """Removes the folder a model was loaded from out of the configurations below `path`: a path of one machine."""
+    for file in path.rglob("*.json"):
+        config = json.loads(file.read_text(encoding="utf-8"))
+        if isinstance(config, dict) and config.pop("_name_or_path", None) is not None:
+            file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def first_line(error: BaseException) -> str:

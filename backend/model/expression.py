@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import torch
-import torch.nn.functional as F
 from diffusers import ConfigMixin, ModelMixin
 from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
@@ -17,7 +16,7 @@ from torch import Tensor, nn
 from ..errors import InputError
 from .expression_names import ARKIT_NAMES, EXPRESSION_NAMES, POSE_LIMIT_DEG, POSE_NAMES, POSE_UNIT_DEG
 
-BASIS_SIZE = 32
+BASIS_SIZE = 64
 """Side of the canonical displacement basis, in cells."""
 
 MAP_CHANNELS = 6
@@ -106,7 +105,7 @@ class ExpressionFeatures:
 
     Attributes:
         tokens: [B, T + 1, D] for cross-attention.
-        maps: [B, 6, S, S] dense maps in the canonical face's frame.
+        maps: [B, 6, S, S] dense maps in the canonical face's frame (`face_frame.carry` moves them).
         vector: [B, 108], masked values then mask; enters the time embedding and so every residual block.
     """
 
@@ -190,12 +189,3 @@ class ExpressionEncoder(ModelMixin, ConfigMixin):
         share = torch.einsum("bi,ihw->bhw", mask, strength) / strength.sum(dim=0).clamp_min(1e-6)
         anything = (known.sum(dim=1) > 0).to(displacement.dtype).view(-1, 1, 1, 1).expand_as(energy)
         return torch.cat([displacement, energy, share.unsqueeze(1), anything], dim=1)
-
-
-def resize_maps(maps: Tensor, height: int, width: int) -> Tensor:
-    """Brings dense maps to latent resolution (area average down, bilinear up)."""
-    if maps.shape[-2:] == (height, width):
-        return maps
-    if maps.shape[-2] >= height:
-        return F.adaptive_avg_pool2d(maps, (height, width))
-    return F.interpolate(maps, size=(height, width), mode="bilinear", align_corners=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from ..errors import CheckpointError, InputError
 from .backbone import JointBackbone
-from .checkpoint import check_complete, check_folder, first_line, quiet_loading
+from .checkpoint import check_complete, check_folder, first_line, forget_origin, quiet_loading
 from .codecs import AutoencoderKLCodec, Codec, PixelUnshuffleCodec
 from .composite import composite
 from .denoiser import Denoiser
+from .ensemble import VIEWS, Geometry, gather, spread
 from .expression import Expression, ExpressionEncoder
 from .joint_model import Conditions, JointModel, Reference, roles_tensor
 from .modalities import MODALITIES, crop_side_mm
@@ -231,6 +232,11 @@ class JointPortraitPipeline(DiffusionPipeline):
         pipeline.autocast_dtype = autocast_dtype
         return pipeline.eval()
 
+    def save_pretrained(self, save_directory: str | os.PathLike[str], *args: Any, **kwargs: Any) -> None:
+        """As diffusers does it, but the configurations do not name the folder this pipeline was loaded from."""
+        super().save_pretrained(save_directory, *args, **kwargs)
+        forget_origin(Path(save_directory))
+
     @torch.no_grad()
     def encode_reference(self, rgb: Tensor) -> Reference:
         """Runs the reference network once; the result serves all frames of a job.
@@ -252,6 +258,7 @@ class JointPortraitPipeline(DiffusionPipeline):
         reference: Reference | Tensor | None,
         images: Mapping[str, Tensor | None],
         num_inference_steps: int | None,
+        ensemble_size: int = 1,
     ) -> None:
         """Raises InputError where a mode's inputs are missing or malformed."""
         if mode not in MODES:
@@ -272,6 +279,11 @@ class JointPortraitPipeline(DiffusionPipeline):
             self._check_image(name, image, MODALITIES[_INPUT_MODALITY[name]].channels)
         if num_inference_steps is not None and not 1 <= num_inference_steps <= 1000:
             raise InputError(f"{num_inference_steps} steps are not possible.", "Use 1 to 1000 steps.")
+        if not 1 <= ensemble_size <= len(VIEWS) or (ensemble_size > 1 and mode != "depth"):
+            raise InputError(
+                f"An ensemble of {ensemble_size} is not possible in mode {mode}.",
+                f"Use 1 to {len(VIEWS)} views in mode depth, and 1 in the others.",
+            )
 
     @torch.no_grad()
     def __call__(
@@ -285,6 +297,7 @@ class JointPortraitPipeline(DiffusionPipeline):
         expression: Expression | Sequence[Expression] | None = None,
         num_inference_steps: int | None = None,
         generator: torch.Generator | None = None,
+        ensemble_size: int = 1,
         callback_on_step_end: StepEndCallback | None = None,
     ) -> JointPortraitOutput:
         """Generates what the mode leaves open.
@@ -298,6 +311,7 @@ class JointPortraitPipeline(DiffusionPipeline):
             expression: one for the batch, or a sequence (one a row); None is "as in the photo".
             num_inference_steps: None takes the checkpoint's default.
             generator: on the CPU; only used with more than one step.
+            ensemble_size: in mode depth, over how many views of the picture the depth is averaged (`VIEWS`).
             callback_on_step_end: diffusers' convention, see `StepEndCallback`; may raise to cancel.
 
         Raises:
@@ -306,8 +320,30 @@ class JointPortraitPipeline(DiffusionPipeline):
         # 1. Check
         images = {"rgb": rgb, "depth_mm": depth_mm, "coverage": coverage}
         self.check_inputs(
-            mode=mode, reference=reference, images=images, num_inference_steps=num_inference_steps
+            mode=mode,
+            reference=reference,
+            images=images,
+            num_inference_steps=num_inference_steps,
+            ensemble_size=ensemble_size,
         )
+        if ensemble_size > 1 and rgb is not None:
+            views = VIEWS[:ensemble_size]
+            output = self(
+                mode=mode,
+                rgb=spread(rgb.to(self._device, torch.float32), views),
+                num_inference_steps=num_inference_steps,
+                generator=generator,
+                callback_on_step_end=callback_on_step_end,
+            )
+            mean = gather(Geometry(output.depth_mm, output.coverage, output.crop_side_mm), views)
+            return replace(
+                output,
+                rgb=output.rgb[: len(rgb)],
+                generated_rgb=output.generated_rgb[: len(rgb)],
+                depth_mm=mean.depth_mm,
+                coverage=mean.coverage,
+                crop_side_mm=mean.crop_side_mm,
+            )
         needs, device = MODES[mode], self._device
         given = {
             _INPUT_MODALITY[name]: image.to(device, torch.float32)

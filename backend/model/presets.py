@@ -41,6 +41,7 @@ class Preset:
         token_dim: width of the expression tokens.
         norm_groups: groups of every GroupNorm.
         pixel_head_width: width of the full-resolution head, 0 for none.
+        face_frame_width: width of the network that carries the expression maps to the face.
     """
 
     resolution_px: int
@@ -51,6 +52,7 @@ class Preset:
     token_dim: int
     norm_groups: int
     pixel_head_width: int
+    face_frame_width: int
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -64,6 +66,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             token_dim=32,
             norm_groups=8,
             pixel_head_width=8,
+            face_frame_width=8,
         ),
         "embedded": Preset(
             resolution_px=128,
@@ -74,6 +77,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             token_dim=128,
             norm_groups=16,
             pixel_head_width=24,
+            face_frame_width=48,
         ),
     }
 )
@@ -122,10 +126,10 @@ def create_pipeline(
             concat_reference=True,
             pixel_head_width=sizes.pixel_head_width if vae is None else 0,
             patch=sizes.patch if vae is None else 0,
+            face_frame_width=sizes.face_frame_width,
         )
         _start_without_motion(backbone, layout)
-        if vae is None:
-            _start_from_canonical_motion(backbone, layout)
+        _start_from_canonical_motion(backbone)
         reference_network = ReferenceNetwork(
             trunk=_trunk_config(
                 sizes,
@@ -178,14 +182,14 @@ def _start_without_motion(backbone: JointBackbone, layout: LatentLayout) -> None
 
 
 @torch.no_grad()
-def _start_from_canonical_motion(backbone: JointBackbone, layout: LatentLayout) -> None:
+def _start_from_canonical_motion(backbone: JointBackbone) -> None:
     """The expression maps hold where the canonical face moves, in units of 10 mm: content that moves right is
     found to the left in the reference. Alone this correlates at .3 to .7 with the true motion of driven frames;
     learning motion from nothing took longer than the rest of the model."""
-    motion = MODALITIES["motion"]
+    if backbone.pixel_head is None:
+        return
     per_value = CANONICAL_UNIT_MM / AVERAGE_CROP_SIDE_MM * MOTION_GAIN
-    rows = layout.slices["motion"]
-    width = (rows.stop - rows.start) // motion.channels
+    first = sum(modality.channels for name, modality in MODALITIES.items() if name != "motion")
+    assert list(MODALITIES)[-1] == "motion"
     for axis in range(2):
-        channels = slice(rows.start + axis * width, rows.start + (axis + 1) * width)
-        backbone.map_skip.weight[channels, axis, 1, 1] = -per_value
+        backbone.pixel_head.map_skip.weight[first + axis, axis] = -per_value

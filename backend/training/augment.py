@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from backend.model.modalities import AVERAGE_CROP_SIDE_MM
-from backend.training.dataset import RawFrames
+from backend.training.dataset import REGIONS, RawFrames
 
 CROP_SIDE_MM = AVERAGE_CROP_SIDE_MM  # the standard framing
 
@@ -92,6 +92,7 @@ class CroppedFrames:
     face: Tensor
     motion: Tensor  # crop units
     visible: Tensor
+    regions: Tensor  # [B, 2, R, R] mouth and eyes
 
 
 def crop_frames(
@@ -125,7 +126,19 @@ def crop_frames(
     motion = torch.einsum("bij,bjhw->bihw", torch.linalg.inv(crop.matrix), motion)
     visible = (seen > 0.6).float()
     rgb = soft[:, :3] + (1 - soft[:, 3:4]) * background
-    return CroppedFrames(rgb, soft[:, 3:4], depth, soft[:, 4:5], soft[:, 5:6], motion * visible, visible)
+    regions = _regions(raw.boxes, (plain + 1) / 2)
+    return CroppedFrames(
+        rgb, soft[:, 3:4], depth, soft[:, 4:5], soft[:, 5:6], motion * visible, visible, regions
+    )
+
+
+def _regions(boxes: Tensor, places: Tensor) -> Tensor:
+    """Masks [B, regions, R, R] of the pixels whose place [B, R, R, 2] in the picture lies in a region's boxes."""
+    corners = boxes[:, :, None, None]  # [B, boxes, 1, 1, 4]
+    place = places[:, None]
+    inside = ((place >= corners[..., :2]) & (place <= corners[..., 2:])).all(-1).float()
+    parts = inside.split([len(region) for region in REGIONS], dim=1)
+    return torch.cat([part.amax(1, keepdim=True) for part in parts], 1)
 
 
 def random_background(

@@ -85,7 +85,7 @@ class BatchSampler:
 
     def joint(self, count: int) -> dict[str, Tensor]:
         """Reference (frame 0) and target of one shot. Adds reference_rgb, flow, flow_valid, visible, change_weight,
-        generated_weight, values and known."""
+        generated_weight, regions, values and known."""
         shots = self._pick(count)
         # One sample in ten asks for the photo itself: what "as in the photo" and a fully known neutral mean.
         same = self.rng.random(count) < 0.1
@@ -146,7 +146,8 @@ def motion_targets(reference: CroppedFrames, target: CroppedFrames) -> dict[str,
         "flow": target.motion * surface,
         "flow_valid": surface * (0.15 + moving) + empty * 0.05,
         "visible": visible,
-        "blend_weight": 0.2 + changed + 3 * (1 - visible),
+        "blend_weight": 0.2 + changed + (1 - visible),
         "change_weight": changed * target.alpha,
         "generated_weight": 0.1 + changed + 2 * (1 - visible),
+        "regions": torch.maximum(target.regions, reference.regions),
     }

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.interpolate import LinearNDInterpolator
 
+from backend.model.expression import BASIS_SIZE
 from backend.model.expression_names import ARKIT_NAMES
 from backend.model.presets import CANONICAL_UNIT_MM
 from backend.training.augment import CROP_SIDE_MM
@@ -19,7 +20,7 @@ GAZE_STRENGTH = 0.6  # eyeLook coefficients turn the eyes; shown as a shift of t
 EYE_RADIUS_DM = 0.16
 
 
-def canonical_basis(assets: HeadAssets, size: int = 32) -> np.ndarray:
+def canonical_basis(assets: HeadAssets, size: int = BASIS_SIZE) -> np.ndarray:
     """[51, 3, size, size] float32: dx (picture's right), dy (down), dz (nearer) in units of 10 mm at coefficient 1.
 
     The picture is the standard crop (340 mm) of the untouched base mesh, orthographic, centred on the head.

@@ -23,6 +23,8 @@ from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
 POSE_UNIT_DEG = 30.0
 ARRAYS = ("rgba", "depth_mm", "coverage", "face", "motion", "visible")
 DEPTH_LIMIT_MM = 400.0  # farther points (shoulders seen past the neck) are of no use
+REGIONS = (("mouth",), ("left_eye", "right_eye"))  # boxes of the renderer that count as one region
+REGION_MARGIN = 0.35  # boxes are widened by this share of their size on each side
 EXPRESSION_SIZE = len(ARKIT_NAMES) + len(POSE_NAMES)
 
 
@@ -139,6 +141,14 @@ class RawFrames:
     face: Tensor
     motion: Tensor
     visible: Tensor
+    boxes: Tensor  # [B, 3, 4] left, top, right, bottom of mouth and eyes in shares of the picture, widened
+
+
+def region_box(shot: Shot, frame: int, name: str) -> tuple[float, float, float, float]:
+    """Box of "mouth", "left_eye" or "right_eye" with its margin: left, top, right, bottom in shares of the picture."""
+    u0, v0, u1, v1 = shot.parameters["frames"][frame]["regions"][name]
+    across, down = REGION_MARGIN * (u1 - u0), REGION_MARGIN * (v1 - v0)
+    return u0 - across, v0 - down, u1 + across, v1 + down
 
 
 def gather(shots: list[Shot], frames: list[int], device: torch.device | str = "cpu") -> RawFrames:
@@ -148,6 +158,8 @@ def gather(shots: list[Shot], frames: list[int], device: torch.device | str = "c
         picked = np.stack([s.arrays[name][k] for s, k in zip(shots, frames, strict=True)])
         return torch.from_numpy(picked).to(device)
 
+    names = [name for region in REGIONS for name in region]
+    boxes = [[region_box(s, k, name) for name in names] for s, k in zip(shots, frames, strict=True)]
     return RawFrames(
         rgba=stack("rgba").permute(0, 3, 1, 2).float() / 255,
         depth=stack("depth_mm").float().unsqueeze(1),
@@ -156,4 +168,5 @@ def gather(shots: list[Shot], frames: list[int], device: torch.device | str = "c
         face=stack("face").float().unsqueeze(1) / 255,
         motion=stack("motion").float().permute(0, 3, 1, 2),
         visible=stack("visible").float().unsqueeze(1),
+        boxes=torch.tensor(boxes, dtype=torch.float32, device=device),
     )

@@ -9,22 +9,22 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from backend.model.ensemble import VIEWS
 from backend.model.expression import Expression
 from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training import metrics
 from backend.training.augment import CROP_SIDE_MM, CroppedFrames, crop_frames, standard_crop
-from backend.training.dataset import Shot, ShotLibrary, gather
+from backend.training.dataset import Shot, ShotLibrary, gather, region_box
 
 BACKGROUND = 0.45
-REGION_MARGIN = 0.35  # boxes round mouth and eyes are widened by this share of their size
 FACE_CUT = 0.5
 
 
@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--steps", type=int, default=None, help="denoising steps; default: the checkpoint's own"
     )
+    parser.add_argument(
+        "--ensemble",
+        type=int,
+        default=len(VIEWS),
+        help=f"views that the depth of a picture is averaged over, 1 to {len(VIEWS)}; default: %(default)s, as in use",
+    )
 
 
 def evaluation_crop(shot: Shot, frame: int, resolution: int) -> CroppedFrames:
@@ -54,12 +60,10 @@ def region_mask(shot: Shot, frames: Iterable[int], names: tuple[str, ...], resol
     mask = np.zeros((resolution, resolution), bool)
     share = CROP_SIDE_MM / shot.span_mm
     for frame in frames:
-        boxes = shot.parameters["frames"][frame]["regions"]
         for name in names:
-            u0, v0, u1, v1 = boxes[name]
-            mx, my = REGION_MARGIN * (u1 - u0), REGION_MARGIN * (v1 - v0)
-            x0, x1 = (((u - shot.centre[0]) / share + 0.5) * resolution for u in (u0 - mx, u1 + mx))
-            y0, y1 = (((v - shot.centre[1]) / share + 0.5) * resolution for v in (v0 - my, v1 + my))
+            u0, v0, u1, v1 = region_box(shot, frame, name)
+            x0, x1 = (((u - shot.centre[0]) / share + 0.5) * resolution for u in (u0, u1))
+            y0, y1 = (((v - shot.centre[1]) / share + 0.5) * resolution for v in (v0, v1))
             rows = slice(max(0, int(y0)), max(0, int(np.ceil(y1))))
             mask[rows, max(0, int(x0)) : max(0, int(np.ceil(x1)))] = True
     return mask
@@ -110,8 +114,14 @@ def _mean_heads(crops: dict[tuple[int, int], CroppedFrames]) -> dict[int, np.nda
 class Evaluation:
     """Runs a checkpoint over a library and collects one row per sample."""
 
-    def __init__(self, pipeline: JointPortraitPipeline, library: ShotLibrary, steps: int | None = None):
-        self.pipeline, self.library, self.steps = pipeline, library, steps
+    def __init__(
+        self,
+        pipeline: JointPortraitPipeline,
+        library: ShotLibrary,
+        steps: int | None = None,
+        ensemble_size: int = len(VIEWS),
+    ):
+        self.pipeline, self.library, self.steps, self.ensemble_size = pipeline, library, steps, ensemble_size
         self.resolution = pipeline.settings.resolution_px
         self.device = next(pipeline.backbone.parameters()).device
         self.crops = {
@@ -144,7 +154,12 @@ class Evaluation:
         truth, head, face = self._masks(index, frame)
         cut = self.crops[index, frame]
         start = time.perf_counter()
-        output = self.pipeline(mode="depth", rgb=cut.rgb.to(self.device), num_inference_steps=self.steps)
+        output = self.pipeline(
+            mode="depth",
+            rgb=cut.rgb.to(self.device),
+            num_inference_steps=self.steps,
+            ensemble_size=self.ensemble_size,
+        )
         self.seconds["depth"].append(time.perf_counter() - start)
         predicted = output.depth_mm[0, 0].float().cpu().numpy()
         row: dict[str, Any] = {"mode": "depth", "seed": shot.seed, "frame": frame}
@@ -265,6 +280,19 @@ def table(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def training_line(training: Mapping[str, Any]) -> str:
+    """One sentence of what a checkpoint says it was trained on and for how long."""
+    if not training:
+        return "The checkpoint does not say how it was trained."
+    line = (
+        f"Trained {training['steps']} steps in {training['minutes']:.0f} min ({training['device']}) on "
+        f"{training['frames']} frames of {training['shots']} identities"
+    )
+    if training.get("earlier_steps"):
+        line += f", after {training['earlier_steps']} steps in {training['earlier_minutes']:.0f} min before"
+    return line + "."
+
+
 def run(args: argparse.Namespace) -> int:
     """Print the tables; write JSON, CSV and sheet where asked."""
     from backend.editor import DEFAULT_CHECKPOINT
@@ -272,11 +300,12 @@ def run(args: argparse.Namespace) -> int:
     checkpoint = args.checkpoint or os.environ.get("PORTRAIT_RELIEF_CHECKPOINT") or DEFAULT_CHECKPOINT
     pipeline = JointPortraitPipeline.from_pretrained(checkpoint, autocast_dtype=torch.bfloat16)
     pipeline.to(args.device)
-    evaluation = Evaluation(pipeline, ShotLibrary(args.data), args.steps)
+    evaluation = Evaluation(pipeline, ShotLibrary(args.data), args.steps, args.ensemble)
     with torch.inference_mode():
         evaluation.run()
     summary = evaluation.summary()
     print(table(summary))
+    print(f"\n{training_line(pipeline.settings.training)}")
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         record = {"summary": summary, "training": dict(pipeline.settings.training)}

@@ -150,6 +150,12 @@ class Trainer:
         self.random = random.Random(config.seed)
         self.step, self.samples, self.seconds_before = 0, 0, 0.0
         self.averages: dict[str, float] = {}
+        before = self.pipeline.settings.training if args.init else {}
+        # What the weights named by --init had behind them, so that a checkpoint tells its whole history.
+        self.earlier = {
+            f"earlier_{name}": before.get(name, 0) + before.get(f"earlier_{name}", 0)
+            for name in ("steps", "minutes")
+        }
         if found:
             self._resume(found)
         self.samples_before = self.samples
@@ -162,6 +168,7 @@ class Trainer:
         self.step, self.samples, self.seconds_before = state["step"], state["samples"], state["seconds"]
         self.sampler.restore(SamplerState(state["numpy_random"], state["torch_random"]))
         self.random.setstate((3, tuple(state["python_random"]), None))
+        self.earlier = state.get("earlier", self.earlier)
         print(f"resumed {folder} at step {self.step}, {self.seconds_before / 60:.1f} min trained before")
 
     def _learning_rate(self, seconds: float) -> float:
@@ -258,6 +265,7 @@ class Trainer:
                 "numpy_random": self.sampler.rng.bit_generator.state,
                 "torch_random": self.sampler.generator.get_state(),
                 "python_random": list(self.random.getstate()[1]),
+                "earlier": self.earlier,
             }
             torch.save(files.tensors_to_cpu(state), folder / files.STATE_FILE)
 
@@ -272,6 +280,7 @@ class Trainer:
             "steps": self.step,
             "samples": self.samples,
             "minutes": round(seconds / 60, 1),
+            **self.earlier,
             "device": self.device.type,
             "shots": len(self.library.shots),
             "frames": self.library.frames,

@@ -165,12 +165,31 @@ def test_all_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
         "depth",
         "appearance",
         "serve",
+        "bench",
         "render-dataset",
         "train",
         "evaluate",
         "doctor",
     ):
         assert f"\n    {command}" in text
+
+
+def test_bench_times_every_phase(repository: Path, tiny_checkpoint: Path, photo: Path) -> None:
+    done = run(
+        repository, "bench", photo, "--checkpoint", tiny_checkpoint, "--device", "cpu", "--repeats", 1, "--json",
+        timeout_s=240,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    record = json.loads(done.stdout)
+    assert record["resolution_px"] == 32 and record["device"] == "cpu" and record["peak_memory_mb"] > 50
+    assert {
+        "load",
+        "open: finding",
+        "reference bank",
+        "frame, reference reused",
+        "depth of the photo",
+    } <= set(record["seconds"])
+    assert all(value > 0 for value in record["seconds"].values())
 
 
 def test_no_face_is_exit_code_4(repository: Path, tiny_checkpoint: Path, tmp_path: Path) -> None:

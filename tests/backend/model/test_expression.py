@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from backend.errors import InputError
-from backend.model.expression import Expression, ExpressionEncoder, resize_maps
+from backend.model.expression import Expression, ExpressionEncoder
 from backend.model.expression_names import ARKIT_NAMES, EXPRESSION_NAMES, POSE_NAMES, REGIONS
 
 
@@ -110,9 +110,3 @@ def test_a_pose_alone_is_an_expression_without_displacement(encoder: ExpressionE
 def test_basis_of_another_shape_is_refused(encoder: ExpressionEncoder) -> None:
     with pytest.raises(ValueError, match="basis must be"):
         encoder.set_canonical_basis(torch.zeros(52, 3, 8, 8))
-
-
-def test_maps_shrink_by_area_and_grow_linearly() -> None:
-    maps = torch.tensor([[[[0.0, 2.0], [4.0, 6.0]]]])
-    assert resize_maps(maps, 1, 1).item() == 3
-    assert resize_maps(maps, 4, 4)[0, 0, 0].tolist() == [0.0, 0.5, 1.5, 2.0]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from backend.model.losses import (
+    RGB_UNIT,
     STILL_FLOW,
     LossWeights,
     align_scale_and_shift,
@@ -129,8 +130,27 @@ def test_changed_pixels_are_normalised_by_their_own_area(batch: dict[str, Tensor
     few[..., 3, 3] = 2.0
     predicted["rgb"][..., 3, 3] += 0.5
     terms = joint_losses(predicted, batch | {"change_weight": few}, torch.zeros(2, 2)).terms
-    assert terms["rgb_changed"].item() == pytest.approx(0.5, rel=1e-5)
+    assert terms["rgb_changed"].item() == pytest.approx(0.5**2 / RGB_UNIT, rel=1e-5)
     assert terms["rgb"].item() == pytest.approx(0.5 / 32**2, rel=1e-3)
+
+
+def test_each_region_counts_alike_and_only_where_it_is_shown(batch: dict[str, Tensor]) -> None:
+    regions = torch.zeros(*batch["coverage"].shape[:1], 2, *batch["coverage"].shape[2:])
+    regions[:, 0, 4:12, 4:12] = 1
+    regions[0, 1, 0, 0] = 1  # the second region is one pixel of the first picture and not seen in the others
+    prediction = perfect_prediction(batch)
+    prediction["motion"][:, 2] = 0  # the network's own pixels
+    prediction["rgb"][0, :, 0, 0] += 0.3
+    batch = {**batch, "regions": regions}
+    wanted = torch.zeros(len(regions), 2)
+    terms = joint_losses(prediction, batch, wanted).terms
+    assert terms["rgb_regions"].item() == pytest.approx(0.3**2 / RGB_UNIT / 2 / len(regions), rel=1e-3)
+    still = {**prediction, "motion": torch.zeros_like(prediction["motion"])}
+    batch["flow"], batch["flow_valid"] = (
+        torch.full_like(batch["flow"], 0.1),
+        torch.ones_like(batch["coverage"]),
+    )
+    assert joint_losses(still, batch, wanted).terms["flow_regions"].item() == pytest.approx(1, abs=0.02)
 
 
 def test_given_groups_are_left_out(batch: dict[str, Tensor]) -> None:

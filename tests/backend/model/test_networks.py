@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.model.expression import resize_maps
+from backend.model.face_frame import FaceFrame, carry
 from backend.model.joint_model import Conditions, Reference, roles_tensor
 from backend.model.losses import JointLoss, joint_losses
 from backend.model.pipeline import JointPortraitPipeline
@@ -152,12 +152,12 @@ def test_pixel_head_starts_as_identity_and_acts_across_patches() -> None:
     pipeline = create_pipeline("tiny")
     head = pipeline.backbone.pixel_head
     assert head is not None
-    pixels, context = torch.randn(1, 9, 8, 8), torch.randn(1, 6, 8, 8)
-    assert torch.equal(head(pixels, context), pixels)
+    pixels, context, maps = (torch.randn(1, channels, 8, 8) for channels in (9, 6, 6))
+    assert torch.equal(head(pixels, context, torch.zeros_like(maps)), pixels)
     torch.nn.init.normal_(head.conv_out.weight)
     moved = context.clone()
     moved[..., 3, 3] += 1
-    difference = (head(pixels, moved) - head(pixels, context)).abs().amax(dim=(0, 1)) > 0
+    difference = (head(pixels, moved, maps) - head(pixels, context, maps)).abs().amax(dim=(0, 1)) > 0
     assert difference[4, 4] and difference[0, 0] and not difference[7, 7]
 
 
@@ -173,9 +173,28 @@ def test_an_untrained_model_moves_what_the_canonical_face_moves(
         maps = pipeline.expression_encoder.expression_maps(asked.values, asked.known)
     assert rest[:, :2].abs().max() == 0
     # Content that moves right by 10 mm is found 10 mm to the left, in shares of the 340 mm crop.
-    expected = resize_maps(maps, 8, 8)[:, :2] * -10 / 340
-    assert torch.allclose(motion[:, :2, ::4, ::4], expected, atol=1e-6)
+    expected = carry(maps, None, 32, 32)[:, :2] * -10 / 340
+    assert torch.allclose(motion[:, :2], expected, atol=1e-6)
     assert (motion[:, 2:] == 0.5).all()
+
+
+def test_the_face_frame_starts_as_identity_and_can_shift_and_turn_the_maps() -> None:
+    torch.manual_seed(0)
+    maps = torch.rand(2, 6, 16, 16)
+    network = FaceFrame(48, 8)
+    field = network(torch.randn(2, 48, 8, 8))
+    assert field.shape == (2, 8, 4, 4)
+    assert torch.allclose(carry(maps, field, 32, 32), carry(maps, None, 32, 32), atol=1e-6)
+    field = torch.zeros(1, 8, 1, 1)
+    field[:, 0] = 10 / 16  # a sixteenth of the side: one cell
+    moved = carry(maps, field, 16, 16)
+    assert torch.allclose(moved[..., :-1], maps[..., 1:], atol=1e-5)
+    # A head tilted by 90 degrees: what went right on the canonical face goes down in the picture.
+    field = torch.tensor([0.0, 0, -1, -1, 0, 1, -1, 0]).view(1, 8, 1, 1)
+    turned = carry(maps, field, 16, 16)
+    assert torch.allclose(turned[:, 0], -maps[:, 1], atol=1e-5)
+    assert torch.allclose(turned[:, 1], maps[:, 0], atol=1e-5)
+    assert torch.equal(turned[:, 3:], maps[:, 3:])
 
 
 @pytest.mark.timeout(600)

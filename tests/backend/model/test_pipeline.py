@@ -15,6 +15,7 @@ from torch import Tensor
 from backend.errors import CheckpointError, InputError, JobCancelled
 from backend.model.composite import composite
 from backend.model.create import main as create_main
+from backend.model.ensemble import VIEWS, Geometry, gather, spread
 from backend.model.expression import Expression
 from backend.model.pipeline import MODES, JointPortraitOutput, JointPortraitPipeline
 from backend.model.presets import create_pipeline
@@ -104,6 +105,48 @@ def test_a_saved_checkpoint_answers_identically(
     assert torch.equal(loaded.expression_encoder.canonical_basis, pipeline.expression_encoder.canonical_basis)
     frozen = {name for name, p in loaded.reference_network.named_parameters() if not p.requires_grad}
     assert frozen == set(pipeline.reference_network.frozen_names())
+
+
+def test_an_ensemble_averages_depth_and_keeps_the_picture(
+    pipeline: JointPortraitPipeline, batch: dict[str, Tensor]
+) -> None:
+    single = pipeline(mode="depth", rgb=batch["rgb"])
+    mean = pipeline(mode="depth", rgb=batch["rgb"], ensemble_size=len(VIEWS))
+    for name in ("rgb", "depth_mm", "coverage", "crop_side_mm"):
+        assert mean[name].shape == single[name].shape
+        assert torch.isfinite(mean[name]).all()
+    assert torch.allclose(mean.rgb, batch["rgb"], atol=1e-5)
+    assert not torch.allclose(mean.depth_mm, single.depth_mm)
+    for wrong in ({"mode": "depth", "ensemble_size": 0}, {"mode": "depth", "ensemble_size": 99}):
+        with pytest.raises(InputError, match="ensemble"):
+            pipeline(rgb=batch["rgb"], **wrong)
+    with pytest.raises(InputError, match="ensemble"):
+        pipeline(mode="joint", **inputs("joint", batch), ensemble_size=2)
+
+
+def test_views_of_a_picture_come_back_to_their_place() -> None:
+    """A network that returns what it is shown: the mean must be the picture, and the crop side its own."""
+    side = 64
+    ramp = torch.linspace(0, 1, side).view(1, 1, 1, -1) + torch.linspace(0, 2, side).view(1, 1, -1, 1)
+    seen = spread(ramp.expand(2, 3, -1, -1), VIEWS)[:, :1]
+    assert len(seen) == 2 * len(VIEWS)
+    sides = torch.cat([torch.full((2,), 300.0 * view.scale) for view in VIEWS])
+    mean = gather(Geometry(seen, seen / 3, sides), VIEWS)
+    inside = slice(8, -8)
+    assert torch.allclose(mean.depth_mm[0, 0, inside, inside], ramp[0, 0, inside, inside], atol=1e-3)
+    assert torch.allclose(mean.coverage[1, 0, inside, inside] * 3, ramp[0, 0, inside, inside], atol=3e-3)
+    assert torch.allclose(mean.crop_side_mm, torch.full((2,), 300.0))
+
+
+def test_a_saved_checkpoint_does_not_tell_where_it_came_from(
+    pipeline: JointPortraitPipeline, tmp_path: Path
+) -> None:
+    pipeline.save_pretrained(tmp_path / "first")
+    JointPortraitPipeline.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "second")
+    configurations = list((tmp_path / "second").rglob("*.json"))
+    assert len(configurations) >= 4
+    assert not [file for file in configurations if str(tmp_path) in file.read_text(encoding="utf-8")]
+    JointPortraitPipeline.from_pretrained(tmp_path / "second")
 
 
 def test_bfloat16_weights_load_as_float32(

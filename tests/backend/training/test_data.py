@@ -18,11 +18,13 @@ from backend.training.dataset import (
     EXPRESSION_SIZE,
     MIRROR_ORDER,
     MIRROR_SIGN,
+    REGIONS,
     ShotLibrary,
     expression_values,
     gather,
     load_shot,
 )
+from backend.training.evaluate import region_mask
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +122,14 @@ def test_photometric_changes_both_pictures_of_a_sample_alike() -> None:
     a, b = photometric([picture, picture], generator)
     assert (a - picture).abs().mean() > 0.02
     assert (a - b).abs().mean() < 0.04  # only the noise differs
+
+
+def test_regions_of_a_crop_are_the_boxes_of_the_evaluation(library: ShotLibrary) -> None:
+    shot = library.shots[0]
+    crop = standard_crop(torch.tensor([shot.span_mm]), torch.tensor([shot.centre]))
+    cut = crop_frames(gather([shot], [1]), crop, torch.zeros(1, 3, 64, 64), 64)
+    for mask, names in zip(cut.regions[0].bool().numpy(), REGIONS, strict=True):
+        expected = region_mask(shot, (1,), names, 64)
+        assert mask.any()
+        assert not (mask & ~expected).any()  # the evaluation rounds its boxes outwards
+        assert mask.sum() > 0.5 * expected.sum()

@@ -87,6 +87,20 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(
     JointPortraitPipeline.from_pretrained(found)
 
 
+def test_a_run_from_other_weights_counts_what_they_had_behind_them(
+    trained: Path, small_data: Path, assets_folder: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    before = JointPortraitPipeline.from_pretrained(trained / "ema").settings.training
+    done = subprocess.run(
+        [*train(small_data, assets_folder, tmp_path, "0.02"), "--init", str(trained / "ema")],
+        cwd=REPOSITORY, env=environment, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    after = JointPortraitPipeline.from_pretrained(tmp_path / "ema").settings.training
+    assert after["earlier_steps"] == before["steps"]
+    assert after["earlier_minutes"] == pytest.approx(before["minutes"])
+
+
 def test_a_kill_between_the_two_moves_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     folder = tmp_path / "checkpoint"
     save_folder(folder, lambda target: (target / STATE_FILE).write_text("one"))
@@ -122,6 +136,8 @@ def test_evaluate_prints_and_saves_the_table_with_its_baselines(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "mean head" in done.stdout and "copy the reference" in done.stdout
+    steps = JointPortraitPipeline.from_pretrained(trained / "ema").settings.training["steps"]
+    assert f"Trained {steps} steps" in done.stdout
     summary = json.loads(target.read_text())["summary"]
     assert summary["depth_samples"] == 15 and summary["joint_samples"] == 12
     assert summary["depth_flat_face_rmse_mm"] > 5  # a flat plane is far from a face

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carries the expression maps from the canonical face to the face in the picture.
+
+The maps are drawn for an average face seen straight from the front. A real face is longer, off centre, tilted or
+turned, and eyes and lips are so small that a shift of a few millimetres puts the motion beside them. A small
+network looks at the reference picture and says for each place which place of the canonical face it shows, and how
+that face's three directions appear there. It is trained by nothing but the losses on the motion.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+OFFSET_SIDES = 0.1
+"""Shift in picture sides that an output of 1 stands for."""
+
+_DIRECTIONS = (2, 3)  # the picture's (x, y) from the canonical face's (x, y, nearer)
+FIELD_CHANNELS = 2 + _DIRECTIONS[0] * _DIRECTIONS[1]
+_LEVELS = 3
+
+
+class FaceFrame(nn.Module):
+    """Reference latents -> a smooth field of canonical places and directions; the identity before training.
+
+    Args:
+        in_channels: channels of the reference's rgb latents.
+        width: channels of the finest level; doubled below.
+        norm_groups: groups of every GroupNorm.
+    """
+
+    def __init__(self, in_channels: int, width: int, norm_groups: int = 8) -> None:
+        super().__init__()
+        deep = 2 * width
+
+        def step(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+            return nn.Sequential(
+                nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1),
+                nn.GroupNorm(norm_groups, outputs),
+                nn.SiLU(),
+            )
+
+        self.first = step(in_channels, width)
+        self.down = nn.ModuleList(step(width if level == 0 else deep, deep, 2) for level in range(_LEVELS))
+        self.whole = nn.Linear(deep, deep)
+        self.up = nn.ModuleList(step(deep, deep) for _ in range(_LEVELS - 1))
+        self.out = nn.Conv2d(deep, FIELD_CHANNELS, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, reference_latents: Tensor) -> Tensor:
+        """[B, in_channels, h, w] -> the field [B, 8, h / 2, w / 2], see `carry`."""
+        x = self.first(reference_latents)
+        finer = []
+        for step in self.down:
+            x = step(x)
+            finer.append(x)
+        x = finer.pop()
+        x = x + self.whole(x.mean(dim=(2, 3)))[:, :, None, None]
+        for step in self.up:
+            skip = finer.pop()
+            x = F.interpolate(step(x), size=skip.shape[-2:], mode="bilinear", align_corners=False) + skip
+        return self.out(x)
+
+
+def carry(maps: Tensor, field: Tensor | None, height: int, width: int) -> Tensor:
+    """Samples canonical maps where the field says and turns their displacement into the picture's directions.
+
+    Args:
+        maps: `ExpressionEncoder.expression_maps` [B, 6, S, S].
+        field: from `FaceFrame` [B or 1, 8, h, w]: shift (x, y) in tenths of the picture's side, then the change of
+            the 2 x 3 matrix from the identity; None leaves the maps where they are drawn.
+        height, width: size of the result in pixels.
+
+    Returns:
+        [B, 6, height, width] float32: dx, dy in the picture, dz and the rest as they were.
+    """
+    maps = maps.float()
+    if field is None:
+        return F.interpolate(maps, size=(height, width), mode="bilinear", align_corners=False)
+    with torch.autocast(device_type=maps.device.type, enabled=False):
+        field = F.interpolate(field.float(), size=(height, width), mode="bilinear", align_corners=False)
+        field = field.expand(maps.shape[0], -1, -1, -1)
+        x = (torch.arange(width, device=maps.device, dtype=torch.float32) + 0.5) / width
+        y = (torch.arange(height, device=maps.device, dtype=torch.float32) + 0.5) / height
+        place_x = x.view(1, 1, -1) + field[:, 0] * OFFSET_SIDES
+        place_y = y.view(1, -1, 1) + field[:, 1] * OFFSET_SIDES
+        grid = torch.stack([place_x, place_y], dim=-1) * 2 - 1
+        sampled = F.grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        turn = field[:, 2:].unflatten(1, _DIRECTIONS)  # [B, 2, 3, H, W]
+        displacement = sampled[:, :3]
+        moved = displacement[:, :2] + (turn * displacement.unsqueeze(1)).sum(dim=2)
+        return torch.cat([moved, sampled[:, 2:]], dim=1)
