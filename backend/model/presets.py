@@ -129,6 +129,7 @@ def create_pipeline(
             face_frame_width=sizes.face_frame_width,
         )
         _start_without_motion(backbone, layout)
+        _start_with_coverage(backbone, layout)
         _start_from_canonical_motion(backbone)
         reference_network = ReferenceNetwork(
             trunk=_trunk_config(
@@ -179,6 +180,15 @@ def _start_without_motion(backbone: JointBackbone, layout: LatentLayout) -> None
     conv_out.weight[channels] = 0
     assert conv_out.bias is not None
     conv_out.bias[channels] = 0
+
+
+@torch.no_grad()
+def _start_with_coverage(backbone: JointBackbone, layout: LatentLayout) -> None:
+    """An untrained network sees head nearly everywhere: depth is learned where there is coverage, and what comes
+    after the network has something to work on."""
+    conv_out = backbone.unet.conv_out
+    assert conv_out.bias is not None
+    conv_out.bias[layout.slices["coverage"]] += 1.0
 
 
 @torch.no_grad()

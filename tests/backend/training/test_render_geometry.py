@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from backend.model.expression import BASIS_SIZE
 from backend.model.expression_names import ARKIT_NAMES
 from backend.training.canonical import canonical_basis
 from backend.training.render.arkit_units import expression_basis, gaze_degrees
@@ -116,8 +117,9 @@ def test_mouth_interior_is_found_and_small(assets: HeadAssets) -> None:
 
 def test_canonical_basis_shows_the_smile_at_the_mouth(assets: HeadAssets) -> None:
     basis = canonical_basis(assets)
-    assert basis.shape == (51, 3, 32, 32) and np.isfinite(basis).all()
+    assert basis.shape == (51, 3, BASIS_SIZE, BASIS_SIZE) and np.isfinite(basis).all()
     smile = np.abs(basis[ARKIT_NAMES.index("mouthSmileLeft")]).sum(0)
     row, column = np.unravel_index(smile.argmax(), smile.shape)
-    assert 16 < row < 26 and column >= 15  # below the middle, on the picture's right: the subject's left
+    # Below the middle, on the picture's right: the subject's left.
+    assert 0.5 < row / BASIS_SIZE < 0.81 and column / BASIS_SIZE > 0.47
     assert basis[ARKIT_NAMES.index("mouthSmileLeft"), 1, row, column] < 0  # corners go up
