@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from backend.model.composite import warp
+
 OFFSET_SIDES = 0.1
 """Shift in picture sides that an output of 1 stands for."""
 
@@ -82,12 +84,7 @@ def carry(maps: Tensor, field: Tensor | None, height: int, width: int) -> Tensor
     with torch.autocast(device_type=maps.device.type, enabled=False):
         field = F.interpolate(field.float(), size=(height, width), mode="bilinear", align_corners=False)
         field = field.expand(maps.shape[0], -1, -1, -1)
-        x = (torch.arange(width, device=maps.device, dtype=torch.float32) + 0.5) / width
-        y = (torch.arange(height, device=maps.device, dtype=torch.float32) + 0.5) / height
-        place_x = x.view(1, 1, -1) + field[:, 0] * OFFSET_SIDES
-        place_y = y.view(1, -1, 1) + field[:, 1] * OFFSET_SIDES
-        grid = torch.stack([place_x, place_y], dim=-1) * 2 - 1
-        sampled = F.grid_sample(maps, grid, mode="bilinear", padding_mode="border", align_corners=False)
+        sampled = warp(maps, field[:, :2] * OFFSET_SIDES)
         turn = field[:, 2:].unflatten(1, _DIRECTIONS)  # [B, 2, 3, H, W]
         displacement = sampled[:, :3]
         moved = displacement[:, :2] + (turn * displacement.unsqueeze(1)).sum(dim=2)
