@@ -139,36 +139,30 @@ for _name in arkit.POSE_NAMES:
     )
 
 
-class PortraitReliefInstall(bpy.types.PropertyGroup):
+class Progress:
+    """What is shown of anything that runs beside Blender. A mixin: Blender gathers its properties with the class's."""
+
+    state: StringProperty(default="IDLE", options={"SKIP_SAVE"})
+    status: StringProperty(options={"SKIP_SAVE"})
+    progress: FloatProperty(min=0.0, max=1.0, options={"SKIP_SAVE"})
+    message: StringProperty(options={"SKIP_SAVE"})
+    hint: StringProperty(options={"SKIP_SAVE"})
+    remedy: EnumProperty(
+        items=[(remedy.value, remedy.value.capitalize(), "") for remedy in Remedy],
+        default=Remedy.NONE.value,
+        options={"SKIP_SAVE"},
+    )
+
+
+class PortraitReliefInstall(Progress, bpy.types.PropertyGroup):
     """On the window manager: what the preferences and panels show of the backend's installation. Never saved."""
 
-    state: StringProperty(default="IDLE", options={"SKIP_SAVE"})
-    status: StringProperty(options={"SKIP_SAVE"})
-    progress: FloatProperty(min=0.0, max=1.0, options={"SKIP_SAVE"})
-    message: StringProperty(options={"SKIP_SAVE"})
-    hint: StringProperty(options={"SKIP_SAVE"})
-    remedy: EnumProperty(
-        items=[(remedy.value, remedy.value.capitalize(), "") for remedy in Remedy],
-        default=Remedy.NONE.value,
-        options={"SKIP_SAVE"},
-    )
 
-
-class PortraitReliefJob(bpy.types.PropertyGroup):
+class PortraitReliefJob(Progress, bpy.types.PropertyGroup):
     """On the window manager: what the panels show of the job and the backend. Never saved."""
 
-    state: StringProperty(default="IDLE", options={"SKIP_SAVE"})
     mode: StringProperty(default="generate", options={"SKIP_SAVE"})
-    status: StringProperty(options={"SKIP_SAVE"})
-    progress: FloatProperty(min=0.0, max=1.0, options={"SKIP_SAVE"})
     error_code: StringProperty(options={"SKIP_SAVE"})
-    message: StringProperty(options={"SKIP_SAVE"})
-    hint: StringProperty(options={"SKIP_SAVE"})
-    remedy: EnumProperty(
-        items=[(remedy.value, remedy.value.capitalize(), "") for remedy in Remedy],
-        default=Remedy.NONE.value,
-        options={"SKIP_SAVE"},
-    )
     backend_state: StringProperty(default="STOPPED", options={"SKIP_SAVE"})
     backend_message: StringProperty(options={"SKIP_SAVE"})
     install: PointerProperty(type=PortraitReliefInstall, options={"SKIP_SAVE"})

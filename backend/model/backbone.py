@@ -159,11 +159,9 @@ class JointBackbone(ModelMixin, ConfigMixin):
         """
         batch, _, height, width = noisy.shape
         given = given * self._given_mask(roles, given)
+        maps = self._expression_maps(expression, reference_latents, height, width)
         if self.config["concat_reference"] and reference_latents is None:
-            maps = self._expression_maps(expression, None, height, width)
             reference_latents = noisy.new_zeros(1, self.config["rgb_channels"], height, width)
-        else:
-            maps = self._expression_maps(expression, reference_latents, height, width)
         parts = [noisy, given, roles.to(noisy.dtype)[:, :, None, None].expand(-1, -1, height, width)]
         if self.config["concat_reference"]:
             assert reference_latents is not None

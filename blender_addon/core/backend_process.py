@@ -213,9 +213,8 @@ class BackendProcess:
         self._close_stdin()
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
-            with contextlib.suppress(
-                subprocess.TimeoutExpired
-            ):  # a machine out of memory ends nothing at once
+            # A machine out of memory ends nothing at once.
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(2.0)
         self._process = None
         self.address = None
@@ -250,10 +249,9 @@ class BackendProcess:
                 self._greet(Address("127.0.0.1", handshake.port, self._token))
                 return
         if time.monotonic() - self._since_s > self.deadlines.first_line_s:
-            tail = self.log_tail()
-            detail = f"no first line in {self.deadlines.first_line_s:.0f} s" + (
-                f"; {tail[:200]}" if tail else ""
-            )
+            detail = f"no first line in {self.deadlines.first_line_s:.0f} s"
+            if tail := self.log_tail():
+                detail += f"; {tail[:200]}"
             self._fail(errors.local("backend_start_timeout", detail=detail))
 
     def _greet(self, address: Address) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .relief_outline import smooth_outline
+
 METRES_PER_MM = 0.001
 COVERAGE_THRESHOLD = 0.5
 # Steeper than this (83 degrees away from facing the camera) is the jump from the head to what lies behind it.
@@ -65,24 +67,30 @@ def make_relief(
     row_edges, column_edges = _bin_edges(bottom - top, stride), _bin_edges(right - left, stride)
     depth, valid = _area_mean(depth_mm[crop], inside[crop], row_edges, column_edges)
 
-    y_px = (row_edges[:-1] + row_edges[1:]) / 2 + top  # edges are pixel borders, so these are bin centres
-    x_px = (column_edges[:-1] + column_edges[1:]) / 2 + left
     corners = _triangle_corners(depth, valid, mm_per_px * stride)
-    cells = _largest_component(corners)
-    quads, triangles = _faces(corners, cells, depth.shape[1])
+    corners &= _largest_component(corners)
+    quads, triangles = _faces(corners)
     used = np.zeros(depth.size, bool)
     used[quads.ravel()] = True
     used[triangles.ravel()] = True
     if not used.any():
         raise ReliefError("There is no connected head in the result.")
     new_index = (np.cumsum(used) - 1).astype(np.int32)
-    row_of, column_of = np.divmod(np.flatnonzero(used), depth.shape[1])
-    uv = np.stack([x_px[column_of] / width, 1.0 - y_px[row_of] / height], 1).astype(np.float32)
+    # Edges are pixel borders, so the bins' middles are the vertices.
+    y_px, x_px = (row_edges[:-1] + row_edges[1:]) / 2 + top, (column_edges[:-1] + column_edges[1:]) / 2 + left
+    place = np.empty((*depth.shape, 3), np.float32)
+    place[..., 0], place[..., 1], place[..., 2] = x_px / stride, (y_px / stride)[:, None], depth
+    place = smooth_outline(
+        place, corners, _at_picture_border(row_edges + top, column_edges + left, height, width)
+    )
+    column, row, depth = place.reshape(-1, 3)[used].T
+    x_px, y_px = column * stride, row * stride
+    uv = np.stack([x_px / width, 1.0 - y_px / height], 1).astype(np.float32)
     middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
     return ReliefMesh(
-        x_mm=((x_px[column_of] - middle_x) * mm_per_px).astype(np.float32),
-        z_mm=((middle_y - y_px[row_of]) * mm_per_px).astype(np.float32),
-        depth_mm=depth.ravel()[used],
+        x_mm=((x_px - middle_x) * mm_per_px).astype(np.float32),
+        z_mm=((middle_y - y_px) * mm_per_px).astype(np.float32),
+        depth_mm=np.ascontiguousarray(depth),
         uv=uv,
         corner_vertex=new_index[np.concatenate([quads.ravel(), triangles.ravel()])],
         face_start=np.concatenate(
@@ -194,9 +202,19 @@ def _largest_component(corners: np.ndarray) -> np.ndarray:
     return filled & (labels == int(sizes.argmax()))
 
 
-def _faces(corners: np.ndarray, cells: np.ndarray, columns: int) -> tuple[np.ndarray, np.ndarray]:
+def _at_picture_border(
+    row_edges: np.ndarray, column_edges: np.ndarray, height: int, width: int
+) -> np.ndarray:
+    """bool [R, C]: the bins that touch the picture's border, where the outline is the picture's and no head's."""
+    rows = (row_edges[:-1] == 0) | (row_edges[1:] == height)
+    columns = (column_edges[:-1] == 0) | (column_edges[1:] == width)
+    return rows[:, None] | columns
+
+
+def _faces(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vertex numbers in the full grid -> (quads [Q, 4], triangles [T, 3])."""
-    row, column = np.nonzero(cells)
+    columns = corners.shape[2] + 1
+    row, column = np.nonzero(corners.any(0))
     first = row * columns + column
     ring = np.stack([first, first + columns, first + columns + 1, first + 1], 1)
     kept = corners[:, row, column].T

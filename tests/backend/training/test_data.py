@@ -95,7 +95,7 @@ def test_flow_warps_the_reference_onto_the_target(library: ShotLibrary) -> None:
                     errors.append(float((warped - target.rgb).abs()[mask].mean()))
     assert before, "no frame of the small data set moves by a hundredth of the crop"
     # Shading changes with the surface and the renders are small and noisy: .69 was measured.
-    assert sum(after) < 0.8 * sum(before) < 0.8 * sum(backwards)
+    assert sum(after) < 0.75 * sum(before) < 0.75 * sum(backwards)
 
 
 def test_unknown_values_are_zero_and_always_unchanged(library: ShotLibrary) -> None:
