@@ -210,7 +210,8 @@ class Evaluation:
         return row
 
     def summary(self) -> dict[str, float | int | str]:
-        """Means over samples of every number by mode; "joint_still" leaves out frames that turn the head.
+        """Means over samples of every number by mode; "joint_still" leaves out frames that turn the head,
+        "joint_turned" holds only these.
 
         PSNR of a region is also given as the PSNR of the mean squared error over samples ("pooled"), which single
         perfect or hopeless samples do not dominate.
@@ -220,6 +221,7 @@ class Evaluation:
             "depth": [r for r in self.rows if r["mode"] == "depth"],
             "joint": [r for r in self.rows if r["mode"] == "joint"],
             "joint_still": [r for r in self.rows if r["mode"] == "joint" and not r["pose_changes"]],
+            "joint_turned": [r for r in self.rows if r["mode"] == "joint" and r["pose_changes"]],
         }
         for group, rows in groups.items():
             result[f"{group}_samples"] = len(rows)
@@ -277,6 +279,13 @@ def table(summary: dict[str, Any]) -> str:
         f"{summary['joint_still_samples']} pairs. "
         f"Depth of the generated picture: face RMSE {summary['joint_model_face_rmse_mm']:.2f} mm.",
     ]
+    if summary["joint_turned_samples"]:
+        model, copy = (summary[f"joint_turned_{name}_whole_pooled_psnr_db"] for name in ("model", "copy"))
+        lines += [
+            "",
+            f"Head turned: response of the whole picture {summary['joint_turned_whole_response']:.2f}, PSNR "
+            f"{model:.2f} dB, of copying {copy:.2f} dB; {summary['joint_turned_samples']} pairs.",
+        ]
     return "\n".join(lines)
 
 

@@ -45,7 +45,12 @@ def test_in_blender(version: str):
         if not (folder / "bpy").is_dir():
             pytest.skip(f"Blender {version} is not in {folder}: run `python build.py test` once")
         variables["PYTHONPATH"] = str(folder)
-    run_pytest(f"{INSIDE}/test_in_blender.py", f"{INSIDE}/test_install_in_blender.py", **variables)
+    run_pytest(
+        f"{INSIDE}/test_in_blender.py",
+        f"{INSIDE}/test_jobs_in_blender.py",
+        f"{INSIDE}/test_install_in_blender.py",
+        **variables,
+    )
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from backend.errors import InputError
+from backend.server.lifetime import when_stdin_ends
 from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import FRAMES_PER_SHOT, TEST_SEEDS_FROM
 
@@ -57,6 +58,8 @@ def _seeds(args: argparse.Namespace) -> list[int]:
 
 
 def _work(args: argparse.Namespace) -> int:
+    # Killed with no time to say so, the parent leaves its workers an ended stdin; a half-written shot is no shot.
+    when_stdin_ends(lambda: os._exit(1), force_exit_after_s=1.0)
     from backend.training.render.shot import ShotRenderer
 
     renderer = ShotRenderer(HeadAssets(args.assets), args.resolution, args.samples, threads=1)
@@ -80,7 +83,9 @@ def run(args: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "backend.training.render", *sys_arguments(args)]
     logs = [open(args.out / f"render-{n}.log", "ab") for n in range(args.processes)]  # noqa: SIM115
     workers = [
-        subprocess.Popen([*command, "--worker", str(n)], stdout=log, stderr=subprocess.STDOUT)
+        subprocess.Popen(
+            [*command, "--worker", str(n)], stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+        )
         for n, log in enumerate(logs)
     ]
     start = time.monotonic()

@@ -202,20 +202,3 @@ class Backend:
 
     def log(self) -> str:
         return self.log_file.read_text(encoding="utf-8") if self.log_file.exists() else ""
-
-
-def process_exists(pid: int) -> bool:
-    """False for processes that are gone and for zombies that only wait to be collected."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-def wait_gone(pid: int, timeout_s: float = 10.0) -> bool:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if not process_exists(pid):
-            return True
-        time.sleep(0.02)
-    return False

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.backend.server.harness import CROP, Backend, wait_gone
+from tests.backend.server.harness import CROP, Backend
+from tests.processes import wait_gone
 
 if sys.platform == "win32":
     pytest.skip("POSIX signals", allow_module_level=True)
@@ -48,7 +49,7 @@ def test_a_stopped_worker_is_replaced(start_backend: Start, photo: bytes, large_
     job = backend.wait_job(job_id)
     assert job["state"] == "failed" and job["error"]["code"] == "timeout" and job["error"]["hint"]
     assert 1.5 < time.monotonic() - started < 8
-    assert wait_gone(pid)
+    assert wait_gone([pid], 10.0)
     assert backend.wait_job(backend.start_job(photo))["state"] == "done"
 
 
@@ -59,7 +60,7 @@ def test_a_job_that_makes_no_progress_is_ended(start_backend: Start, large_photo
     job = backend.wait_job(backend.start_job(large_photo, crop=LARGE_CROP))
     assert job["state"] == "failed" and job["error"]["code"] == "timeout"
     assert "no progress" in job["error"]["message"]
-    assert wait_gone(pid)
+    assert wait_gone([pid], 10.0)
 
 
 def test_a_cancelled_job_whose_worker_hangs_counts_as_cancelled(

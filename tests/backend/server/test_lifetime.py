@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from backend.server.temp_folder import PrivateFolder, remove_stale_folders
-from tests.backend.server.harness import REPOSITORY, Backend, process_exists, wait_gone
+from tests.backend.server.harness import REPOSITORY, Backend
+from tests.processes import is_running, wait_gone
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
 Start = Callable[..., Backend]
@@ -26,7 +27,7 @@ def test_end_of_stdin_ends_everything(start_backend: Start) -> None:
     assert backend.process.stdin is not None
     backend.process.stdin.close()
     assert backend.process.wait(timeout=15) == 0
-    assert wait_gone(worker_pid)
+    assert wait_gone([worker_pid], 10.0)
     assert list(backend.temp_dir.iterdir()) == []
 
 
@@ -35,7 +36,7 @@ def test_killing_the_front_leaves_no_worker(start_backend: Start, photo: bytes) 
     worker_pid = backend.wait_ready()
     backend.start_job(photo, frames=[{}] * 100)
     backend.process.send_signal(signal.SIGKILL)
-    assert wait_gone(worker_pid, 5.0)
+    assert wait_gone([worker_pid], 5.0)
 
 
 def test_killing_the_front_ends_even_a_stopped_worker(start_backend: Start) -> None:
@@ -43,14 +44,14 @@ def test_killing_the_front_ends_even_a_stopped_worker(start_backend: Start) -> N
     worker_pid = backend.wait_ready()
     os.kill(worker_pid, signal.SIGSTOP)
     backend.process.send_signal(signal.SIGKILL)
-    assert wait_gone(worker_pid, 5.0)
+    assert wait_gone([worker_pid], 5.0)
 
 
 def test_a_worker_that_is_still_starting_dies_too(start_backend: Start) -> None:
     backend = start_backend()
     worker_pid = backend.wait_health(lambda health: health["worker_pid"] is not None)["worker_pid"]
     backend.process.send_signal(signal.SIGKILL)
-    assert wait_gone(worker_pid, 5.0)
+    assert wait_gone([worker_pid], 5.0)
 
 
 def test_the_next_start_removes_what_a_killed_front_left(start_backend: Start, photo: bytes) -> None:
@@ -74,7 +75,7 @@ def test_shutdown_route_and_sigterm_clean_up(start_backend: Start) -> None:
         else:
             backend.process.terminate()
         assert backend.process.wait(timeout=15) == 0
-        assert wait_gone(worker_pid)
+        assert wait_gone([worker_pid], 10.0)
         assert list(backend.temp_dir.iterdir()) == []
 
 
@@ -102,7 +103,7 @@ def test_death_of_the_owner_ends_a_backend_whose_stdin_stays_open(
         front_pid = int(owner.stdout.readline().split()[0])
         owner.kill()
         owner.wait(timeout=10)
-        assert wait_gone(front_pid, 10.0)
+        assert wait_gone([front_pid], 10.0)
 
 
 def test_without_an_owner_it_stays(tiny_checkpoint: Path, tmp_path: Path) -> None:
@@ -118,7 +119,7 @@ def test_without_an_owner_it_stays(tiny_checkpoint: Path, tmp_path: Path) -> Non
     with process.stdout:
         process.stdout.readline()
         time.sleep(0.5)
-        assert process_exists(process.pid) and process.poll() is None
+        assert is_running(process.pid) and process.poll() is None
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=15) == 0
 

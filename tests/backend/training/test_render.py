@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
 
 from backend.training.dataset import load_shot
-from tests.backend.training.conftest import render
+from tests.backend.training.conftest import REPOSITORY, render
+from tests.processes import tree, wait_gone
 
 SMALL = ("--resolution", "96", "--samples", "2", "--processes", "1")
 
@@ -69,3 +73,15 @@ def test_a_wrong_assets_folder_is_named(tmp_path: Path) -> None:
     done = render(tmp_path, tmp_path / "out", "--count", "1")
     assert done.returncode != 0
     assert str(tmp_path) in done.stderr and "MPFB" in done.stderr
+
+
+def test_killing_the_command_ends_its_render_processes(assets_folder: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "backend", "render-dataset", "--assets", str(assets_folder)]
+    command += ["--out", str(tmp_path / "data"), "--count", "50", *SMALL]
+    with subprocess.Popen(command, cwd=REPOSITORY, stderr=subprocess.DEVNULL) as renderer:
+        end_s = time.monotonic() + 60
+        while len(processes := tree(renderer.pid)) < 2:
+            assert renderer.poll() is None and time.monotonic() < end_s
+            time.sleep(0.05)
+        renderer.kill()
+    assert wait_gone(processes, 30.0)

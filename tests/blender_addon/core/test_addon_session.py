@@ -21,6 +21,7 @@ from blender_addon.core.errors import AddonError, Remedy
 from blender_addon.core.jobs import JobInput, JobState
 from blender_addon.core.launch import child_environment, find_python, make_launch
 from blender_addon.core.session import BackendChoice, Session
+from tests.processes import wait_gone
 
 PHOTO = arrays.write_png(np.full((48, 40, 3), 90, np.uint8))
 ROOT = Path(__file__).resolve().parents[3]
@@ -34,19 +35,6 @@ def run(session: Session, launch, timeout_s: float = 15.0) -> Any:
     job = session.submit(job_input(), BackendChoice(launch))
     session.run_job(timeout_s)
     return job
-
-
-def gone(pid: int, within_s: float = 5.0) -> bool:
-    end_s = time.monotonic() + within_s
-    while time.monotonic() < end_s:
-        try:
-            os.kill(pid, 0)
-            if Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z":
-                return True
-        except (ProcessLookupError, FileNotFoundError):
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_a_job_comes_back_with_arrays_of_the_photos_size(fast_session, fake_launch):
@@ -71,7 +59,7 @@ def test_another_model_folder_means_another_backend(fast_session, fake_launch):
     pid = fast_session.backend.pid
     other = replace(launch, variables={**launch.variables, "PORTRAIT_RELIEF_CHECKPOINT": "/models/mine"})
     assert run(fast_session, other).state is JobState.DONE
-    assert fast_session.backend.pid != pid and gone(pid)
+    assert fast_session.backend.pid != pid and wait_gone([pid])
 
 
 def test_a_log_folder_that_cannot_be_made_is_named(tmp_path, fake_launch):
@@ -236,7 +224,7 @@ def test_the_backend_ends_when_its_owner_is_killed(tmp_path, fake_launch):
     owner.kill()
     owner.wait()
     owner.stdout.close()
-    assert gone(pid)
+    assert wait_gone([pid])
 
 
 def test_the_child_gets_the_token_and_none_of_blenders_python_settings(monkeypatch):

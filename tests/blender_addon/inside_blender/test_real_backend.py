@@ -12,6 +12,8 @@ import bpy
 import numpy as np
 import pytest
 
+from tests.processes import tree, wait_gone
+
 pytestmark = [
     pytest.mark.timeout(500),
     pytest.mark.skipif("PORTRAIT_RELIEF_CHECKPOINT" not in os.environ, reason="no tiny checkpoint is named"),
@@ -29,18 +31,6 @@ def astronaut(addon, tmp_path: Path) -> None:
     path.write_bytes(arrays.write_png(skimage.data.astronaut()))
     settings = bpy.context.scene.portrait_relief
     settings.source, settings.filepath, settings.jawOpen = "FILE", str(path), 0.7
-
-
-def descendants(pid: int) -> list[int]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z":
-            found += [int(stat.parent.name), *descendants(int(stat.parent.name))]
-    return found
 
 
 def test_depth_generate_and_repaint_and_then_nothing_is_left(astronaut):
@@ -61,14 +51,11 @@ def test_depth_generate_and_repaint_and_then_nothing_is_left(astronaut):
 
     pid = runtime.session().backend.pid
     assert pid is not None
-    processes = [pid, *descendants(pid)]
+    processes = tree(pid)
     assert len(processes) >= 2
     blender_addon.unregister()
     try:
-        end_s = time.monotonic() + 10
-        while time.monotonic() < end_s and any(Path(f"/proc/{process}").exists() for process in processes):
-            time.sleep(0.1)
-        assert not [process for process in processes if Path(f"/proc/{process}").exists()]
+        assert wait_gone(processes, 10.0)
     finally:
         blender_addon.register()
 
