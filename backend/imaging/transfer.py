@@ -14,12 +14,10 @@ import numpy as np
 from backend.imaging.crop import CropBox, Window, crop_to_window, extract_crop
 from backend.imaging.matte import fill_outside, smoothstep
 
-# Motion in pixels of the model's crop: below the first it is noise and is not applied, above the second it
-# is applied whole.
-_MOTION_NOISE_MODEL_PX = 0.10
-_MOTION_SURE_MODEL_PX = 0.35
-# Weight of generated content: same meaning. The model's blend is a probability that the photo shows this point;
-# under an even chance the photo's own pixel is the better guess, and much sharper.
+_MOTION_BLUR_MODEL_PX = 0.7  # the crop's pixels must not show as steps in the photo's
+# Weight of generated content: below the first it is noise, above the second it is taken whole. The model's blend
+# is a probability that the photo shows this point; under an even chance the photo's own pixel is the better guess,
+# and much sharper.
 _DRAWN_NOISE = 0.30
 _DRAWN_SURE = 0.65
 _REGION_REACH = 0.06  # of the side: how far round the head an edit may uncover or cover background
@@ -44,7 +42,8 @@ def transfer_edit(
         photo: uint8 [H, W, 3].
         crop: where the model looked.
         generated_rgb: float [R, R, 3] 0..1, the model's own drawing of the target (not composited).
-        motion: float [R, R, 2], where in the photo this pixel's content is, minus this pixel, in crop sides.
+        motion: float [R, R, 2], where in the photo this pixel's content is, minus this pixel, in crop sides; exactly 0
+            where nothing moves.
         blend: float [R, R]; 1 = take the moved photo, 0 = take the drawing. Without motion and blend the
             drawing is laid in where it differs from the photo.
         head: float [R, R] 0..1, the head before and after the edit; farther from it nothing changes.
@@ -59,7 +58,9 @@ def transfer_edit(
         difference = cv2.GaussianBlur(np.abs(generated_rgb - reference).max(axis=-1), (0, 0), 1.0)
         drawn = smoothstep(difference, _DIFFERENCE_NOISE, _DIFFERENCE_SURE)
     else:
-        flow = settle_motion(motion)
+        flow = cv2.GaussianBlur(
+            np.asarray(motion, np.float32), (0, 0), _MOTION_BLUR_MODEL_PX, borderType=cv2.BORDER_REPLICATE
+        )
         drawn = smoothstep(1.0 - np.clip(blend, 0.0, 1.0), _DRAWN_NOISE, _DRAWN_SURE)
     fade = _edge_fade(resolution)
     if head is not None:
@@ -73,16 +74,6 @@ def transfer_edit(
     for strip in window.strips(_STRIP_PIXELS) if window else ():
         _edit_strip(photo, crop, strip, flow, drawn, drawing, out, changed)
     return out, changed
-
-
-def settle_motion(motion: np.ndarray) -> np.ndarray:
-    """Motion [R, R, 2] in crop sides with its noise floor taken to exactly zero, softly."""
-    resolution = motion.shape[0]
-    smooth = cv2.GaussianBlur(np.asarray(motion, np.float32), (0, 0), 0.7, borderType=cv2.BORDER_REPLICATE)
-    length_px = np.hypot(smooth[..., 0], smooth[..., 1]) * resolution
-    return smooth * smoothstep(length_px, _MOTION_NOISE_MODEL_PX, _MOTION_SURE_MODEL_PX)[..., None].astype(
-        np.float32
-    )
 
 
 def warp_crop(values: np.ndarray, motion: np.ndarray) -> np.ndarray:

@@ -31,13 +31,42 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
         return F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
+STILL_SIDES = 0.25 / 128
+"""Predicted motion under this, in picture sides, is noise: read between pixels it only softens what stands still."""
+
+MOVING_SIDES = 1.5 / 128
+"""Motion from here on is taken whole."""
+
+
+def settle(motion: Tensor) -> Tensor:
+    """Motion without its noise floor: what hardly moves stands still and, where the reference most likely shows it,
+    is the reference's own pixel.
+
+    Args:
+        motion: decoded motion [B, 3, H, W]: dx, dy in picture sides and blend.
+
+    Returns:
+        The same, float32; soft in between, and unchanged from `MOVING_SIDES` on.
+    """
+    flow, blend = motion[:, :2].float(), motion[:, 2:].float()
+    moves = smoothstep(torch.linalg.vector_norm(flow, dim=1, keepdim=True), STILL_SIDES, MOVING_SIDES)
+    kept = (1 - moves) * smoothstep(blend, 0.35, 0.65)
+    return torch.cat([flow * moves, blend + (1 - blend) * kept], dim=1)
+
+
+def smoothstep(values: Tensor, start: float, end: float) -> Tensor:
+    """0 up to `start`, 1 from `end` on, the cubic 3x^2 - 2x^3 in between."""
+    x = ((values - start) / (end - start)).clamp(0, 1)
+    return x * x * (3 - 2 * x)
+
+
 def composite(generated_rgb: Tensor, reference_rgb: Tensor, motion: Tensor) -> Tensor:
     """Final picture: ``blend * warp(reference) + (1 - blend) * generated``, in float32.
 
     Args:
         generated_rgb: [B, 3, H, W] in 0..1.
         reference_rgb: [B or 1, 3, H, W] in 0..1.
-        motion: decoded motion [B, 3, H, W]: dx, dy in picture sides and blend (clamped to 0..1 here).
+        motion: [B, 3, H, W], see `settle`: dx, dy in picture sides and blend (clamped to 0..1 here).
     """
     reference_rgb = reference_rgb.expand(generated_rgb.shape[0], -1, -1, -1)
     warped = warp(reference_rgb, motion[:, :2])

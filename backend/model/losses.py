@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from .composite import composite
+from .composite import composite, settle
 from .modalities import encode_extent
 
 GRADIENT_SCALES = 4
@@ -52,7 +52,7 @@ class LossWeights:
     rgb_regions: float = 8.0
     flow: float = 10.0
     flow_relative: float = 2.0
-    flow_regions: float = 1.0
+    flow_regions: float = 2.0
     blend: float = 1.0
 
 
@@ -267,7 +267,7 @@ def _appearance_terms(pred: Mapping[str, Tensor], true: Mapping[str, Tensor], ap
     final = pred["rgb"]
     terms: _Terms = {}
     if "reference_rgb" in true:
-        final = composite(pred["rgb"], true["reference_rgb"], pred["motion"])
+        final = composite(pred["rgb"], true["reference_rgb"], settle(pred["motion"]))
         terms["rgb_generated"] = (
             _weighted_l2(pred["rgb"], rgb, true.get("generated_weight", everywhere)),
             appearance,

@@ -19,7 +19,7 @@ from ..errors import CheckpointError, InputError
 from .backbone import JointBackbone
 from .checkpoint import check_complete, check_folder, first_line, forget_origin, quiet_loading
 from .codecs import AutoencoderKLCodec, Codec, PixelUnshuffleCodec
-from .composite import composite
+from .composite import composite, settle
 from .denoiser import Denoiser
 from .ensemble import VIEWS, Geometry, gather, spread
 from .expression import Expression, ExpressionEncoder
@@ -88,7 +88,7 @@ class JointPortraitOutput(BaseOutput):
         depth_mm: [B, 1, R, R], everywhere finite; meaningful where covered.
         coverage: [B, 1, R, R] 0..1.
         crop_side_mm: [B].
-        motion: [B, 2, R, R] in crop sides, or None without a reference.
+        motion: [B, 2, R, R] in crop sides, settled, or None without a reference.
         blend: [B, 1, R, R] 0..1, or None without a reference.
     """
 
@@ -405,9 +405,10 @@ class JointPortraitPipeline(DiffusionPipeline):
         final = given.get("rgb", generated)
         motion = blend = None
         if reference is not None:
-            motion, blend = images["motion"][:, :2], images["motion"][:, 2:]
+            settled = settle(images["motion"])
+            motion, blend = settled[:, :2], settled[:, 2:]
             if "rgb" not in given:
-                final = composite(generated, reference.rgb, images["motion"]).clamp(0, 1)
+                final = composite(generated, reference.rgb, settled).clamp(0, 1)
         return JointPortraitOutput(
             rgb=final,
             generated_rgb=generated,

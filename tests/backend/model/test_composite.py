@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
-from backend.model.composite import composite, warp
+from backend.model.composite import MOVING_SIDES, STILL_SIDES, composite, settle, warp
 
 
 def test_flow_points_to_where_the_content_is_found() -> None:
@@ -46,3 +47,25 @@ def test_motion_gets_a_gradient_through_the_warp() -> None:
     composite(torch.rand(1, 3, 4, 4), image, motion).square().sum().backward()
     assert motion.grad is not None
     assert (motion.grad.abs().amax(dim=(0, 2, 3)) > 0).all()
+
+
+def test_noise_of_the_motion_leaves_a_still_picture_as_it_is() -> None:
+    reference = torch.rand(1, 3, 32, 32)
+    noise = torch.randn(1, 2, 32, 32) * STILL_SIDES / 8
+    motion = torch.cat([noise, torch.full((1, 1, 32, 32), 0.8)], dim=1)
+    unsettled = composite(torch.rand(1, 3, 32, 32), reference, motion)
+    assert (unsettled - reference).abs().mean() > 0.05
+    settled = settle(motion)
+    assert settled[:, :2].abs().max() == 0
+    torch.testing.assert_close(composite(torch.rand(1, 3, 32, 32), reference, settled), reference)
+
+
+@pytest.mark.parametrize("length", [MOVING_SIDES, 0.05])
+def test_real_motion_and_its_blend_stay(length: float) -> None:
+    motion = torch.tensor([0.6 * length, -0.8 * length, 0.7]).view(1, 3, 1, 1).expand(1, 3, 2, 2) * 1.0001
+    torch.testing.assert_close(settle(motion), motion)
+
+
+def test_what_the_reference_does_not_show_is_drawn_even_where_nothing_moves() -> None:
+    motion = torch.tensor([0.0, 0.0, 0.2]).view(1, 3, 1, 1)
+    assert settle(motion)[0, 2, 0, 0] == pytest.approx(0.2)
