@@ -12,7 +12,7 @@ from pathlib import Path
 
 import bpy
 
-from . import preferences, storage
+from . import storage, user_choices
 from .core import environment, errors, installer
 from .core.environment import Bundle, EnvironmentState
 from .core.errors import AddonError, Problem, Remedy
@@ -30,7 +30,7 @@ def is_busy() -> bool:
 
 def environment_folder() -> Path:
     """Where the environment is or will be: in the extension's own folder, or in the one that the user chose."""
-    chosen = bpy.path.abspath(preferences.get().install_folder)
+    chosen = bpy.path.abspath(user_choices.get().install_folder)
     return (Path(chosen) if chosen else storage.folder()) / environment.FOLDER_NAME
 
 
@@ -48,7 +48,7 @@ def installed_version() -> str:
 
 
 def needed_gb() -> int:
-    index = preferences.get().package_index
+    index = user_choices.get().package_index
     return round(installer.needed_space_bytes(index, sys.platform) / installer.GB)
 
 
@@ -70,7 +70,7 @@ def check(*, remove: bool) -> None:
 
 def start(*, remove: bool, fresh: bool) -> None:
     """Begins; `tick` or `wait` goes on with it. Raises AddonError."""
-    chosen = preferences.get()
+    chosen = user_choices.get()
     plan = InstallPlan(
         folder=environment_folder(),
         storage=storage.folder(),
@@ -129,7 +129,7 @@ def forget_problem() -> None:
 
 def needs_update() -> bool:
     """Whether the backend that would be started is of another version than the one that came with this add-on."""
-    chosen = preferences.get()
+    chosen = user_choices.get()
     named = chosen.connection == "ATTACH" or chosen.backend_python or os.environ.get(ENV_PYTHON)
     return not named and not _installer.busy and state() is EnvironmentState.OUTDATED
 

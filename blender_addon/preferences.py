@@ -3,15 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import bpy
 
 from .core.launch import ENV_PYTHON, ENV_SOURCE
+from .panels import install_section
+from .storage import PACKAGE
 
 
 class PortraitReliefPreferences(bpy.types.AddonPreferences):
-    bl_idname = __package__ or "blender_addon"
+    bl_idname = PACKAGE
 
     connection: bpy.props.EnumProperty(
         name="Backend",
@@ -56,8 +56,6 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
     )
 
     def draw(self, context: bpy.types.Context) -> None:
-        from .panels import install_section  # the panels read these preferences
-
         layout = self.layout
         layout.use_property_split = True
         layout.row().prop(self, "connection", expand=True)
@@ -80,30 +78,6 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
         if job.backend_message:
             failed = job.backend_state == "FAILED"
             layout.label(text=job.backend_message, icon="ERROR" if failed else "CHECKMARK")
-
-
-@dataclass
-class DefaultPreferences:
-    """Stands in where the package is registered by a script instead of being enabled as an add-on."""
-
-    connection: str = "START"
-    backend_python: str = ""
-    backend_source: str = ""
-    checkpoint: str = ""
-    install_folder: str = ""
-    install_python: str = ""
-    package_index: str = ""
-    address: str = ""
-    token: str = ""
-
-
-_defaults = DefaultPreferences()
-
-
-def get() -> PortraitReliefPreferences | DefaultPreferences:
-    """The user's preferences; plain, changeable defaults when the package is no enabled add-on."""
-    addon = bpy.context.preferences.addons.get(PortraitReliefPreferences.bl_idname)
-    return addon.preferences if addon and addon.preferences else _defaults
 
 
 CLASSES = (PortraitReliefPreferences,)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import bpy
 
-from . import installation, preferences, storage
+from . import installation, storage, user_choices
 from .core import arkit, errors, launch, protocol
 from .core.errors import AddonError
 from .core.jobs import JobInput
@@ -19,7 +19,7 @@ MODE_LABELS = {"generate": "Generate", "depth": "Estimate Depth", "appearance": 
 
 def backend_choice() -> BackendChoice:
     """The backend that the preferences and the environment name. Raises AddonError."""
-    chosen = preferences.get()
+    chosen = user_choices.get()
     if chosen.connection == "ATTACH":
         return BackendChoice(address=protocol.parse_address(chosen.address, chosen.token))
     if installation.is_busy():

@@ -112,6 +112,12 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
             Remedy.OPEN_PREFERENCES,
         ),
         _problem(
+            "bad_token",
+            "The backend's token holds letters that no token has.",
+            "Copy it again from the backend's PORTRAIT_RELIEF_TOKEN.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
             "bad_answer",
             "The backend sent an answer that cannot be read.",
             "Restart it and try again; its log may tell more.",

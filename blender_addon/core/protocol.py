@@ -18,7 +18,8 @@ LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
 
 def parse_address(text: str, token: str) -> Address:
-    """`127.0.0.1:8123` or `http://localhost:8123` -> Address. Raises AddonError for anything off this machine."""
+    """`127.0.0.1:8123` or `http://localhost:8123` -> Address. Raises AddonError for anything off this machine,
+    and for a token that no backend can have made."""
     text = text.strip()
     try:
         parts = urllib.parse.urlsplit(text if "//" in text else f"//{text}")
@@ -27,7 +28,10 @@ def parse_address(text: str, token: str) -> Address:
         host, port = None, None
     if host not in LOOPBACK_HOSTS or port is None:
         raise AddonError(errors.local("not_loopback", detail=text))
-    return Address("127.0.0.1", port, token.strip())
+    token = token.strip()
+    if not (token.isascii() and token.isprintable()):  # a header could not carry it
+        raise AddonError(errors.local("bad_token"))
+    return Address("127.0.0.1", port, token)
 
 
 def multipart(fields: Mapping[str, tuple[str | None, str, bytes]]) -> tuple[str, bytes]:

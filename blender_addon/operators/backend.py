@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 from bpy.props import FloatProperty
 
-from .. import preferences, runtime
+from .. import runtime, storage
 from ..core.errors import AddonError
 from .reporting import ReportingMixin
 
@@ -68,7 +68,7 @@ class PORTRAIT_RELIEF_OT_open_preferences(bpy.types.Operator):
         return not bpy.app.background
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        return bpy.ops.preferences.addon_show(module=preferences.PortraitReliefPreferences.bl_idname)
+        return bpy.ops.preferences.addon_show(module=storage.PACKAGE)
 
 
 CLASSES = (

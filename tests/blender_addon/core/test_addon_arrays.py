@@ -95,6 +95,13 @@ def test_other_addresses_are_refused_with_a_remedy(text: str):
     assert caught.value.problem.code == "not_loopback"
 
 
+@pytest.mark.parametrize("token", ["pässword", "two\nlines"])
+def test_a_token_that_no_header_can_carry_is_refused_with_a_remedy(token: str):
+    with pytest.raises(AddonError) as caught:
+        protocol.parse_address("127.0.0.1:80", token)
+    assert caught.value.problem.code == "bad_token"
+
+
 def test_multipart_is_read_by_another_parser():
     content_type, body = protocol.multipart(
         {
