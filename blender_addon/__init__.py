@@ -13,7 +13,7 @@ import importlib.util
 if importlib.util.find_spec("bpy") is not None:
     import bpy
 
-    from . import operators, panels, preferences, properties, runtime
+    from . import menus, operators, panels, preferences, properties, runtime
 
     _CLASSES = (
         *properties.CLASSES,
@@ -30,6 +30,7 @@ if importlib.util.find_spec("bpy") is not None:
         for cls in _CLASSES:
             bpy.utils.register_class(cls)
         properties.add_pointers()
+        menus.add()
         for name, handler in _HANDLERS:
             getattr(bpy.app.handlers, name).append(handler)
         if not bpy.app.binary_path:
@@ -43,6 +44,7 @@ if importlib.util.find_spec("bpy") is not None:
             handlers = getattr(bpy.app.handlers, name)
             if handler in handlers:
                 handlers.remove(handler)
+        menus.remove()
         properties.remove_pointers()
         for cls in reversed(_CLASSES):
             bpy.utils.unregister_class(cls)

@@ -18,7 +18,7 @@ from bpy.props import (
 
 from .core import arkit
 from .core.errors import Remedy
-from .scene import relief_object
+from .scene import driving, relief_object
 
 
 def _depth_scale_changed(settings: PortraitReliefMesh, _context: bpy.types.Context) -> None:
@@ -91,6 +91,12 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     )
     use_pose: BoolProperty(
         name="Set Head Pose", description="Turn the head; otherwise it stays as it is in the photo"
+    )
+    driving_object: PointerProperty(
+        name="Driving Mesh",
+        description="A mesh with shape keys named as ARKit names its coefficients; their values are used",
+        type=bpy.types.Object,
+        poll=lambda _settings, item: bool(driving.driving_keys(item)),
     )
     steps: IntProperty(
         name="Steps", description="Denoising steps; 0 takes what the model was made for", min=0, max=100

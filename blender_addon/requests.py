@@ -12,7 +12,7 @@ from .core import arkit, errors, launch, protocol
 from .core.errors import AddonError
 from .core.jobs import JobInput
 from .core.session import BackendChoice
-from .scene import images
+from .scene import driving, images
 
 MODE_LABELS = {"generate": "Generate", "depth": "Estimate Depth", "appearance": "Repaint"}
 
@@ -50,8 +50,13 @@ def portrait(settings) -> tuple[bytes, str]:
 
 
 def expression(settings) -> dict[str, float]:
-    """The sliders as coefficients; with "keep the rest" those at 0 are left out (masked, not zero)."""
+    """The sliders as coefficients, or what a driving mesh shows; with "keep the rest" those at 0 are left out (masked,
+    not zero)."""
     values = {name: round(getattr(settings, name), 4) for name in arkit.ARKIT_NAMES}
+    if settings.driving_object is not None:
+        values |= {
+            name: round(value, 4) for name, value in driving.shape_key_values(settings.driving_object).items()
+        }
     return {name: value for name, value in values.items() if value or not settings.keep_unset}
 
 

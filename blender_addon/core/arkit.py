@@ -62,6 +62,17 @@ def label(name: str) -> str:
     return " ".join(word.capitalize() for word in words[1:])
 
 
+_BY_LETTERS = {name.lower(): name for name in ARKIT_NAMES}
+
+
+def named(text: str) -> str | None:
+    """The coefficient that a column or shape key means: `EyeBlinkLeft`, `eye_blink_l`, `ARKit.eyeBlink_L`; or None."""
+    letters = re.sub(r"[^a-z]", "", re.sub(r"^.*[.:]", "", text.strip().lower()))
+    if letters not in _BY_LETTERS and re.search(r"[^a-zA-Z][lrLR]$", text.strip()):
+        letters = letters[:-1] + ("left" if letters[-1] == "l" else "right")
+    return _BY_LETTERS.get(letters)
+
+
 def mirrored_name(name: str) -> str:
     """The same movement on the other side of the face; names without a side answer themselves."""
     if name.endswith("Left"):

@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Operators: thin; what they do lies in runtime, requests, scene and core."""
 
-from . import backend, expression, install, jobs, results
+from . import backend, driving, expression, install, jobs, own_presets, portrait, results
 
-CLASSES = (*backend.CLASSES, *install.CLASSES, *jobs.CLASSES, *expression.CLASSES, *results.CLASSES)
+CLASSES = (
+    *backend.CLASSES,
+    *install.CLASSES,
+    *jobs.CLASSES,
+    *expression.CLASSES,
+    *own_presets.CLASSES,
+    *driving.CLASSES,
+    *portrait.CLASSES,
+    *results.CLASSES,
+)

@@ -11,7 +11,7 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
-from .. import runtime, storage
+from .. import storage
 from ..core import arkit, arrays
 from ..core.jobs import FrameResult
 from ..core.relief import ReliefError
@@ -196,50 +196,6 @@ class PORTRAIT_RELIEF_OT_remove_result(_ResultOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class PORTRAIT_RELIEF_OT_use_editor_image(bpy.types.Operator):
-    bl_idname = "portrait_relief.use_editor_image"
-    bl_label = "Use Shown Picture"
-    bl_description = "Take the picture in this Image Editor as the source"
-    bl_options = {"REGISTER", "UNDO"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        space = context.space_data
-        return space is not None and space.type == "IMAGE_EDITOR" and space.image is not None
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        settings = context.scene.portrait_relief
-        settings.source, settings.image = "IMAGE", context.space_data.image
-        runtime.forget_problem()
-        return {"FINISHED"}
-
-
-class PORTRAIT_RELIEF_OT_choose_picture(bpy.types.Operator):
-    bl_idname = "portrait_relief.choose_picture"
-    bl_label = "Choose Picture"
-    bl_description = "Open a portrait photo as the source"
-    bl_options = {"REGISTER", "UNDO"}
-
-    filepath: StringProperty(subtype="FILE_PATH")
-    filter_image: BoolProperty(default=True, options={"HIDDEN"})
-    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
-
-    def invoke(self, context: bpy.types.Context, _event) -> set[str]:
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        settings = context.scene.portrait_relief
-        try:
-            settings.image = bpy.data.images.load(self.filepath, check_existing=True)
-        except RuntimeError as error:
-            self.report({"ERROR"}, f"{Path(self.filepath).name} cannot be opened: {error}")
-            return {"CANCELLED"}
-        settings.source = "IMAGE"
-        runtime.forget_problem()
-        return {"FINISHED"}
-
-
 class PORTRAIT_RELIEF_OT_check_relief(bpy.types.Operator):
     bl_idname = "portrait_relief.check_relief"
     bl_label = "Check for Export"
@@ -264,7 +220,5 @@ CLASSES = (
     PORTRAIT_RELIEF_OT_use_result,
     PORTRAIT_RELIEF_OT_recall_expression,
     PORTRAIT_RELIEF_OT_remove_result,
-    PORTRAIT_RELIEF_OT_use_editor_image,
-    PORTRAIT_RELIEF_OT_choose_picture,
     PORTRAIT_RELIEF_OT_check_relief,
 )

@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import bpy
 
+from .. import own_presets_folder
 from ..core import arkit, presets
+from ..scene import driving
 from .places import PanelMixin, in_both_editors
 
 PRESET_COLUMNS = 3
@@ -18,11 +20,42 @@ class _ExpressionPanel(PanelMixin):
         grid = layout.grid_flow(row_major=True, columns=PRESET_COLUMNS, even_columns=True, align=True)
         for preset in presets.PRESETS:
             grid.operator("portrait_relief.apply_preset", text=preset.label).preset = preset.identifier
+        own = own_presets_folder.names()
+        if own:
+            grid = layout.grid_flow(row_major=True, columns=PRESET_COLUMNS, even_columns=True, align=True)
+            for name in own:
+                grid.operator("portrait_relief.apply_own_preset", text=name).name = name
         layout.prop(settings, "preset_strength", slider=True)
         row = layout.row(align=True)
         row.operator("portrait_relief.mirror_expression", icon="MOD_MIRROR")
         row.operator("portrait_relief.reset_expression", text="Reset All", icon="LOOP_BACK").region = "ALL"
+        row.menu("PORTRAIT_RELIEF_MT_own_presets", text="", icon="DOWNARROW_HLT")
         layout.prop(settings, "keep_unset")
+
+
+class PORTRAIT_RELIEF_MT_own_presets(bpy.types.Menu):
+    bl_idname = "PORTRAIT_RELIEF_MT_own_presets"
+    bl_label = "Own Expressions"
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.operator("portrait_relief.save_own_preset", icon="ADD")
+        for operator, text in (("rename_own_preset", "Rename"), ("delete_own_preset", "Delete")):
+            for name in own_presets_folder.names():
+                layout.operator(f"portrait_relief.{operator}", text=f"{text} “{name}”").name = name
+
+
+class _DrivingPanel(PanelMixin):
+    def draw(self, context: bpy.types.Context) -> None:
+        settings = context.scene.portrait_relief
+        layout = self.layout
+        column = layout.column(align=True)
+        column.prop(settings, "driving_object", text="Mesh")
+        if settings.driving_object is not None:
+            count = len(driving.driving_keys(settings.driving_object))
+            column.label(text=f"{count} of {len(arkit.ARKIT_NAMES)} sliders follow it", icon="SHAPEKEY_DATA")
+            column.operator("portrait_relief.read_shape_keys", icon="IMPORT")
+        layout.operator("portrait_relief.import_live_link", icon="FILE")
 
 
 def _region_mixin(region: str, names: tuple[str, ...]) -> type:
@@ -81,6 +114,10 @@ CLASSES = (
             closed=True,
             order=number,
         )
+    ),
+    PORTRAIT_RELIEF_MT_own_presets,
+    *in_both_editors(
+        _DrivingPanel, "driving", "Driving", parent="expression", closed=True, order=len(arkit.REGIONS) + 1
     ),
     *in_both_editors(
         _PosePanel, "pose", "Head Pose", parent="expression", closed=True, order=len(arkit.REGIONS)

@@ -11,6 +11,7 @@ from .. import installation
 from ..core.errors import Remedy
 from ..core.installer import InstallState
 from ..core.jobs import JobState
+from ..operators.portrait import camera_background
 from .places import PanelMixin, in_both_editors
 
 _WORKING = {state.value for state in JobState if not state.ended}
@@ -86,6 +87,8 @@ class _MainPanel(PanelMixin):
             column.prop(settings, "filepath", text="")
             return
         column.template_ID(settings, "image", open="portrait_relief.choose_picture")
+        if camera_background(context.scene) not in {None, settings.image}:
+            column.operator("portrait_relief.use_camera_background", icon="CAMERA_DATA")
         space = context.space_data
         shown = space.image if space.type == "IMAGE_EDITOR" else None
         if shown is not None and shown != settings.image:

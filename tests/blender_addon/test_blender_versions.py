@@ -18,6 +18,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 OTHERS = ("4.2.23", "5.0.1")
 INSIDE = "tests/blender_addon/inside_blender"
+REAL_BACKEND = "test_real_backend.py"  # slow, and the same in every Blender
 
 
 def run_pytest(*arguments: str, **variables: str) -> None:
@@ -45,15 +46,11 @@ def test_in_blender(version: str):
         if not (folder / "bpy").is_dir():
             pytest.skip(f"Blender {version} is not in {folder}: run `python build.py test` once")
         variables["PYTHONPATH"] = str(folder)
-    run_pytest(
-        f"{INSIDE}/test_in_blender.py",
-        f"{INSIDE}/test_jobs_in_blender.py",
-        f"{INSIDE}/test_install_in_blender.py",
-        **variables,
-    )
+    files = sorted((ROOT / INSIDE).glob("test_*.py"))
+    run_pytest(*(str(path) for path in files if path.name != REAL_BACKEND), **variables)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(620)
 def test_with_the_real_backend(tiny_checkpoint: Path):
-    run_pytest(f"{INSIDE}/test_real_backend.py", PORTRAIT_RELIEF_CHECKPOINT=str(tiny_checkpoint))
+    run_pytest(f"{INSIDE}/{REAL_BACKEND}", PORTRAIT_RELIEF_CHECKPOINT=str(tiny_checkpoint))

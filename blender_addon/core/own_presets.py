@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The user's own expressions: one small JSON file each in a folder, so that they can be copied and shared."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from .arkit import ARKIT_NAMES
+
+SUFFIX = ".json"
+MAX_NAME = 60
+_FORMAT = "portrait-relief-expression"
+
+
+def path_of(folder: Path, name: str) -> Path:
+    """Where the preset of this name lies. Raises ValueError for a name that cannot be a file's."""
+    name = name.strip()
+    if (
+        not name
+        or len(name) > MAX_NAME
+        or re.search(r'[<>:"/\\|?*\x00-\x1f]', name)
+        or name.strip(". ") != name
+    ):
+        raise ValueError('Give it a name of up to 60 letters without / \\ : * ? " < > |')
+    return folder / f"{name}{SUFFIX}"
+
+
+def save(folder: Path, name: str, values: Mapping[str, float]) -> Path:
+    """Writes or replaces a preset, all at once. Raises ValueError for the name, OSError when it cannot be written."""
+    path = path_of(folder, name)
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = {key: round(float(values[key]), 4) for key in ARKIT_NAMES if values.get(key)}
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps({"format": _FORMAT, "values": kept}, indent=1), encoding="utf-8")
+    os.replace(part, path)
+    return path
+
+
+def load(path: Path) -> dict[str, float]:
+    """All 51 coefficients. Raises ValueError naming the file when it is damaged, OSError when it is not there."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))["values"]
+        numbers = {name: float(values.get(name, 0.0)) for name in ARKIT_NAMES}
+        if not all(math.isfinite(value) for value in numbers.values()):
+            raise ValueError("not finite")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path.name} is damaged; delete it or save the preset again") from error
+    return {name: min(1.0, max(0.0, value)) for name, value in numbers.items()}
+
+
+def names(folder: Path) -> list[str]:
+    """Names of the presets in the folder, sorted; none where there is no folder."""
+    with contextlib.suppress(OSError):
+        return sorted((path.stem for path in folder.glob(f"*{SUFFIX}")), key=str.casefold)
+    return []
+
+
+def rename(folder: Path, old: str, new: str) -> None:
+    """Raises ValueError for a bad or taken name, OSError when it is gone."""
+    source, target = path_of(folder, old), path_of(folder, new)
+    if target.exists() and not target.samefile(source):
+        raise ValueError(f"There is a preset “{new.strip()}” already")
+    source.rename(target)
+
+
+def delete(folder: Path, name: str) -> None:
+    """Raises OSError when it is not there."""
+    path_of(folder, name).unlink()

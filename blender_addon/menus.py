@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Entries in Blender's own menus."""
+
+from __future__ import annotations
+
+import bpy
+
+
+def _draw_add(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    self.layout.separator()
+    self.layout.operator("portrait_relief.estimate_depth", text="Portrait Relief", icon="USER")
+
+
+def _draw_import(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    self.layout.operator("portrait_relief.import_result", text="Portrait Relief Result (folder)")
+    self.layout.operator("portrait_relief.import_live_link", text="Live Link Face Recording (.csv)")
+
+
+_ENTRIES = (("VIEW3D_MT_mesh_add", _draw_add), ("TOPBAR_MT_file_import", _draw_import))
+
+
+def add() -> None:
+    for name, draw in _ENTRIES:
+        getattr(bpy.types, name).append(draw)
+
+
+def remove() -> None:
+    for name, draw in _ENTRIES:
+        getattr(bpy.types, name).remove(draw)

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Expressions from elsewhere: a mesh's shape keys, and a recording written as keyframes of the sliders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import bpy
+import numpy as np
+
+from ..core import arkit
+from ..core.live_link import Recording
+
+
+def driving_keys(item: bpy.types.Object | None) -> dict[str, str]:
+    """Shape keys of a mesh that are named as ARKit names its coefficients: coefficient -> key's name."""
+    keys = item.data.shape_keys if item is not None and item.type == "MESH" else None
+    if keys is None:
+        return {}
+    found = ((arkit.named(block.name), block.name) for block in keys.key_blocks[1:])
+    return {name: key for name, key in found if name is not None}
+
+
+def shape_key_values(item: bpy.types.Object, layer: bpy.types.ViewLayer | None = None) -> dict[str, float]:
+    """Coefficients 0..1 that the mesh's shape keys have at this frame, with animation and drivers; muted ones are 0."""
+    names = driving_keys(item)
+    if not names:  # its keys were removed since it was chosen
+        return {}
+    evaluated = item.evaluated_get((layer or bpy.context.view_layer).depsgraph)
+    blocks = (
+        evaluated.data.shape_keys.key_blocks if evaluated.data.shape_keys else item.data.shape_keys.key_blocks
+    )
+    return {
+        name: 0.0 if blocks[key].mute else min(1.0, max(0.0, float(blocks[key].value)))
+        for name, key in names.items()
+    }
+
+
+def write_keyframes(
+    scene: bpy.types.Scene, recording: Recording, *, start_frame: float, strength: float, names: Sequence[str]
+) -> int:
+    """Keyframes of the sliders `names`, one for each recorded frame at its time; earlier ones of these are replaced.
+
+    Returns how many frames of the scene the recording spans.
+    """
+    per_second = scene.render.fps / scene.render.fps_base
+    frames = np.array([start_frame + time * per_second for time in recording.times_s], np.float32)
+    for name in names:
+        values = np.array([frame[name] for frame in recording.frames], np.float32) * strength
+        points = np.stack([frames, values], 1).astype(np.float32)
+        curve = _curve(scene, f"portrait_relief.{name}")
+        curve.keyframe_points.clear()
+        curve.keyframe_points.add(len(points))
+        curve.keyframe_points.foreach_set("co", points.ravel())
+        linear = bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items["LINEAR"].value
+        curve.keyframe_points.foreach_set("interpolation", np.full(len(points), linear, np.int32))
+        curve.update()
+    return int(np.ceil(frames[-1] - frames[0])) + 1
+
+
+def _curve(scene: bpy.types.Scene, path: str) -> bpy.types.FCurve:
+    """The F-curve of a property of the scene, in its action, made where there is none."""
+    animation = scene.animation_data or scene.animation_data_create()
+    if animation.action is None:
+        animation.action = bpy.data.actions.new(f"{scene.name} Expression")
+    action = animation.action
+    if hasattr(action, "fcurve_ensure_for_datablock"):  # layered actions: Blender 5.0 has no action.fcurves
+        return action.fcurve_ensure_for_datablock(scene, path)
+    return action.fcurves.find(path) or action.fcurves.new(path)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Expressions from shape keys, recordings and own presets, and portraits from where Blender has them."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+import pytest
+
+from tests.blender_addon.core.test_addon_driving import _csv
+
+
+@pytest.fixture
+def rig(addon) -> bpy.types.Object:
+    """A mesh with ARKit shape keys, one of them animated from 0 at frame 1 to 1 at frame 11."""
+    mesh = bpy.data.meshes.new("rig")
+    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    item = bpy.data.objects.new("rig", mesh)
+    bpy.context.scene.collection.objects.link(item)
+    for name in ("Basis", "jawOpen", "mouthSmile_L", "EyeBlinkRight", "earWiggle"):
+        item.shape_key_add(name=name)
+    keys = mesh.shape_keys.key_blocks
+    keys["mouthSmile_L"].value = 0.4
+    keys["EyeBlinkRight"].value, keys["EyeBlinkRight"].mute = 0.9, True
+    for frame, value in ((1, 0.0), (11, 1.0)):
+        keys["jawOpen"].value = value
+        keys["jawOpen"].keyframe_insert("value", frame=frame)
+    return item
+
+
+def test_a_driving_mesh_is_followed_with_its_animation(rig):
+    from blender_addon import requests
+
+    settings = bpy.context.scene.portrait_relief
+    settings.mouthPucker = 0.5  # no key of the mesh: the slider stays
+    settings.mouthSmileLeft = 1.0  # a key of the mesh: overruled
+    settings.driving_object = rig
+    bpy.context.scene.frame_set(6)
+    values = requests.expression(settings)
+    assert values["jawOpen"] == pytest.approx(0.5, abs=0.01)
+    assert values["mouthSmileLeft"] == pytest.approx(0.4)
+    assert values["mouthPucker"] == 0.5 and "eyeBlinkRight" not in values
+    bpy.context.scene.frame_set(11)
+    assert requests.expression(settings)["jawOpen"] == pytest.approx(1.0)
+    assert bpy.ops.portrait_relief.read_shape_keys() == {"FINISHED"}
+    assert settings.jawOpen == pytest.approx(1.0) and settings.mouthPucker == 0.0
+
+
+def test_a_driving_mesh_that_lost_its_keys_or_was_deleted_leaves_the_sliders(rig):
+    from blender_addon import requests
+
+    settings = bpy.context.scene.portrait_relief
+    settings.driving_object, settings.jawOpen = rig, 0.3
+    rig.shape_key_clear()
+    assert requests.expression(settings) == {"jawOpen": pytest.approx(0.3)}
+    bpy.data.objects.remove(rig)
+    assert requests.expression(settings) == {"jawOpen": pytest.approx(0.3)}
+
+
+def test_a_recording_becomes_keyframes_of_the_sliders_at_the_scenes_rate(addon, tmp_path):
+    path = tmp_path / "take.csv"
+    rows = [{"jawOpen": 0.2 + 0.5 * number / 60, "yaw": 0.1} for number in range(61)]
+    path.write_text(_csv(rows, [f"00:00:{number // 60:02d}:{number % 60:02d}.0" for number in range(61)]))
+    scene = bpy.context.scene
+    scene.render.fps = 24
+    settings = scene.portrait_relief
+    settings.browInnerUp = 0.7
+    for _ in range(2):  # a second time replaces the first
+        assert bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=10) == {"FINISHED"}
+    scene.frame_set(10)
+    assert settings.jawOpen == pytest.approx(0.0, abs=1e-4)
+    scene.frame_set(22)
+    assert settings.jawOpen == pytest.approx(0.25, abs=0.01)
+    scene.frame_set(34)
+    assert settings.jawOpen == pytest.approx(0.5, abs=0.01)
+    assert not settings.use_pose and settings.yaw == 0.0
+    bpy.ops.portrait_relief.import_live_link(
+        filepath=str(path), start_frame=10, relative=False, use_pose=True, strength=0.5
+    )
+    scene.frame_set(34)
+    assert settings.jawOpen == pytest.approx(0.35, abs=0.01)
+    assert settings.use_pose and settings.yaw == pytest.approx(np.degrees(0.1) / 2, abs=0.01)
+
+
+def test_a_file_that_is_no_recording_changes_nothing_and_is_named(addon, tmp_path):
+    path = tmp_path / "notes.csv"
+    path.write_text("hello,world\n1,2\n")
+    with pytest.raises(RuntimeError, match=r"notes\.csv is no Live Link Face recording"):
+        bpy.ops.portrait_relief.import_live_link(filepath=str(path))
+    assert bpy.context.scene.animation_data is None
+
+
+def test_own_expressions_come_back_in_another_file(addon, tmp_path, monkeypatch):
+    from blender_addon import own_presets_folder
+
+    monkeypatch.setattr(own_presets_folder.storage, "folder", lambda: tmp_path)
+    own_presets_folder.refresh()
+    bpy.context.scene.portrait_relief.noseSneerLeft = 0.6
+    assert bpy.ops.portrait_relief.save_own_preset(name="Sniff") == {"FINISHED"}
+    assert own_presets_folder.names() == ["Sniff"]
+    bpy.ops.portrait_relief.reset_expression()
+    bpy.context.scene.portrait_relief.preset_strength = 0.5
+    assert bpy.ops.portrait_relief.apply_own_preset(name="Sniff") == {"FINISHED"}
+    assert bpy.context.scene.portrait_relief.noseSneerLeft == pytest.approx(0.3)
+    assert bpy.ops.portrait_relief.rename_own_preset(name="Sniff", new_name="Sneer") == {"FINISHED"}
+    with pytest.raises(RuntimeError, match="Sniff"):
+        bpy.ops.portrait_relief.apply_own_preset(name="Sniff")
+    assert bpy.ops.portrait_relief.delete_own_preset(name="Sneer") == {"FINISHED"}
+    assert own_presets_folder.names() == []
+
+
+def test_a_dropped_file_and_the_cameras_background_become_the_source(addon, tmp_path):
+    from blender_addon.operators import portrait
+
+    image = bpy.data.images.new("drawn", 8, 8)
+    image.filepath_raw, image.file_format = str(tmp_path / "dropped.png"), "PNG"
+    image.save()
+    settings = bpy.context.scene.portrait_relief
+    assert bpy.ops.portrait_relief.choose_picture(
+        "INVOKE_DEFAULT", filepath=str(tmp_path / "dropped.png")
+    ) == {"FINISHED"}
+    assert settings.image.filepath.endswith("dropped.png") and settings.source == "IMAGE"
+    handler = bpy.types.PORTRAIT_RELIEF_FH_portrait
+    assert handler.bl_import_operator == "portrait_relief.choose_picture"
+    assert set(portrait.PICTURE_ENDINGS) == set(handler.bl_file_extensions.split(";"))
+
+    assert not bpy.ops.portrait_relief.use_camera_background.poll()
+    camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+    camera.data.background_images.new().image = image
+    bpy.context.scene.camera = camera
+    assert bpy.ops.portrait_relief.use_camera_background() == {"FINISHED"}
+    assert settings.image == image
