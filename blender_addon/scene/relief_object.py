@@ -6,10 +6,13 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
+from ..core import placement
+from ..core.placement import Placement
 from ..core.relief import METRES_PER_MM, ReliefMesh
 
 DEPTH_ATTRIBUTE = "depth_mm"
 UV_NAME = "UVMap"
+PLACEMENT_POINTS = 256
 
 
 def make_mesh(name: str, relief: ReliefMesh, *, size: float, depth_scale: float) -> bpy.types.Mesh:
@@ -52,7 +55,7 @@ def can_displace(mesh: bpy.types.Mesh) -> bool:
 def apply_depth_scale(mesh: bpy.types.Mesh) -> bool:
     """Moves the vertices from the applied depth scale to the wanted one; sculpted changes are kept.
 
-    Only the difference is added along y. Shape keys move with the mesh. False when nothing could be moved.
+    Only the difference is added, along the depth's axis. Shape keys move with the mesh. False when nothing moved.
     """
     settings = mesh.portrait_relief
     change = settings.depth_scale - settings.applied_depth_scale
@@ -62,21 +65,45 @@ def apply_depth_scale(mesh: bpy.types.Mesh) -> bool:
         return False
     depth = np.empty(len(mesh.vertices), np.float32)
     mesh.attributes[DEPTH_ATTRIBUTE].data.foreach_get("value", depth)
-    offset = depth * np.float32(-change * settings.metres_per_mm)
-    _shift_y(mesh.attributes["position"].data, "vector", offset)
+    axis = (change * placement_of(mesh).depth_axis).astype(np.float32)
+    _shift(mesh.attributes["position"].data, "vector", depth, axis)
     if mesh.shape_keys:
         for block in mesh.shape_keys.key_blocks:
-            _shift_y(block.data, "co", offset)
+            _shift(block.data, "co", depth, axis)
     settings.applied_depth_scale = settings.depth_scale
     mesh.update()
     return True
 
 
-def _shift_y(data: bpy.types.bpy_prop_collection, name: str, offset: np.ndarray) -> None:
-    points = np.empty(len(offset) * 3, np.float32)
+def _shift(data: bpy.types.bpy_prop_collection, name: str, depth: np.ndarray, axis: np.ndarray) -> None:
+    points = np.empty(3 * len(depth), np.float32)
     data.foreach_get(name, points)
-    points[1::3] += offset
+    for column in np.flatnonzero(axis):  # one of three where no rotation was applied
+        points[column::3] += depth * axis[column]
     data.foreach_set(name, points)
+
+
+def placement_of(mesh: bpy.types.Mesh) -> Placement:
+    """How millimetres lie in the mesh: as it was made, or measured by its UVs and depths where the object's location,
+    rotation or scale was applied to it since."""
+    settings = mesh.portrait_relief
+    made = placement.as_made(settings.metres_per_mm)
+    depths, layer = mesh.attributes.get(DEPTH_ATTRIBUTE), mesh.uv_layers.active
+    if depths is None or depths.domain != "POINT" or layer is None or not len(mesh.loops):
+        return made
+    # Few points one by one: reading all of them would cost more than moving them.
+    vertices, uv, points = mesh.attributes[".corner_vert"].data, layer.uv, mesh.attributes["position"].data
+    width, height = settings.photo_size_px
+    known, positions = [], []
+    for corner in (
+        np.linspace(0, len(mesh.loops) - 1, min(len(mesh.loops), PLACEMENT_POINTS)).astype(int).tolist()
+    ):
+        vertex, (u, v) = vertices[corner].value, uv[corner].vector
+        x_px, y_px = u * width - settings.origin_px[0], (1 - v) * height - settings.origin_px[1]
+        depth_mm = depths.data[vertex].value * settings.applied_depth_scale
+        known.append((x_px * settings.mm_per_px, -y_px * settings.mm_per_px, depth_mm))
+        positions.append(points[vertex].vector[:])
+    return placement.measure(np.array(known), np.array(positions), made)
 
 
 def find(result_id: str, layer: bpy.types.ViewLayer) -> bpy.types.Object | None:

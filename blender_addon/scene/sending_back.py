@@ -9,6 +9,7 @@ import numpy as np
 from ..core import arrays, errors, export_checks
 from ..core.depth_from_mesh import depth_from_mesh
 from ..core.errors import AddonError, Remedy
+from . import relief_object
 
 
 def is_relief(item: bpy.types.Object | None) -> bool:
@@ -43,11 +44,11 @@ def depth_map(item: bpy.types.Object) -> np.ndarray:
             errors.Problem("flat_relief", "The relief is flat.", "Set its depth scale above 0.", Remedy.NONE)
         )
     positions, triangles, _uv = _arrays(item)
-    millimetres = positions / kept.metres_per_mm
+    millimetres = relief_object.placement_of(item.data).millimetres(positions)
     return depth_from_mesh(
         millimetres[:, 0],
-        millimetres[:, 2],
-        -millimetres[:, 1] / kept.applied_depth_scale,
+        millimetres[:, 1],
+        millimetres[:, 2] / kept.applied_depth_scale,
         triangles,
         size_px=(kept.photo_size_px[0], kept.photo_size_px[1]),
         origin_px=(kept.origin_px[0], kept.origin_px[1]),

@@ -8,6 +8,7 @@ import os
 import signal
 
 import bpy
+import mathutils
 import numpy as np
 import pytest
 
@@ -269,6 +270,27 @@ def test_a_sculpted_relief_becomes_a_depth_map_again_and_is_sent(fake, photo):
     assert bpy.ops.portrait_relief.check_relief() == {"FINISHED"}
     assert bpy.ops.portrait_relief.repaint(timeout=20) == {"FINISHED"}
     assert [result.mode for result in bpy.context.scene.portrait_relief.results] == ["depth", "appearance"]
+
+
+def test_an_applied_transform_leaves_the_depth_slider_and_the_way_back_working(fake, photo):
+    from blender_addon.scene import sending_back
+
+    fake("ok")
+    bpy.ops.portrait_relief.estimate_depth(timeout=20)
+    item = relief()
+    before = sending_back.depth_map(item)
+    item.scale, item.rotation_euler, item.location = (2.5,) * 3, (0.3, 0.0, 0.7), (1.0, 2.0, 3.0)
+    bpy.context.view_layer.update()
+    placed = item.matrix_world.copy()
+    bpy.ops.object.transform_apply()
+    depth, old = depths(item.data), coordinates(item.data)
+    item.data.portrait_relief.depth_scale = 0.4
+    towards = np.array(placed.to_3x3() @ mathutils.Vector((0, -0.001, 0)))
+    np.testing.assert_allclose(coordinates(item.data) - old, -0.6 * depth[:, None] * towards, atol=1e-4)
+    after = sending_back.depth_map(item)
+    both = np.isfinite(before) & np.isfinite(after)
+    assert both.sum() > 0.95 * np.isfinite(before).sum()
+    assert np.abs(after - before)[both].mean() < 0.5
 
 
 def test_a_saved_result_folder_is_imported(addon, tmp_path):
