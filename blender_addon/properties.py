@@ -98,6 +98,12 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         type=bpy.types.Object,
         poll=lambda _settings, item: bool(driving.driving_keys(item)),
     )
+    sequence_folder: StringProperty(
+        name="Sequences",
+        description="Folder for the frames of sequences; while the .blend is not saved, the extension's own is taken",
+        subtype="DIR_PATH",
+        default="//portrait sequences/",
+    )
     steps: IntProperty(
         name="Steps", description="Denoising steps; 0 takes what the model was made for", min=0, max=100
     )

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -10,7 +12,7 @@ import bpy
 from . import installation, storage, user_choices
 from .core import arkit, errors, launch, protocol
 from .core.errors import AddonError
-from .core.jobs import JobInput
+from .core.jobs import FrameInput, JobInput
 from .core.session import BackendChoice
 from .scene import driving, images
 
@@ -73,6 +75,24 @@ def summary(mode: str, coefficients: dict[str, float], degrees: dict[str, float]
     words = [f"{arkit.label(name)} {coefficients[name]:.2f}" for name in strongest[:3]]
     words += [f"{name} {value:.0f}°" for name, value in degrees.items() if value]
     return ", ".join(words) or "Neutral"
+
+
+def sequence_input(scene: bpy.types.Scene, numbers: Sequence[int]) -> tuple[JobInput, dict[int, FrameInput]]:
+    """The job without its frames, and expression and pose at every frame of `numbers`. Raises AddonError.
+
+    The scene is shown at each frame in turn, as that is how animation, drivers and shape keys become values.
+    """
+    settings = scene.portrait_relief
+    given = replace(job_input(settings, "generate"), expression={}, pose={})
+    now = scene.frame_current, scene.frame_subframe
+    frames = {}
+    try:
+        for number in numbers:
+            scene.frame_set(number)
+            frames[number] = FrameInput(expression(settings), pose(settings))
+    finally:
+        scene.frame_set(now[0], subframe=now[1])
+    return given, frames
 
 
 def job_input(settings, mode: str, *, depth_npy: bytes | None = None) -> JobInput:

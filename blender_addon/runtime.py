@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import contextlib
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 
 import bpy
 
-from . import installation, requests, storage
+from . import installation, requests, sequences, storage
 from .core import errors, temp_files
 from .core.backend_process import BackendState
 from .core.errors import AddonError, Problem, Remedy
-from .core.jobs import Job, JobInput, JobState
+from .core.jobs import FrameInput, Job, JobInput, JobState
 from .core.relief import ReliefError
 from .core.session import Session
 from .scene import importing
@@ -86,14 +87,30 @@ def submit(scene: bpy.types.Scene, job_input: JobInput) -> Job:
     return job
 
 
+def submit_sequence(
+    scene: bpy.types.Scene, given: JobInput, frames: Mapping[int, FrameInput], sequence: sequences.Sequence
+) -> Job:
+    """Starts a job for the frames of a sequence that are missing. Raises AddonError."""
+    job = submit(scene, replace(given, frames=tuple(frames[number] for number in sequence.to_make)))
+    sequences.begin(job, sequence)
+    sync()
+    return job
+
+
 def run_job_blocking(timeout_s: float) -> Problem | None:
     """Drives the job to its end and imports its result; None, or why there is none."""
-    problem = session().run_job(timeout_s, on_tick=sync)
+
+    def on_tick() -> None:
+        _collect()
+        sync()
+
+    problem = session().run_job(timeout_s, on_tick=on_tick)
+    _collect()
     _deliver()
     sync()
     job = session().job
     if (
-        job is not None and job.state is JobState.CANCELLED
+        job is not None and job.state is JobState.CANCELLED and job.problem is None
     ):  # by the backend: nobody can press a button meanwhile
         return errors.local("cancelled")
     return job.problem if job is not None else problem
@@ -127,6 +144,7 @@ def _on_timer() -> float | None:
     if current is None:
         return BUSY_INTERVAL_S if installation.is_busy() else None
     current.tick()
+    _collect()
     if not _user_is_in_the_middle():
         _deliver()
     sync()
@@ -152,6 +170,18 @@ def _undelivered() -> Job | None:
     return job if job and job.state is JobState.DONE and job.id != _delivered_job_id else None
 
 
+def _collect() -> None:
+    """Keeps what has come of a sequence; where that is impossible, the work is stopped."""
+    job = _session.job if _session else None
+    if job is None or sequences.of(job) is None:
+        return
+    try:
+        sequences.collect(job)
+    except OSError as error:
+        job.cancel()
+        job.problem = errors.local("folder_not_writable", detail=str(error))
+
+
 def _deliver() -> None:
     """Imports the result of a job that has just ended, once, as one undo step."""
     global _delivered_job_id
@@ -168,12 +198,7 @@ def _deliver() -> None:
     except Exception as error:  # whatever it is: a timer that raises is never called again
         if not isinstance(error, ReliefError):
             traceback.print_exc()
-        job.problem = errors.Problem(
-            "import_failed",
-            f"The result could not be imported: {error}",
-            "Try another picture.",
-            Remedy.CHOOSE_PICTURE,
-        )
+        job.problem = errors.local("import_failed", detail=str(error))
     if job.problem is not None:
         job.state = JobState.FAILED
 
@@ -186,6 +211,11 @@ def import_job(job: Job) -> None:
     scene = next((item for item in bpy.data.scenes if item.session_uid == _job_scene_uid), None)
     if scene is None:
         raise AddonError(errors.local("scene_removed"))
+    sequence = sequences.of(job)
+    if sequence is not None:
+        sequences.import_finished(scene, sequence, job.id)
+        _push_undo("Import Portrait Sequence")
+        return
     given = job.input
     for number, frame in enumerate(job.results):
         description = importing.Description(
@@ -260,7 +290,7 @@ def sync() -> None:
         waiting = job is _undelivered()
         shown.state = (JobState.DOWNLOADING if waiting else job.state).value
         shown.status = "Waiting for the render or stroke" if waiting else _job_text(job)
-        shown.mode = job.input.mode
+        shown.mode = "sequence" if sequences.of(job) else job.input.mode
         shown.progress = job.progress
         if job.problem is not None:
             _show(job.problem)
@@ -282,6 +312,9 @@ def _visible(shown) -> tuple:
 
 
 def _job_text(job: Job) -> str:
+    sequence = sequences.of(job)
+    if sequence is not None and job.state in (JobState.RUNNING, JobState.DOWNLOADING):
+        return sequence.text
     if job.state is JobState.RUNNING and job.phase:
         phase = job.phase.replace("_", " ").capitalize()
         return f"{phase} {job.step}/{job.total}" if job.total else phase

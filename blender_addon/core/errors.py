@@ -142,6 +142,18 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
             Remedy.RETRY,
         ),
         _problem(
+            "too_many_frames",
+            "One sequence can have up to 512 frames.",
+            "Shorten the scene's frame range and make the rest afterwards; finished frames are kept.",
+            Remedy.NONE,
+        ),
+        _problem(
+            "import_failed",
+            "The result could not be imported.",
+            "Try another picture.",
+            Remedy.CHOOSE_PICTURE,
+        ),
+        _problem(
             "scene_removed",
             "The scene that the result belongs to was deleted.",
             "Try again in another scene.",

@@ -41,10 +41,19 @@ class JobState(Enum):
 
 
 @dataclass(frozen=True)
+class FrameInput:
+    """One picture of a sequence: coefficients in 0..1, angles in degrees; what is absent is left to the photo."""
+
+    expression: Mapping[str, float]
+    pose: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class JobInput:
     """What is sent. `portrait` is an image file's content; `depth_npy` a .npy file's content.
 
-    `face` is the protocol's index from 0, None to let the backend choose; the panel counts from 1.
+    `frames` makes a sequence of mode "generate" out of it; `expression` and `pose` are not used then. `face` is the
+    protocol's index from 0, None to let the backend choose; the panel counts from 1.
     """
 
     mode: str  # "depth" | "generate" | "appearance"
@@ -57,9 +66,12 @@ class JobInput:
     face: int | None = None
     depth_npy: bytes | None = None
     label: str = ""
+    frames: tuple[FrameInput, ...] = ()
 
     def request(self, client_job_id: str) -> dict[str, object]:
+        frames = [{"expression": dict(frame.expression), "pose": dict(frame.pose)} for frame in self.frames]
         return {
+            **({"frames": frames} if frames else {}),
             "mode": self.mode,
             "expression": dict(self.expression),
             "pose": dict(self.pose),
@@ -83,7 +95,10 @@ class FrameResult:
 
 
 class Job:
-    """Advance with the backend's address; read `state`, `progress`, `problem` and `results`."""
+    """Advance with the backend's address; read `state`, `progress`, `problem` and `results`.
+
+    Frames are fetched as soon as they are finished; `take_results` gives them out while the others are being made.
+    """
 
     def __init__(self, job_input: JobInput, deadlines: Deadlines):
         self.input = job_input
@@ -103,7 +118,9 @@ class Job:
         self._changed_s = self.started_s
         self._cancel_since_s: float | None = None
         self._delete_sent = False
-        self._frames: list[dict] = []
+        self._frames: list[dict] = []  # the backend's word of every finished frame
+        self._fetched = 0
+        self._fetching = False  # the exchange under way fetches a part of a frame
         self._parts: dict[str, bytes | np.ndarray] = {}
 
     @property
@@ -111,10 +128,22 @@ class Job:
         """0..1 for a progress bar."""
         if self.state is JobState.DONE:
             return 1.0
+        if self.input.frames:
+            return min(1.0, (self._fetched + len(self._parts) / len(PARTS)) / len(self.input.frames))
         if self.state is JobState.DOWNLOADING:
             wanted = max(1, len(self._frames) * len(PARTS))
-            return 0.9 + 0.1 * (len(self.results) * len(PARTS) + len(self._parts)) / wanted
+            return 0.9 + 0.1 * (self._fetched * len(PARTS) + len(self._parts)) / wanted
         return 0.9 * min(1.0, self.step / self.total) if self.total else 0.0
+
+    @property
+    def frames_fetched(self) -> int:
+        """How many frames have come so far."""
+        return self._fetched
+
+    def take_results(self) -> list[FrameResult]:
+        """The frames that came since the last call, in order; they are not kept here any longer."""
+        taken, self.results = self.results, []
+        return taken
 
     def advance(self, address: Address | None, budget_s: float = 0.004) -> None:
         """One tick. `address` is None until the backend is ready."""
@@ -171,10 +200,14 @@ class Job:
                 address, given.request(self.id), given.portrait, given.portrait_name, given.depth_npy
             )
             self._enter(JobState.UPLOADING)
-        if self._exchange is None and self.state in (JobState.QUEUED, JobState.RUNNING):
-            if now_s < self._next_poll_s:
+        if self._exchange is None and self.state is not JobState.UPLOADING:
+            self._fetching = self._fetched < len(self._frames)
+            if self._fetching:
+                self._exchange = self._next_part(address)
+            elif now_s < self._next_poll_s:
                 return
-            self._exchange = protocol.get_job(address, self._server_id, self.id)
+            else:
+                self._exchange = protocol.get_job(address, self._server_id, self.id, len(self._frames))
         answer = self._answer(budget_s)
         if answer is None:
             return
@@ -184,8 +217,8 @@ class Job:
                 raise BadAnswerError("no job is named")
             self._server_id = str(value["job_id"])
             self._enter(JobState.QUEUED)
-        elif self.state is JobState.DOWNLOADING:
-            self._take_part(answer, address)
+        elif self._fetching:
+            self._take_part(answer)
         else:
             self._take_status(answer, address)
 
@@ -214,16 +247,19 @@ class Job:
         if (status.phase, status.step, status.total) != (self.phase, self.step, self.total):
             self._changed_s = now_s
         self.phase, self.step, self.total = status.phase, status.step, status.total
+        self._frames += status.frames
+        if len(self._frames) > max(1, len(self.input.frames)):
+            raise BadAnswerError(f"{len(self._frames)} frames came of {max(1, len(self.input.frames))}")
         if status.state == "failed":
             self.fail(errors.from_backend(status.error or {}))
         elif status.state == "cancelled":
             self._end(JobState.CANCELLED)
         elif status.state == "done":
-            if not status.frames:
-                raise BadAnswerError("no frames are named")
-            self._frames = status.frames
+            if len(self._frames) < max(1, len(self.input.frames)):
+                raise BadAnswerError(f"only {len(self._frames)} frames are named")
             self._enter(JobState.DOWNLOADING)
-            self._exchange = self._next_part(address)
+            if self._fetched == len(self._frames):
+                self._end(JobState.DONE)
         elif now_s - self._changed_s > self._deadlines.no_progress_s:
             self._exchange = protocol.delete_job(address, self._server_id, self.id)
             self._exchange.advance()
@@ -237,9 +273,9 @@ class Job:
 
     def _next_part(self, address: Address) -> Exchange:
         part, fmt = PARTS[len(self._parts)]
-        return protocol.get_frame_part(address, self._server_id, len(self.results), part, fmt, self.id)
+        return protocol.get_frame_part(address, self._server_id, self._fetched, part, fmt, self.id)
 
-    def _take_part(self, answer: Answer, address: Address) -> None:
+    def _take_part(self, answer: Answer) -> None:
         """Checks one file of a frame; after the last file of the last frame the job is done."""
         part, fmt = PARTS[len(self._parts)]
         body = protocol.checked(answer).body
@@ -248,12 +284,12 @@ class Job:
         except ValueError as error:
             raise BadAnswerError(f"{part}: {error}") from error
         if len(self._parts) == len(PARTS):
-            self.results.append(_frame_result(self._parts, self._frames[len(self.results)]))
+            self.results.append(_frame_result(self._parts, self._frames[self._fetched]))
             self._parts = {}
-        if len(self.results) == len(self._frames):
+            self._fetched += 1
+            self._changed_s = time.monotonic()
+        if self.state is JobState.DOWNLOADING and self._fetched == len(self._frames):
             self._end(JobState.DONE)
-        else:
-            self._exchange = self._next_part(address)
 
     def _advance_cancel(self, address: Address | None, budget_s: float) -> None:
         waited_s = time.monotonic() - (self._cancel_since_s or 0.0)

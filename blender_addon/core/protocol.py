@@ -87,8 +87,10 @@ def post_job(
     )
 
 
-def get_job(address: Address, server_id: str, owner: str) -> Exchange:
-    return Exchange(address, "GET", f"/v1/jobs/{urllib.parse.quote(server_id, safe='')}", owner=owner)
+def get_job(address: Address, server_id: str, owner: str, frames_from: int = 0) -> Exchange:
+    """The state of a job; of its finished frames only those from `frames_from` on are described."""
+    path = f"/v1/jobs/{urllib.parse.quote(server_id, safe='')}?frames_from={frames_from}"
+    return Exchange(address, "GET", path, owner=owner)
 
 
 def delete_job(address: Address, server_id: str, owner: str) -> Exchange:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Operators: thin; what they do lies in runtime, requests, scene and core."""
 
-from . import backend, driving, expression, install, jobs, own_presets, portrait, results
+from . import backend, driving, expression, install, jobs, own_presets, portrait, results, sequence
 
 CLASSES = (
     *backend.CLASSES,
@@ -10,6 +10,7 @@ CLASSES = (
     *expression.CLASSES,
     *own_presets.CLASSES,
     *driving.CLASSES,
+    *sequence.CLASSES,
     *portrait.CLASSES,
     *results.CLASSES,
 )

@@ -18,7 +18,9 @@ from ..scene import sending_back
 from .reporting import ReportingMixin
 
 
-class _JobOperator(ReportingMixin):
+class JobOperator(ReportingMixin):
+    """What all operators have in common that send a job."""
+
     timeout: FloatProperty(
         name="Timeout",
         description="Seconds to wait for the result in background mode",
@@ -54,21 +56,21 @@ class _JobOperator(ReportingMixin):
         return self.ended(runtime.run_job_blocking(self.timeout) if wait else None)
 
 
-class PORTRAIT_RELIEF_OT_generate(_JobOperator, bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_generate(JobOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.generate"
     bl_label = "Generate"
     bl_description = "Give the portrait the expression below and make a relief of it"
     mode = "generate"
 
 
-class PORTRAIT_RELIEF_OT_estimate_depth(_JobOperator, bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_estimate_depth(JobOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.estimate_depth"
     bl_label = "Estimate Depth"
     bl_description = "Make a relief of the photo as it is"
     mode = "depth"
 
 
-class PORTRAIT_RELIEF_OT_repaint(_JobOperator, bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_repaint(JobOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.repaint"
     bl_label = "Repaint from Relief"
     bl_description = "Send the active relief's sculpted shape back and paint the portrait anew to match it"

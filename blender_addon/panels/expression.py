@@ -56,6 +56,13 @@ class _DrivingPanel(PanelMixin):
             column.label(text=f"{count} of {len(arkit.ARKIT_NAMES)} sliders follow it", icon="SHAPEKEY_DATA")
             column.operator("portrait_relief.read_shape_keys", icon="IMPORT")
         layout.operator("portrait_relief.import_live_link", icon="FILE")
+        scene = context.scene
+        column = layout.column(align=True)
+        row = column.row(align=True)
+        row.prop(scene, "frame_start", text="Start")
+        row.prop(scene, "frame_end", text="End")
+        column.operator("portrait_relief.generate_sequence", icon="RENDER_ANIMATION")
+        column.prop(settings, "sequence_folder", text="")
 
 
 def _region_mixin(region: str, names: tuple[str, ...]) -> type:

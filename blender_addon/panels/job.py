@@ -33,6 +33,7 @@ _JOB_OPERATORS = {
     "generate": "portrait_relief.generate",
     "depth": "portrait_relief.estimate_depth",
     "appearance": "portrait_relief.repaint",
+    "sequence": "portrait_relief.generate_sequence",
 }
 
 

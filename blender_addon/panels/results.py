@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..scene import relief_object, sending_back
+from ..scene import relief_object, sending_back, sequence_import
 from .places import PanelMixin, in_both_editors
 
 
@@ -49,7 +49,11 @@ class _ResultsPanel(PanelMixin):
         box.label(text=item.name, icon="MESH_GRID")
         row = box.row()
         row.active = row.enabled = relief_object.can_displace(item.data)
-        row.prop(item.data.portrait_relief, "depth_scale", slider=True)
+        if sequence_import.is_animated(item):
+            row.active = row.enabled = True
+            row.prop(item, "scale", index=1, text="Depth Scale")
+        else:
+            row.prop(item.data.portrait_relief, "depth_scale", slider=True)
         if relief_object.is_held_elsewhere(item.data):
             box.label(text="Leave edit mode or dyntopo to change it", icon="INFO")
         elif not row.enabled:

@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 
 from ..core.jobs import FrameResult
-from ..core.relief import make_relief
+from ..core.relief import ReliefMesh, make_relief
 from . import images, material, relief_object
 
 
@@ -20,7 +20,7 @@ class Description:
 
     result_id: str
     name: str  # what the new datablocks are called after
-    mode: str  # "depth" | "generate" | "appearance"
+    mode: str  # "depth" | "generate" | "appearance" | "sequence" | "import"
     summary: str  # one line for the list
     expression: dict[str, float]
 
@@ -39,31 +39,45 @@ def import_result(
     depth = images.add_depth(f"{name} Depth", result.depth_mm, result.coverage, description.result_id)
     mesh = relief_object.make_mesh(name, relief, size=settings.size, depth_scale=settings.depth_scale)
     height, width = result.depth_mm.shape
-    kept = mesh.portrait_relief
-    kept.result_id = description.result_id
-    kept.mm_per_px = result.mm_per_px
-    kept.photo_size_px = (width, height)
-    # Where the object's origin lies in the picture: read back from one vertex, whose UV says its pixel.
-    kept.origin_px = (
-        float(relief.uv[0, 0]) * width - float(relief.x_mm[0]) / result.mm_per_px,
-        (1.0 - float(relief.uv[0, 1])) * height + float(relief.z_mm[0]) / result.mm_per_px,
-    )
+    remember_photo(mesh, relief, description.result_id, (width, height), result.mm_per_px)
     mesh.materials.append(material.make(name, rgb, depth))
     item = bpy.data.objects.new(name, mesh)
     item.location = scene.cursor.location
-    _link(scene, item)
-    entry = settings.results.add()
-    entry.name = name
-    entry.result_id = description.result_id
-    entry.mode = description.mode
-    entry.summary = description.summary
-    entry.report = json.dumps(result.info.get("report") or {})
-    entry.expression = json.dumps(description.expression)
-    settings.active_result = len(settings.results) - 1
+    link(scene, item)
+    list_result(scene, description, result.info.get("report") or {})
     return item
 
 
-def _link(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
+def remember_photo(
+    mesh: bpy.types.Mesh, relief: ReliefMesh, result_id: str, size_px: tuple[int, int], mm_per_px: float
+) -> None:
+    """Notes on the mesh which result it is and how it lies in the photo of `size_px` (width, height)."""
+    width, height = size_px
+    kept = mesh.portrait_relief
+    kept.result_id = result_id
+    kept.mm_per_px = mm_per_px
+    kept.photo_size_px = size_px
+    # Where the object's origin lies in the picture: read back from one vertex, whose UV says its pixel.
+    kept.origin_px = (
+        float(relief.uv[0, 0]) * width - float(relief.x_mm[0]) / mm_per_px,
+        (1.0 - float(relief.uv[0, 1])) * height + float(relief.z_mm[0]) / mm_per_px,
+    )
+
+
+def list_result(scene: bpy.types.Scene, description: Description, report: object) -> None:
+    """Adds an entry to the scene's list and makes it the active one."""
+    settings = scene.portrait_relief
+    entry = settings.results.add()
+    entry.name = description.name
+    entry.result_id = description.result_id
+    entry.mode = description.mode
+    entry.summary = description.summary
+    entry.report = json.dumps(report)
+    entry.expression = json.dumps(description.expression)
+    settings.active_result = len(settings.results) - 1
+
+
+def link(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
     """Into the active collection where `scene` is the one at work; selection is left alone in edit and sculpt mode."""
     context = bpy.context
     if context.scene != scene:

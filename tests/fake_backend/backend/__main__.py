@@ -109,17 +109,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif parts == ["v1", "capabilities"]:
             self.send_json(200, {"device": {"type": "cpu", "name": "test"}})
         elif len(parts) == 3 and parts[2] in JOBS:
-            self.job_state(JOBS[parts[2]])
+            self.job_state(JOBS[parts[2]], int(self.path.partition("frames_from=")[2] or 0))
         elif len(parts) == 6 and parts[2] in JOBS:
-            self.frame_part(JOBS[parts[2]], parts[5])
+            self.frame_part(JOBS[parts[2]], int(parts[4]), parts[5])
         else:
             self.send_json(
                 404, {"error": {"code": "no_such_job", "message": "There is no such job.", "hint": ""}}
             )
 
-    def job_state(self, job: dict) -> None:
+    def job_state(self, job: dict, frames_from: int) -> None:
         step = int((time.monotonic() - job["started"]) / STEP_S)
-        if step >= 2 and MODE == "crash":
+        wanted = job["request"].get("frames") or [job["request"]]
+        frame = {"width": job["size"][0], "height": job["size"][1], "mm_per_px": 250.0 / job["size"][1]}
+        frame |= {"depth_min_mm": 0.0, "depth_max_mm": 100.0, "report": {"mode": job["request"]["mode"]}}
+        if MODE == "crash" and len(wanted) > 1 and step >= STEPS * 3:  # in the fourth frame
+            os._exit(3)
+        if step >= 2 and MODE == "crash" and len(wanted) == 1:
             os._exit(3)
         if step >= 2 and MODE == "hang":
             time.sleep(3600)
@@ -127,26 +132,30 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send(200, b"<html>not what you expect</html>", "text/html")
             return
         state = {"job_id": job["id"], "client_job_id": job["client"], "phase": "denoising", "total": STEPS}
-        state |= {"state": "running", "step": min(step, STEPS), "frames_done": 0, "frames_total": 1}
-        state |= {"frames": [], "error": None, "seconds": 0.0}
+        done = [] if MODE in ("stuck", *ERRORS) else [frame] * min(step // STEPS, len(wanted))
+        state |= {"state": "running", "step": min(step - STEPS * len(done), STEPS), "frames_done": len(done)}
+        state |= {"frames_total": len(wanted), "frames": done[frames_from:], "error": None, "seconds": 0.0}
         if MODE == "stuck":
             state["step"] = 1
         elif step >= STEPS and MODE in ERRORS:
             code, message, hint = ERRORS[MODE]
             state |= {"state": "failed", "error": {"code": code, "message": message, "hint": hint}}
-        elif step >= STEPS:
-            frame = {"width": job["size"][0], "height": job["size"][1], "mm_per_px": 250.0 / job["size"][1]}
-            frame |= {"depth_min_mm": 0.0, "depth_max_mm": 100.0, "report": {"mode": job["request"]["mode"]}}
-            state |= {"state": "done", "frames": [frame], "frames_done": 1}
+        elif len(done) == len(wanted):
+            state["state"] = "done"
         if job["cancelled"]:
             state["state"] = "cancelled"
         self.send_json(200, state)
 
-    def frame_part(self, job: dict, part: str) -> None:
+    def frame_part(self, job: dict, number: int, part: str) -> None:
+        """Frames of a sequence get darker, and flatter by the share that the jaw is open."""
         width, height = job["size"]
         depth, coverage = half_ball(width, height)
+        frames = job["request"].get("frames")
+        if frames:
+            lower = 1 - frames[number]["expression"].get("jawOpen", 0.0)
+            depth = array("f", (value * lower for value in depth))
         if part == "rgb":
-            self.send(200, png(width, height, 200), "image/png")
+            self.send(200, png(width, height, 200 - number), "image/png")
         elif part == "depth":
             data = npy(depth, width, height)
             self.send(200, data[: len(data) // 2] if MODE == "damaged" else data, "application/octet-stream")

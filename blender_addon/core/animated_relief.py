@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One mesh for all frames of a sequence, its depth at each frame, and the point cache that plays them."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .relief import ReliefMesh, make_relief
+from .sequence import SequenceFolder
+
+
+def common_relief(folder: SequenceFolder, numbers: Sequence[int], max_vertices: int) -> ReliefMesh:
+    """A relief that covers the head in every frame, with the depth of the first frame that shows each place.
+
+    Raises ReliefError when there is no head, ValueError or OSError for a damaged frame.
+    """
+    depth, coverage = folder.depth_mm(numbers[0]), folder.coverage(numbers[0])
+    for number in numbers[1:]:
+        depth = np.where(np.isfinite(depth), depth, folder.depth_mm(number))
+        coverage = np.maximum(coverage, folder.coverage(number))
+    return make_relief(depth, coverage, folder.mm_per_px(numbers), max_vertices)
+
+
+def sample_depth(relief: ReliefMesh, depth_mm: np.ndarray) -> np.ndarray:
+    """Depth float32 [V] of a frame [H, W] at the relief's vertices, bilinear; the relief's own where it is unknown."""
+    height, width = depth_mm.shape
+    x = np.clip(relief.uv[:, 0] * width - 0.5, 0, width - 1)
+    y = np.clip((1 - relief.uv[:, 1]) * height - 0.5, 0, height - 1)
+    column, row = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
+    right, down = (x - column).astype(np.float32), (y - row).astype(np.float32)
+    total, weight = np.zeros(len(x), np.float32), np.zeros(len(x), np.float32)
+    for rows, share_y in ((row, 1 - down), (row + 1, down)):
+        for columns, share_x in ((column, 1 - right), (column + 1, right)):
+            value = depth_mm[rows, columns]
+            known = np.isfinite(value)
+            share = np.where(known, share_x * share_y, 0)
+            total += np.where(known, value, 0) * share
+            weight += share
+    return np.where(weight > 0.5, total / np.maximum(weight, 1e-6), relief.depth_mm).astype(np.float32)
+
+
+def write_point_cache(
+    path: Path,
+    vertices: int,
+    samples: Sequence[int],
+    positions: Callable[[int], np.ndarray],
+    first_frame: int,
+) -> None:
+    """A PC2 file (Blender's Mesh Cache modifier reads it): one sample a frame from `first_frame` on.
+
+    `positions(number)` gives float32 [V, 3] of the frame `number` of `samples`. The file is replaced all at once.
+    """
+    part = path.with_suffix(".part")
+    with open(part, "wb") as file:
+        file.write(
+            struct.pack("<12siiffi", b"POINTCACHE2\0", 1, vertices, float(first_frame), 1.0, len(samples))
+        )
+        for number in samples:
+            values = np.ascontiguousarray(positions(number), np.float32)
+            if values.shape != (vertices, 3):
+                raise ValueError(f"frame {number} has {values.shape} instead of {vertices} points")
+            file.write(values.tobytes())
+    os.replace(part, path)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The finished frames of a sequence in a folder, each with what it was made from, so that no frame is made twice.
+
+rgb_0012.png, depth_0012.npy and coverage_0012.npy belong to frame 12; sequence.json names each frame's key. A frame
+counts once it stands there, which is written after its files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from . import arrays
+from .jobs import FrameInput, FrameResult, JobInput
+
+MANIFEST = "sequence.json"
+_FORMAT = "portrait-relief-sequence"
+
+
+def frame_key(given: JobInput, frame: FrameInput, model: str) -> str:
+    """What a frame is made from as one hash: photo, settings, expression, pose and model folder."""
+    parts = {
+        "photo": hashlib.sha256(given.portrait).hexdigest(),
+        "steps": given.steps,
+        "seed": given.seed,
+        "face": given.face,
+        "model": model,
+        "expression": {name: round(value, 4) for name, value in frame.expression.items()},
+        "pose": {name: round(value, 3) for name, value in frame.pose.items()},
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def folder_name(label: str, portrait: bytes) -> str:
+    """A folder for this photo's sequences: its name as far as files may be called so, and a part of its hash."""
+    plain = "".join(letter if letter.isalnum() or letter in " -_" else "_" for letter in label).strip()[:40]
+    return f"{plain or 'Portrait'} {hashlib.sha256(portrait).hexdigest()[:8]}"
+
+
+class SequenceFolder:
+    """Frames on disk. Raises OSError where the folder cannot be used."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._frames: dict[int, dict] = {}
+        with contextlib.suppress(
+            OSError, ValueError, KeyError, TypeError, AttributeError
+        ):  # or none is known
+            kept = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+            if kept["format"] == _FORMAT:
+                self._frames = {int(number): dict(frame) for number, frame in kept["frames"].items()}
+
+    def file(self, part: str, number: int) -> Path:
+        """`part` is "rgb", "depth" or "coverage"."""
+        return self.path / f"{part}_{number:04d}.{'png' if part == 'rgb' else 'npy'}"
+
+    def missing(self, keys: Mapping[int, str]) -> list[int]:
+        """The frames of `keys` (frame -> key) that are not here, or were made from something else."""
+        return sorted(
+            number
+            for number, key in keys.items()
+            if self._frames.get(number, {}).get("key") != key
+            or not all(self.file(part, number).is_file() for part in ("rgb", "depth", "coverage"))
+        )
+
+    def add(self, number: int, key: str, result: FrameResult) -> None:
+        """Writes a finished frame."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        if self._frames.pop(number, None) is not None:
+            self._write_manifest()  # its files are about to change
+        self.file("rgb", number).write_bytes(result.rgb_png)
+        self.file("depth", number).write_bytes(arrays.write_npy(result.depth_mm))
+        coverage = np.rint(np.clip(result.coverage, 0, 1) * 255).astype(np.uint8)
+        with open(self.file("coverage", number), "wb") as file:
+            np.save(file, coverage, allow_pickle=False)
+        self._frames[number] = {"key": key, "mm_per_px": result.mm_per_px}
+        self._write_manifest()
+
+    def finished(self, numbers: Sequence[int]) -> list[int]:
+        """Those of `numbers` that are here, whatever they were made from."""
+        return [number for number in numbers if number in self._frames]
+
+    def mm_per_px(self, numbers: Sequence[int]) -> float:
+        """One scale for all frames: each is measured by itself, and a head that breathes would be seen."""
+        return float(np.median([self._frames[number]["mm_per_px"] for number in numbers]))
+
+    def depth_mm(self, number: int) -> np.ndarray:
+        """float32 [H, W], NaN outside the head. Raises ValueError or OSError."""
+        return arrays.read_npy(self.file("depth", number).read_bytes())
+
+    def coverage(self, number: int) -> np.ndarray:
+        """float32 [H, W] in 0..1. Raises ValueError or OSError."""
+        return arrays.read_npy(self.file("coverage", number).read_bytes()) / np.float32(255)
+
+    def _write_manifest(self) -> None:
+        part = self.path / f"{MANIFEST}.part"
+        part.write_text(json.dumps({"format": _FORMAT, "frames": self._frames}), encoding="utf-8")
+        os.replace(part, self.path / MANIFEST)

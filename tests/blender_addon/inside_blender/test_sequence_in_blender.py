@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A sequence from keyframes to a relief that plays, resumed after a crash and saved with the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+
+from tests.blender_addon.inside_blender.contents import coordinates
+
+
+@pytest.fixture
+def animated(photo, tmp_path) -> bpy.types.Scene:
+    """Frames 11 to 16 in which the jaw opens from 0 to 0.5; frames are kept beside the .blend."""
+    scene = bpy.context.scene
+    settings = scene.portrait_relief
+    for frame, value in ((11, 0.0), (16, 0.5)):
+        settings.jawOpen = value
+        settings.keyframe_insert("jawOpen", frame=frame)
+    path = "portrait_relief.jawOpen"
+    action = scene.animation_data.action
+    curve = (
+        action.fcurve_ensure_for_datablock(scene, path)
+        if hasattr(action, "fcurve_ensure_for_datablock")
+        else action.fcurves.find(path)
+    )
+    for point in curve.keyframe_points:
+        point.interpolation = "LINEAR"
+    scene.frame_start, scene.frame_end = 11, 16
+    scene.frame_set(3)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    return bpy.context.scene
+
+
+def _playing() -> bpy.types.Object:
+    return next(item for item in bpy.data.objects if item.modifiers)
+
+
+def _deepest(item: bpy.types.Object, frame: int) -> float:
+    bpy.context.scene.frame_set(frame)
+    shown = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    return -float(coordinates(shown.data)[:, 1].min())
+
+
+def test_keyframes_become_a_relief_that_plays_and_is_saved(fake, animated, tmp_path):
+    fake("ok")
+    assert bpy.ops.portrait_relief.generate_sequence(timeout=30) == {"FINISHED"}
+    assert bpy.context.scene.frame_current == 3
+    item = _playing()
+    for frame in (11, 13, 16):
+        assert _deepest(item, frame) == pytest.approx(0.1 * (1 - (frame - 11) / 10), rel=0.01)
+    # The depth scale of a sequence is its object's scale, so that the cache need not be written anew.
+    files = sorted(path.name for path in next((tmp_path / "portrait sequences").iterdir()).glob("rgb_*.png"))
+    assert files == [f"rgb_{number:04d}.png" for number in range(11, 17)]
+    node = next(
+        n
+        for n in item.active_material.node_tree.nodes
+        if getattr(n, "image", None) and n.image.source == "SEQUENCE"
+    )
+    assert (
+        node.image_user.frame_start,
+        node.image_user.frame_duration,
+        node.image_user.use_auto_refresh,
+    ) == (11, 6, True)
+    (entry,) = bpy.context.scene.portrait_relief.results
+    assert (entry.mode, entry.summary) == ("sequence", "Frames 11 to 16")
+
+    bpy.ops.portrait_relief.stop_backend()
+    bpy.ops.wm.save_mainfile()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "scene.blend"))
+    assert _deepest(_playing(), 14) == pytest.approx(0.07, rel=0.01)
+
+
+def test_after_a_crash_only_the_missing_frames_are_made(fake, animated, tmp_path):
+    fake("crash")
+    with pytest.raises(RuntimeError):
+        bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    (folder,) = (tmp_path / "portrait sequences").iterdir()
+    finished = {path: path.stat().st_mtime_ns for path in folder.glob("depth_*.npy")}
+    assert 1 <= len(finished) < 6
+    assert not any(item.modifiers for item in bpy.data.objects)
+    fake("ok")
+    bpy.ops.portrait_relief.restart_backend(timeout=20)
+    assert bpy.ops.portrait_relief.generate_sequence(timeout=30) == {"FINISHED"}
+    assert len(list(folder.glob("depth_*.npy"))) == 6
+    assert {path: path.stat().st_mtime_ns for path in finished} == finished
+    assert _deepest(_playing(), 16) == pytest.approx(0.05, rel=0.01)
+
+
+def test_what_is_there_is_imported_without_a_backend_and_a_changed_key_is_made_again(
+    fake, animated, tmp_path
+):
+    fake("ok")
+    bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    bpy.ops.portrait_relief.stop_backend()
+    assert bpy.ops.portrait_relief.generate_sequence(timeout=30) == {"FINISHED"}
+    assert bpy.context.window_manager.portrait_relief.backend_state == "STOPPED"
+    assert len(bpy.context.scene.portrait_relief.results) == 2
+    (folder,) = (tmp_path / "portrait sequences").iterdir()
+    before = {path.name: path.stat().st_mtime_ns for path in folder.glob("rgb_*.png")}
+    settings = bpy.context.scene.portrait_relief
+    settings.browInnerUp = 0.0
+    settings.keyframe_insert("browInnerUp", frame=15)
+    settings.browInnerUp = 1.0
+    settings.keyframe_insert("browInnerUp", frame=16)
+    bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    after = {path.name: path.stat().st_mtime_ns for path in folder.glob("rgb_*.png")}
+    assert [name for name in before if before[name] != after[name]] == ["rgb_0016.png"]
+
+
+def test_too_long_a_range_or_a_folder_that_is_a_file_is_refused_with_a_sentence(fake, animated, tmp_path):
+    fake("ok")
+    scene = bpy.context.scene
+    scene.frame_end = 11 + 512
+    with pytest.raises(RuntimeError, match="up to 512 frames"):
+        bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    scene.frame_end = 12
+    Path(tmp_path / "taken").write_text("")
+    scene.portrait_relief.sequence_folder = str(tmp_path / "taken")
+    with pytest.raises(RuntimeError, match="cannot write"):
+        bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    assert np.all([not item.modifiers for item in bpy.data.objects])
