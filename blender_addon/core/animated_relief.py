@@ -14,8 +14,11 @@ from .relief import ReliefMesh, make_relief
 from .sequence import SequenceFolder
 
 
-def common_relief(folder: SequenceFolder, numbers: Sequence[int], max_vertices: int) -> ReliefMesh:
-    """A relief that covers the head in every frame, with the depth of the first frame that shows each place.
+def common_relief(
+    folder: SequenceFolder, numbers: Sequence[int], max_vertices: int
+) -> tuple[ReliefMesh, np.ndarray]:
+    """A relief that covers the head in every frame, and the depth map [H, W] it was made from: the depth of the first
+    frame that shows each place.
 
     Raises ReliefError when there is no head, ValueError or OSError for a damaged frame.
     """
@@ -23,25 +26,30 @@ def common_relief(folder: SequenceFolder, numbers: Sequence[int], max_vertices: 
     for number in numbers[1:]:
         depth = np.where(np.isfinite(depth), depth, folder.depth_mm(number))
         coverage = np.maximum(coverage, folder.coverage(number))
-    return make_relief(depth, coverage, folder.mm_per_px(numbers), max_vertices)
+    return make_relief(depth, coverage, folder.mm_per_px(numbers), max_vertices), depth
 
 
-def sample_depth(relief: ReliefMesh, depth_mm: np.ndarray) -> np.ndarray:
-    """Depth float32 [V] of a frame [H, W] at the relief's vertices, bilinear; the relief's own where it is unknown."""
-    height, width = depth_mm.shape
+def depth_at_frame(relief: ReliefMesh, common_mm: np.ndarray, frame_mm: np.ndarray) -> np.ndarray:
+    """Depth float32 [V] at a frame: the relief's own, changed by what the frame's map differs from the common one.
+
+    The maps [H, W] are compared as they are, because the relief's rim is smoothed and theirs is not. Where the frame
+    knows nothing, nothing changes.
+    """
+    change = np.where(np.isfinite(frame_mm), frame_mm - common_mm, 0).astype(np.float32)
+    return relief.depth_mm + _sample(relief, change)
+
+
+def _sample(relief: ReliefMesh, values: np.ndarray) -> np.ndarray:
+    """Bilinear values [V] of a map [H, W] at the relief's vertices; what is not finite counts as 0."""
+    values = np.nan_to_num(values, nan=0.0)
+    height, width = values.shape
     x = np.clip(relief.uv[:, 0] * width - 0.5, 0, width - 1)
     y = np.clip((1 - relief.uv[:, 1]) * height - 0.5, 0, height - 1)
     column, row = np.minimum(x.astype(int), width - 2), np.minimum(y.astype(int), height - 2)
     right, down = (x - column).astype(np.float32), (y - row).astype(np.float32)
-    total, weight = np.zeros(len(x), np.float32), np.zeros(len(x), np.float32)
-    for rows, share_y in ((row, 1 - down), (row + 1, down)):
-        for columns, share_x in ((column, 1 - right), (column + 1, right)):
-            value = depth_mm[rows, columns]
-            known = np.isfinite(value)
-            share = np.where(known, share_x * share_y, 0)
-            total += np.where(known, value, 0) * share
-            weight += share
-    return np.where(weight > 0.5, total / np.maximum(weight, 1e-6), relief.depth_mm).astype(np.float32)
+    upper = values[row, column] * (1 - right) + values[row, column + 1] * right
+    lower = values[row + 1, column] * (1 - right) + values[row + 1, column + 1] * right
+    return upper * (1 - down) + lower * down
 
 
 def write_point_cache(

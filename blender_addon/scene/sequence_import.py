@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import bpy
 import numpy as np
 
-from ..core.animated_relief import common_relief, sample_depth, write_point_cache
+from ..core.animated_relief import common_relief, depth_at_frame, write_point_cache
 from ..core.sequence import SequenceFolder
 from . import images, importing, material, relief_object
 
@@ -28,7 +28,7 @@ def import_sequence(
     anything was added.
     """
     settings = scene.portrait_relief
-    relief = common_relief(folder, numbers, settings.density)
+    relief, common_mm = common_relief(folder, numbers, settings.density)
     first, last = numbers[0], numbers[-1]
     shown = np.searchsorted(numbers, np.arange(first, last + 1), side="right") - 1
     size_px = (folder.depth_mm(first).shape[1], folder.depth_mm(first).shape[0])
@@ -39,7 +39,7 @@ def import_sequence(
         to_y = -mesh.portrait_relief.metres_per_mm * settings.depth_scale
 
         def positions(number: int) -> np.ndarray:
-            at_rest[:, 1] = sample_depth(relief, folder.depth_mm(number)) * to_y
+            at_rest[:, 1] = depth_at_frame(relief, common_mm, folder.depth_mm(number)) * to_y
             return at_rest
 
         cache = folder.path / CACHE_NAME

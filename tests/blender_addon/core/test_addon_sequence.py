@@ -114,17 +114,17 @@ def test_the_common_relief_covers_the_head_of_every_frame(tmp_path):
     folder = sequence.SequenceFolder(tmp_path)
     folder.add(1, "a", result(disc(8, 10.0)))
     folder.add(2, "b", result(disc(14, 20.0)))
-    relief = animated_relief.common_relief(folder, [1, 2], 512)
+    relief, common = animated_relief.common_relief(folder, [1, 2], 512)
     assert len(relief.x_mm) == pytest.approx(np.pi * 14**2, rel=0.1)
     x_px, y_px = relief.uv[:, 0] * 40 - 20, (1 - relief.uv[:, 1]) * 40 - 20
-    radius = np.hypot(x_px, y_px)
-    depth = animated_relief.sample_depth(relief, folder.depth_mm(2))
-    inner = radius < 12
-    np.testing.assert_allclose(depth[inner], (20 + x_px + 2 * y_px)[inner], atol=1e-4)
-    first = animated_relief.sample_depth(relief, folder.depth_mm(1))
-    np.testing.assert_allclose(first[radius < 6], (10 + x_px + 2 * y_px)[radius < 6], atol=1e-4)
-    outer = (radius > 10) & (radius < 12)  # not in the first frame: as in the one that shows it
-    np.testing.assert_allclose(first[outer], (20 + x_px + 2 * y_px)[outer], atol=1e-4)
+    radius, slope = np.hypot(x_px, y_px), x_px + 2 * y_px
+    first = animated_relief.depth_at_frame(relief, common, folder.depth_mm(1))
+    np.testing.assert_allclose(first, relief.depth_mm, atol=1e-4)
+    np.testing.assert_allclose(first[radius < 6], (10 + slope)[radius < 6], atol=1e-4)
+    second = animated_relief.depth_at_frame(relief, common, folder.depth_mm(2))
+    np.testing.assert_allclose(second[radius < 6], (20 + slope)[radius < 6], atol=1e-4)
+    outer = radius > 10  # the first frame does not show it: as in the one that does, smooth rim and all
+    np.testing.assert_allclose(second[outer], relief.depth_mm[outer], atol=1e-4)
 
 
 def test_a_point_cache_has_a_sample_a_frame_or_is_not_replaced(tmp_path):
