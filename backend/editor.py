@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,9 @@ from backend.version import VERSION
 
 DEFAULT_CHECKPOINT = Path(__file__).parent / "weights" / "portrait-relief-128"
 _FRAMING_PASSES = 2
+# On 24 rendered identities: generated alone 5.52 mm and 13.6 degrees in the face, read alone 5.45 and 12.6, mixed so
+# 5.38 and 12.6.
+_READ_SHARE = 2 / 3
 
 Progress = Callable[[str, int, int], None]
 """progress(phase, step, total); may raise JobCancelled."""
@@ -199,6 +202,7 @@ class PortraitEditor:
                 num_inference_steps=steps,
                 generator=torch.Generator().manual_seed(seed),
             )
+            output = self._read_again(output)
         return self._edited(portrait, output, seconds, settings, report)
 
     def appearance(
@@ -299,6 +303,16 @@ class PortraitEditor:
                     code="checkpoint_broken",
                 )
         return output
+
+    def _read_again(self, output: JointPortraitOutput) -> JointPortraitOutput:
+        """An edit's depth as the mean of what was generated with the picture and what is read from the picture over
+        several views: nearer to the truth than either, and without the patch grid."""
+        seen = self._run(_silent, mode="depth", rgb=output.rgb, ensemble_size=len(VIEWS))
+        return replace(
+            output,
+            depth_mm=torch.lerp(output.depth_mm, seen.depth_mm, _READ_SHARE),
+            coverage=torch.lerp(output.coverage, seen.coverage, _READ_SHARE),
+        )
 
     def _edited(
         self,

@@ -15,8 +15,10 @@ from PIL import Image
 
 from backend.editor import PortraitEditor, checkpoint_fingerprint, resolve_device
 from backend.errors import CheckpointError, InputError, JobCancelled, NoFaceError
-from backend.imaging.crop import CropBox
+from backend.imaging.crop import CropBox, extract_map
 from backend.imaging.depth_codec import read_depth, read_metadata
+from backend.model.ensemble import VIEWS
+from backend.model.expression import Expression
 
 CROP = CropBox(120.0, 0.0, 210.0)
 
@@ -77,6 +79,22 @@ def test_an_expression_changes_only_the_crop(editor: PortraitEditor, photo: np.n
         again.depth_mm, result.depth_mm, equal_nan=True
     )
     check(editor.generate(portrait, {}), photo)
+
+
+def test_an_edits_depth_is_two_thirds_read_from_its_picture(
+    editor: PortraitEditor, photo: np.ndarray
+) -> None:
+    portrait = editor.open(photo)
+    result = editor.generate(portrait, {"jawOpen": 0.7})
+    wanted = Expression.from_mapping({"jawOpen": 0.7})
+    joint = editor.pipeline(mode="joint", reference=portrait.reference, expression=wanted)
+    read = editor.pipeline(mode="depth", rgb=joint.rgb, ensemble_size=len(VIEWS))
+    mixed = (joint.depth_mm + 2 * read.depth_mm)[0, 0].numpy() / 3
+    small, _ = extract_map(result.depth_mm, result.coverage, portrait.crop, editor.resolution_px)
+    inside = extract_map(result.coverage, result.coverage, portrait.crop, editor.resolution_px)[0] > 0.95
+    error = np.abs(small - mixed)[inside]
+    assert inside.sum() > 100
+    assert np.median(error) < 0.5 * np.median(np.abs(small - joint.depth_mm[0, 0].numpy())[inside])
 
 
 def test_several_steps_follow_the_seed_and_can_be_cancelled(
