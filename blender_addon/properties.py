@@ -53,6 +53,7 @@ class PortraitReliefResult(bpy.types.PropertyGroup):
     result_id: StringProperty()
     mode: StringProperty()
     summary: StringProperty()
+    details: StringProperty()
     report: StringProperty()
     expression: StringProperty()
 

@@ -56,7 +56,9 @@ def folder_of(chosen: str) -> Path:
 def plan(given: JobInput, frames: dict[int, FrameInput], chosen_folder: str, *, fresh: bool) -> Sequence:
     """What there is and what is missing of the frames (frame -> expression and pose). Raises OSError."""
     folder = SequenceFolder(folder_of(chosen_folder) / folder_name(given.label, given.portrait))
-    folder.path.mkdir(parents=True, exist_ok=True)  # that it cannot be written to is better known now than later
+    folder.path.mkdir(
+        parents=True, exist_ok=True
+    )  # that it cannot be written to is better known now than later
     model = user_choices.get().checkpoint
     wanted = {number: frame_key(given, frame, model) for number, frame in frames.items()}
     return Sequence(folder, given.label, wanted, sorted(wanted) if fresh else folder.missing(wanted))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Operators: thin; what they do lies in runtime, requests, scene and core."""
 
-from . import backend, driving, expression, install, jobs, own_presets, portrait, results, sequence
+from . import backend, driving, expression, history, install, jobs, own_presets, portrait, results, sequence
 
 CLASSES = (
     *backend.CLASSES,
@@ -13,4 +13,5 @@ CLASSES = (
     *sequence.CLASSES,
     *portrait.CLASSES,
     *results.CLASSES,
+    *history.CLASSES,
 )

@@ -7,12 +7,22 @@ import bpy
 from bpy.props import EnumProperty
 
 from ..core import arkit, presets
+from ..core.picture_settings import PictureSettings
 
 
 def set_sliders(settings, values: dict[str, float]) -> None:
     """Writes coefficients (and pose, where given) to the scene's sliders."""
     for name, value in values.items():
         setattr(settings, name, value)
+
+
+def apply_settings(settings, found: PictureSettings) -> None:
+    """Sliders and options of the panel as they were for a picture."""
+    set_sliders(settings, {name: found.expression.get(name, 0.0) for name in arkit.ARKIT_NAMES})
+    set_sliders(settings, {name: found.pose.get(name, 0.0) for name in arkit.POSE_NAMES})
+    # What was left to the photo was not sent, and so not kept.
+    settings.keep_unset = any(name not in found.expression for name in arkit.ARKIT_NAMES)
+    settings.use_pose = bool(found.pose)
 
 
 class PORTRAIT_RELIEF_OT_apply_preset(bpy.types.Operator):

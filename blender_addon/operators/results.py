@@ -12,11 +12,11 @@ import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from .. import storage
-from ..core import arkit, arrays
+from ..core import arkit, arrays, picture_settings
 from ..core.jobs import FrameResult
 from ..core.relief import ReliefError
 from ..scene import images, importing, relief_object, sending_back
-from .expression import set_sliders
+from .expression import apply_settings
 
 # The parts' names, first as the backend's command line writes them, then as they are called here.
 _RGB_NAMES = ("portrait.png", "rgb.png")
@@ -105,7 +105,9 @@ class PORTRAIT_RELIEF_OT_import_result(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class _ResultOperator:
+class ResultOperator:
+    """What all operators have in common that are about one result of the list."""
+
     bl_options = {"REGISTER", "UNDO"}
     index: IntProperty(name="Result", default=-1, description="-1 is the active one", options={"SKIP_SAVE"})
 
@@ -119,7 +121,7 @@ class _ResultOperator:
         return settings.results[index] if 0 <= index < len(settings.results) else None
 
 
-class PORTRAIT_RELIEF_OT_select_result(_ResultOperator, bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_select_result(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.select_result"
     bl_label = "Select Relief"
     bl_description = "Make this result's relief the active object"
@@ -143,7 +145,7 @@ class PORTRAIT_RELIEF_OT_select_result(_ResultOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class PORTRAIT_RELIEF_OT_use_result(_ResultOperator, bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_use_result(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.use_result"
     bl_label = "Use as Source"
     bl_description = "Take this result's picture as the next source"
@@ -159,7 +161,7 @@ class PORTRAIT_RELIEF_OT_use_result(_ResultOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class PORTRAIT_RELIEF_OT_recall_expression(_ResultOperator, bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_recall_expression(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.recall_expression"
     bl_label = "Recall Expression"
     bl_description = "Set the sliders as they were for this result"
@@ -171,17 +173,23 @@ class PORTRAIT_RELIEF_OT_recall_expression(_ResultOperator, bpy.types.Operator):
         if result.mode not in EXPRESSION_MODES:
             self.report({"WARNING"}, "This result was made without an expression")
             return {"CANCELLED"}
-        values = json.loads(result.expression or "{}")
-        settings = context.scene.portrait_relief
-        known = arkit.ARKIT_NAMES + arkit.POSE_NAMES
-        set_sliders(settings, {name: float(values.get(name, 0.0)) for name in known})
-        # What was left to the photo was not sent, and so not kept.
-        settings.keep_unset = any(name not in values for name in arkit.ARKIT_NAMES)
-        settings.use_pose = any(name in values for name in arkit.POSE_NAMES)
+        asked = {"mode": result.mode, **_asked(json.loads(result.expression or "{}"))}
+        found = picture_settings.from_report({"settings": asked})
+        if found is None:
+            return {"CANCELLED"}
+        apply_settings(context.scene.portrait_relief, found)
         return {"FINISHED"}
 
 
-class PORTRAIT_RELIEF_OT_remove_result(_ResultOperator, bpy.types.Operator):
+def _asked(values: dict[str, float]) -> dict[str, dict[str, float]]:
+    """A result keeps coefficients and pose in one mapping."""
+    return {
+        "expression": {name: value for name, value in values.items() if name not in arkit.POSE_NAMES},
+        "pose": {name: value for name, value in values.items() if name in arkit.POSE_NAMES},
+    }
+
+
+class PORTRAIT_RELIEF_OT_remove_result(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.remove_result"
     bl_label = "Remove from List"
     bl_description = "Take this result off the list; its object and pictures stay"

@@ -12,6 +12,7 @@ from ..core.errors import Remedy
 from ..core.installer import InstallState
 from ..core.jobs import JobState
 from ..operators.portrait import camera_background
+from ..scene import images
 from .places import PanelMixin, in_both_editors
 
 _WORKING = {state.value for state in JobState if not state.ended}
@@ -88,6 +89,8 @@ class _MainPanel(PanelMixin):
             column.prop(settings, "filepath", text="")
             return
         column.template_ID(settings, "image", open="portrait_relief.choose_picture")
+        if settings.image is not None and images.RESULT_KEY in settings.image:
+            column.operator("portrait_relief.restore_settings", icon="LOOP_BACK")
         if camera_background(context.scene) not in {None, settings.image}:
             column.operator("portrait_relief.use_camera_background", icon="CAMERA_DATA")
         space = context.space_data

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..scene import relief_object, sending_back, sequence_import
+from ..scene import images, relief_object, sending_back, sequence_import
 from .places import PanelMixin, in_both_editors
 
 
@@ -15,7 +15,12 @@ class PORTRAIT_RELIEF_UL_results(bpy.types.UIList):
     def draw_item(
         self, _context, layout, _data, item, _icon, _active_data, _active_property, _index=0
     ) -> None:
-        layout.prop(item, "name", text="", emboss=False, icon="USER")
+        image = images.find(item.result_id, "rgb")
+        preview = image.preview if image is not None else None
+        if preview is not None:
+            layout.prop(item, "name", text="", emboss=False, icon_value=preview.icon_id)
+        else:
+            layout.prop(item, "name", text="", emboss=False, icon="USER")
 
 
 class _ResultsPanel(PanelMixin):
@@ -29,13 +34,17 @@ class _ResultsPanel(PanelMixin):
             )
             column = row.column(align=True)
             column.operator("portrait_relief.remove_result", text="", icon="REMOVE")
+            column.operator("portrait_relief.delete_result", text="", icon="TRASH")
             column.operator("portrait_relief.import_result", text="", icon="IMPORT")
             active = settings.results[min(settings.active_result, len(settings.results) - 1)]
             layout.label(text=active.summary)
+            if active.details:
+                layout.label(text=active.details)
             grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
             grid.operator("portrait_relief.select_result", icon="RESTRICT_SELECT_OFF")
             grid.operator("portrait_relief.use_result", icon="IMAGE_DATA")
             grid.operator("portrait_relief.recall_expression", text="Recall Sliders", icon="LOOP_BACK")
+            grid.operator("portrait_relief.compare_results", icon="ALIGN_JUSTIFY")
         else:
             layout.label(text="No results yet", icon="INFO")
             layout.operator("portrait_relief.import_result", icon="IMPORT")

@@ -70,6 +70,7 @@ def add_rgb(name: str, png: bytes, temporary: Path, result_id: str) -> bpy.types
         image.name = name
         image.pack()  # reads the file while it is there
         image.filepath_raw = f"//{bpy.path.clean_name(name)}.png"
+        image.preview_ensure()  # for the list of results
     image[KIND_KEY], image[RESULT_KEY] = "rgb", result_id
     return image
 

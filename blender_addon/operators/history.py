@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was made before: its settings again, all of it side by side, or away with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..core import picture_settings
+from ..core.picture_settings import PictureSettings
+from ..scene import images, relief_object
+from .expression import apply_settings
+from .results import ResultOperator
+
+GAP = 1.1  # reliefs side by side stand this many of the widest one's widths apart
+
+
+def settings_of_source(settings) -> PictureSettings | None:
+    """Those of the chosen picture, where it is one of ours: packed, or a file on disk."""
+    if settings.source == "FILE":
+        return _of_file(settings.filepath)
+    image = settings.image
+    if image is None:
+        return None
+    if image.packed_file is not None:
+        return picture_settings.from_png(bytes(image.packed_file.data))
+    return _of_file(image.filepath)
+
+
+def _of_file(filepath: str) -> PictureSettings | None:
+    try:
+        return picture_settings.from_png(Path(bpy.path.abspath(filepath)).read_bytes())
+    except OSError:
+        return None
+
+
+class PORTRAIT_RELIEF_OT_restore_settings(bpy.types.Operator):
+    bl_idname = "portrait_relief.restore_settings"
+    bl_label = "Settings from Picture"
+    bl_description = "Set the sliders as they were for the chosen picture, if Portrait Relief made it"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.portrait_relief
+        found = settings_of_source(settings)
+        if found is None:
+            self.report({"WARNING"}, "The chosen picture does not tell how it was made")
+            return {"CANCELLED"}
+        apply_settings(settings, found)
+        settings.seed = found.seed
+        return {"FINISHED"}
+
+
+class PORTRAIT_RELIEF_OT_delete_result(ResultOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.delete_result"
+    bl_label = "Delete Result"
+    bl_description = "Take this result off the list and delete its relief and pictures from the file"
+
+    def invoke(self, context: bpy.types.Context, event) -> set[str]:
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        result = self.result(context)
+        if result is None:
+            return {"CANCELLED"}
+        delete_data(result.result_id)
+        return bpy.ops.portrait_relief.remove_result(index=self.index)
+
+
+def delete_data(result_id: str) -> None:
+    """Objects, mesh, materials and pictures of a result; what something else uses as well stays."""
+    meshes = [mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id]
+    for mesh in meshes:
+        materials = [material for material in mesh.materials if material is not None]
+        for item in [item for item in bpy.data.objects if item.data == mesh]:
+            bpy.data.objects.remove(item)
+        bpy.data.meshes.remove(mesh)
+        for material in materials:
+            if not material.users:
+                bpy.data.materials.remove(material)
+    for kind in ("rgb", "depth"):
+        image = images.find(result_id, kind)
+        if image is not None and not image.users:
+            bpy.data.images.remove(image)
+
+
+class PORTRAIT_RELIEF_OT_compare_results(bpy.types.Operator):
+    bl_idname = "portrait_relief.compare_results"
+    bl_label = "Side by Side"
+    bl_description = "Put the reliefs of all results in a row, in the order of the list, to compare them"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return len(context.scene.portrait_relief.results) > 1
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        results = context.scene.portrait_relief.results
+        found = [relief_object.find(result.result_id, context.view_layer) for result in results]
+        reliefs = [item for item in found if item is not None]
+        if len(reliefs) < 2:
+            self.report({"WARNING"}, "There are not two reliefs left to compare")
+            return {"CANCELLED"}
+        first = reliefs[0].matrix_world.translation.copy()
+        step = GAP * max(item.dimensions.x for item in reliefs)
+        for number, item in enumerate(reliefs):
+            matrix = item.matrix_world.copy()
+            matrix.translation = (first.x + number * step, first.y, first.z)
+            item.matrix_world = matrix
+        return {"FINISHED"}
+
+
+CLASSES = (
+    PORTRAIT_RELIEF_OT_restore_settings,
+    PORTRAIT_RELIEF_OT_delete_result,
+    PORTRAIT_RELIEF_OT_compare_results,
+)

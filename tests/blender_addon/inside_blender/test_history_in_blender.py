@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was made before: its settings again, side by side, deleted with its data."""
+
+from __future__ import annotations
+
+import json
+
+import bpy
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+
+@pytest.fixture
+def three(fake, photo) -> list[bpy.types.Object]:
+    """Three results with their reliefs."""
+    fake("ok")
+    for _ in range(3):
+        bpy.ops.portrait_relief.estimate_depth(timeout=20)
+    return [item for item in bpy.data.objects if item.type == "MESH"]
+
+
+def test_a_dropped_picture_restores_the_settings_it_was_made_with(addon, tmp_path):
+    info = PngInfo()
+    asked = {
+        "mode": "generate",
+        "expression": {"browInnerUp": 0.8},
+        "pose": {"roll": 4.0},
+        "steps": 1,
+        "seed": 12,
+    }
+    info.add_itxt("portrait_relief", json.dumps({"settings": asked}))
+    path = tmp_path / "portrait.png"
+    Image.new("RGB", (8, 8)).save(path, pnginfo=info)
+    settings = bpy.context.scene.portrait_relief
+    settings.jawOpen = 0.3
+    bpy.ops.portrait_relief.choose_picture(filepath=str(path))
+    settings.image.pack()
+    path.unlink()
+    assert bpy.ops.portrait_relief.restore_settings() == {"FINISHED"}
+    assert settings.browInnerUp == pytest.approx(0.8) and settings.jawOpen == 0.0
+    assert settings.use_pose and settings.roll == pytest.approx(4.0) and settings.seed == 12
+    settings.image = bpy.data.images.new("other", 4, 4)
+    assert bpy.ops.portrait_relief.restore_settings() == {"CANCELLED"}
+    assert settings.seed == 12
+
+
+def test_results_are_laid_out_side_by_side(three):
+    first = three[0].matrix_world.translation.copy()
+    assert bpy.ops.portrait_relief.compare_results() == {"FINISHED"}
+    bpy.context.view_layer.update()
+    places = [item.matrix_world.translation.x for item in three]
+    width = three[0].dimensions.x
+    assert [x - first.x for x in places] == pytest.approx([0, 1.1 * width, 2.2 * width], abs=1e-5)
+    bpy.data.objects.remove(three[0])
+    bpy.data.objects.remove(three[1])
+    assert bpy.ops.portrait_relief.compare_results() == {"CANCELLED"}
+
+
+def test_a_deleted_result_takes_its_data_along_and_nothing_else(three):
+    settings = bpy.context.scene.portrait_relief
+    settings.active_result = 1
+    counts = len(bpy.data.meshes), len(bpy.data.materials), len(bpy.data.images), len(bpy.data.objects)
+    assert bpy.ops.portrait_relief.delete_result() == {"FINISHED"}
+    after = len(bpy.data.meshes), len(bpy.data.materials), len(bpy.data.images), len(bpy.data.objects)
+    assert [a - b for a, b in zip(counts, after, strict=True)] == [1, 1, 2, 1]
+    assert len(settings.results) == 2
+    kept = {mesh.portrait_relief.result_id for mesh in bpy.data.meshes}
+    assert {result.result_id for result in settings.results} == kept
+    # A picture that is the next source is in use and stays.
+    bpy.ops.portrait_relief.use_result(index=0)
+    image = settings.image
+    bpy.ops.portrait_relief.delete_result(index=0)
+    assert settings.image == image and len(settings.results) == 1
