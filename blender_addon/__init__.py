@@ -13,7 +13,7 @@ import importlib.util
 if importlib.util.find_spec("bpy") is not None:
     import bpy
 
-    from . import menus, operators, panels, preferences, properties, runtime
+    from . import crop_overlay, menus, operators, panels, preferences, properties, runtime
 
     _CLASSES = (
         *properties.CLASSES,
@@ -31,6 +31,7 @@ if importlib.util.find_spec("bpy") is not None:
             bpy.utils.register_class(cls)
         properties.add_pointers()
         menus.add()
+        crop_overlay.add()
         for name, handler in _HANDLERS:
             getattr(bpy.app.handlers, name).append(handler)
         if not bpy.app.binary_path:
@@ -44,6 +45,7 @@ if importlib.util.find_spec("bpy") is not None:
             handlers = getattr(bpy.app.handlers, name)
             if handler in handlers:
                 handlers.remove(handler)
+        crop_overlay.remove()
         menus.remove()
         properties.remove_pointers()
         for cls in reversed(_CLASSES):

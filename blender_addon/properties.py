@@ -17,6 +17,7 @@ from bpy.props import (
 )
 
 from .core import arkit
+from .core.crop import SMALLEST_PX
 from .core.errors import Remedy
 from .scene import driving, relief_object
 
@@ -93,6 +94,17 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     use_pose: BoolProperty(
         name="Set Head Pose", description="Turn the head; otherwise it stays as it is in the photo"
     )
+    use_crop: BoolProperty(
+        name="Crop by Hand",
+        description="Take this square round the head instead of finding it: for heads that are found wrongly or not at all",
+    )
+    crop_left: IntProperty(
+        name="Left", description="Pixels from the photo's left border", min=-100000, max=100000
+    )
+    crop_top: IntProperty(
+        name="Top", description="Pixels from the photo's upper border", min=-100000, max=100000
+    )
+    crop_side: IntProperty(name="Side", description="Pixels", default=512, min=SMALLEST_PX, max=100000)
     driving_object: PointerProperty(
         name="Driving Mesh",
         description="A mesh with shape keys named as ARKit names its coefficients; their values are used",

@@ -108,6 +108,7 @@ def job_input(settings, mode: str, *, depth_npy: bytes | None = None) -> JobInpu
         steps=settings.steps or None,
         seed=settings.seed,
         face=settings.face - 1 if settings.face else None,
+        crop=(settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None,
         depth_npy=depth_npy,
         label=bpy.path.display_name_from_filepath(name) or "Portrait",
     )

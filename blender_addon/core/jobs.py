@@ -64,6 +64,7 @@ class JobInput:
     steps: int | None = None
     seed: int = 0
     face: int | None = None
+    crop: tuple[int, int, int] | None = None  # left, top, side in pixels of the photo
     depth_npy: bytes | None = None
     label: str = ""
     frames: tuple[FrameInput, ...] = ()
@@ -77,7 +78,7 @@ class JobInput:
             "pose": dict(self.pose),
             "steps": self.steps,
             "seed": self.seed,
-            "crop": None,
+            "crop": list(self.crop) if self.crop else None,
             "face": self.face,
             "client_job_id": client_job_id,
         }

@@ -30,6 +30,7 @@ def frame_key(given: JobInput, frame: FrameInput, model: str) -> str:
         "steps": given.steps,
         "seed": given.seed,
         "face": given.face,
+        "crop": given.crop,
         "model": model,
         "expression": {name: round(value, 4) for name, value in frame.expression.items()},
         "pose": {name: round(value, 3) for name, value in frame.pose.items()},

@@ -1,7 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Operators: thin; what they do lies in runtime, requests, scene and core."""
 
-from . import backend, driving, expression, history, install, jobs, own_presets, portrait, results, sequence
+from . import (
+    backend,
+    crop,
+    driving,
+    expression,
+    history,
+    install,
+    jobs,
+    own_presets,
+    portrait,
+    results,
+    sequence,
+)
 
 CLASSES = (
     *backend.CLASSES,
@@ -12,6 +24,7 @@ CLASSES = (
     *driving.CLASSES,
     *sequence.CLASSES,
     *portrait.CLASSES,
+    *crop.CLASSES,
     *results.CLASSES,
     *history.CLASSES,
 )

@@ -128,9 +128,19 @@ class _AdvancedPanel(PanelMixin):
         column.prop(settings, "depth_scale")
         column.prop(settings, "size")
         column = layout.column(align=True)
-        column.prop(settings, "face")
+        row = column.row(align=True)
+        row.active = not settings.use_crop
+        row.prop(settings, "face")
         column.prop(settings, "steps")
         column.prop(settings, "seed")
+        column = layout.column(align=True)
+        column.prop(settings, "use_crop")
+        if settings.use_crop:
+            column.prop(settings, "crop_left", text="Left")
+            column.prop(settings, "crop_top", text="Top")
+            column.prop(settings, "crop_side", text="Side")
+        if context.space_data.type == "IMAGE_EDITOR":
+            column.operator("portrait_relief.draw_crop", icon="SELECT_SET")
 
 
 class _BackendPanel(PanelMixin):

@@ -82,6 +82,7 @@ def test_only_what_is_missing_or_made_from_something_else_is_made(tmp_path):
         replace(GIVEN, seed=1),
         replace(GIVEN, steps=3),
         replace(GIVEN, face=1),
+        replace(GIVEN, crop=(0, 0, 40)),
     ],
 )
 def test_another_photo_or_setting_is_another_frame(other: JobInput):

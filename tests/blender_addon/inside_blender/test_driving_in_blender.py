@@ -109,6 +109,15 @@ def test_own_expressions_come_back_in_another_file(addon, tmp_path, monkeypatch)
     assert own_presets_folder.names() == []
 
 
+def test_a_crop_by_hand_is_sent_and_nothing_else(photo):
+    from blender_addon import requests
+
+    settings = bpy.context.scene.portrait_relief
+    assert requests.job_input(settings, "depth").request("id")["crop"] is None
+    settings.crop_left, settings.crop_top, settings.crop_side, settings.use_crop = -5, 3, 64, True
+    assert requests.job_input(settings, "depth").request("id")["crop"] == [-5, 3, 64]
+
+
 def test_a_dropped_file_and_the_cameras_background_become_the_source(addon, tmp_path):
     from blender_addon.operators import portrait
 

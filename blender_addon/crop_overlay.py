@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The crop drawn over its picture in the Image Editor."""
+
+from __future__ import annotations
+
+import bpy
+
+from .core.crop import Crop, corners_uv
+
+COLOUR = (1.0, 0.6, 0.1, 1.0)
+_WIDTH_PX = 2.0
+
+_handle: object | None = None
+dragged: Crop | None = None
+"""While the mouse draws a crop, this one is shown."""
+
+
+def add() -> None:
+    """In background mode there is nothing to draw on."""
+    global _handle
+    if not bpy.app.background:
+        _handle = bpy.types.SpaceImageEditor.draw_handler_add(_draw, (), "WINDOW", "POST_PIXEL")
+
+
+def remove() -> None:
+    global _handle
+    if _handle is not None:
+        bpy.types.SpaceImageEditor.draw_handler_remove(_handle, "WINDOW")
+        _handle = None
+
+
+def _draw() -> None:
+    context = bpy.context
+    settings, image = context.scene.portrait_relief, context.space_data.image
+    if image is None or image != settings.image or settings.source != "IMAGE":
+        return
+    crop = dragged or (
+        Crop(settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None
+    )
+    if crop is None or not all(image.size):
+        return
+    import gpu  # not there in every background Blender
+    from gpu_extras.batch import batch_for_shader  # pyright: ignore[reportMissingImports]
+
+    view = context.region.view2d
+    points = [view.view_to_region(u, v, clip=False) for u, v in corners_uv(crop, tuple(image.size))]
+    shader = gpu.shader.from_builtin("POLYLINE_UNIFORM_COLOR")
+    shader.uniform_float("viewportSize", gpu.state.viewport_get()[2:])
+    shader.uniform_float("lineWidth", _WIDTH_PX * context.preferences.system.ui_scale)
+    shader.uniform_float("color", COLOUR)
+    batch_for_shader(shader, "LINE_LOOP", {"pos": [(float(x), float(y), 0.0) for x, y in points]}).draw(
+        shader
+    )
