@@ -96,7 +96,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     )
     use_crop: BoolProperty(
         name="Crop by Hand",
-        description="Take this square round the head instead of finding it: for heads that are found wrongly or not at all",
+        description="Take this square round the head instead of looking for it: where it is found wrongly",
     )
     crop_left: IntProperty(
         name="Left", description="Pixels from the photo's left border", min=-100000, max=100000
