@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+import tomllib
 from pathlib import Path
 
 import bpy
@@ -23,6 +25,15 @@ def folder() -> Path:
         path = Path(bpy.app.tempdir or tempfile.gettempdir()) / "portrait_relief"
         path.mkdir(parents=True, exist_ok=True)
         return path
+
+
+def version() -> str:
+    """The extension's version from its manifest; the checkout's lies one folder higher."""
+    here = Path(__file__).resolve().parent
+    for folder in (here, here.parent):
+        with contextlib.suppress(OSError, KeyError, tomllib.TOMLDecodeError):
+            return tomllib.loads((folder / "blender_manifest.toml").read_text(encoding="utf-8"))["version"]
+    return "unknown"
 
 
 def temporary() -> Path:

@@ -7,6 +7,7 @@ import bpy
 from bpy.props import FloatProperty
 
 from .. import runtime, storage
+from ..core import bug_report
 from ..core.errors import AddonError
 from .reporting import ReportingMixin
 
@@ -58,6 +59,32 @@ class PORTRAIT_RELIEF_OT_open_log(ReportingMixin, bpy.types.Operator):
         return self.opened(runtime.session().backend.log_path, "The backend has not written a log yet")
 
 
+class PORTRAIT_RELIEF_OT_copy_report(bpy.types.Operator):
+    bl_idname = "portrait_relief.copy_report"
+    bl_label = "Copy Report"
+    bl_description = "Copy versions, device, the last error and the end of the log, for a bug report"
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        shown, backend = context.window_manager.portrait_relief, runtime.session().backend
+        report = bug_report.compose(
+            blender=bpy.app.version_string,
+            addon=storage.version(),
+            backend_state=shown.backend_state,
+            capabilities=backend.capabilities,
+            problems={
+                "Job": shown.message,
+                "Backend said": shown.backend_message,
+                "Install": shown.install.message,
+            },
+            log=backend.log_tail(bug_report.LOG_LINES),
+        )
+        context.window_manager.clipboard = report
+        if bpy.app.background:  # where there is no clipboard
+            print(report)
+        self.report({"INFO"}, "The report is in the clipboard")
+        return {"FINISHED"}
+
+
 class PORTRAIT_RELIEF_OT_open_preferences(bpy.types.Operator):
     bl_idname = "portrait_relief.open_preferences"
     bl_label = "Open Preferences"
@@ -76,5 +103,6 @@ CLASSES = (
     PORTRAIT_RELIEF_OT_restart_backend,
     PORTRAIT_RELIEF_OT_stop_backend,
     PORTRAIT_RELIEF_OT_open_log,
+    PORTRAIT_RELIEF_OT_copy_report,
     PORTRAIT_RELIEF_OT_open_preferences,
 )

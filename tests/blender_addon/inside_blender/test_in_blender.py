@@ -353,6 +353,16 @@ def test_depth_scale_waits_for_the_end_of_dyntopo(fake, photo):
     np.testing.assert_allclose(coordinates(mesh)[:, 1], -0.003 * depths(mesh), atol=1e-5)
 
 
+def test_a_report_for_bug_reports_tells_the_last_error(fake, photo, capfd):
+    fake("oom")
+    with pytest.raises(RuntimeError):
+        bpy.ops.portrait_relief.generate(timeout=20)
+    assert bpy.ops.portrait_relief.copy_report() == {"FINISHED"}
+    report = capfd.readouterr().out
+    assert f"Blender {bpy.app.version_string}" in report and "Portrait Relief 0." in report
+    assert "Job: The graphics card ran out of memory." in report and "POST /v1/jobs" in report
+
+
 def test_recalled_sliders_ask_for_the_same_again(fake, photo):
     from blender_addon import requests
 
