@@ -22,9 +22,81 @@ YAW_SIGMA_DEG, PITCH_SIGMA_DEG, ROLL_SIGMA_DEG = 20.0, 9.0, 6.0
 YAW_LIMIT_DEG, PITCH_LIMIT_DEG, ROLL_LIMIT_DEG = 60.0, 26.0, 20.0
 FRAME_POSE_SIGMA_DEG = (8.0, 5.0, 4.0)  # head turned again for some of the frames of a shot
 FRAME_POSE_CHANCE = 0.3
-HAIR_STYLES = ("bald", "buzz", "shell", "mesh")
-HAIR_CHANCES = (0.10, 0.12, 0.33, 0.45)
+HAIR_STYLES = ("bald", "buzz", "shell", "mesh", "strands")
+HAIR_CHANCES = (0.08, 0.08, 0.08, 0.20, 0.56)
+
+
+@dataclass(frozen=True)
+class StrandStyle:
+    """One way to wear hair, as `hair_strands` grows it.
+
+    Attributes:
+        length_dm: range that the shot's length is drawn from.
+        comb: "forward", "back", "part" (away from the parting) or "up".
+        lift: 0 lies flat at the root, 1 stands on the skin.
+        gravity: how soon strands hang once they leave the skin.
+        volume_dm: how high over the skin the outermost strands lie.
+        curl_dm: range of the curls' radius; turns_per_dm: how tight they are.
+        wildness, clumping, unevenness: of direction, towards clumps, of length; shares of 1.
+        count, points: strands, and points a strand; radius_dm: thickness at the root.
+        hem_dm: height over the eyes that long hair is cut at, however long its strands are.
+        women: share of the style's wearers that are women, to bias the draw.
+    """
+
+    length_dm: tuple[float, float]
+    comb: str
+    lift: float
+    gravity: float
+    volume_dm: float
+    curl_dm: tuple[float, float] = (0.0, 0.0)
+    turns_per_dm: float = 0.0
+    wildness: float = 0.25
+    clumping: float = 0.3
+    unevenness: float = 0.12
+    count: int = 6500
+    points: int = 9
+    radius_dm: float = 0.0075
+    hem_dm: tuple[float, float] | None = None
+    women: float = 0.5
+
+
+STRAND_STYLES: dict[str, StrandStyle] = {
+    "crop": StrandStyle((0.12, 0.32), "forward", 0.45, 0.1, 0.08, women=0.1, points=6),
+    "side_part": StrandStyle((0.4, 0.8), "part", 0.3, 0.25, 0.12, women=0.15),
+    "swept_back": StrandStyle((0.5, 1.0), "back", 0.35, 0.12, 0.13, women=0.25),
+    "tousled": StrandStyle(
+        (0.4, 0.8), "forward", 0.55, 0.2, 0.18, (0.0, 0.03), 1.5, wildness=0.6, women=0.35
+    ),
+    "curly": StrandStyle(
+        (0.5, 1.0), "part", 0.5, 0.3, 0.22, (0.03, 0.07), 3.0, 0.45, 0.5, points=18, count=5000
+    ),
+    "afro": StrandStyle(
+        (0.4, 0.9), "up", 0.95, 0.0, 0.22, (0.03, 0.05), 4.5, 0.5, 0.35, points=16, count=6000
+    ),
+    "bob": StrandStyle(
+        (1.6, 2.2), "part", 0.14, 0.7, 0.15, (0.0, 0.03), 0.8, hem_dm=(-1.5, -0.7), women=0.92, points=14
+    ),
+    "long": StrandStyle(
+        (2.8, 3.8), "part", 0.12, 0.75, 0.12, (0.0, 0.02), 0.6, hem_dm=(-3.0, -1.6), women=0.88, points=16
+    ),
+    "wavy": StrandStyle(
+        (1.8, 3.2),
+        "part",
+        0.25,
+        0.65,
+        0.20,
+        (0.03, 0.07),
+        0.9,
+        0.35,
+        0.4,
+        hem_dm=(-2.4, -0.7),
+        points=18,
+        women=0.9,
+    ),
+    "pulled_back": StrandStyle((0.5, 0.9), "back", 0.04, 0.2, 0.06, wildness=0.1, women=0.8, points=10),
+}
 BEARDS = ("none", "stubble", "moustache", "goatee", "full")
+FRINGE_CHANCE = 0.4
 HAIR_COLOURS = (  # linear RGB albedo: black, dark brown, brown, auburn, blond, grey, white
     (0.012, 0.010, 0.010),
     (0.030, 0.018, 0.012),
@@ -129,6 +201,13 @@ class ShotSpec:
     exposure: float  # picture value that the 60th percentile of head luminance is brought to (linear)
     lights: list[Light] = field(default_factory=list)
     frames: list[FrameSpec] = field(default_factory=list)
+    hairline_dm: float = 8.08  # height of the hair's edge over the forehead, on the base mesh
+    strand_style: str | None = None
+    strand_length_dm: float = 0.0
+    strand_curl_dm: float = 0.0
+    strand_part_dm: float = 0.0  # where the parting lies, towards the subject's left
+    strand_fringe: bool = False
+    strand_hem_dm: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON data."""
@@ -225,6 +304,8 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
         rng.normal(0, [0.08, 0.06, 0.08])
     )
     weights = np.array([0.22, 0.24, 0.2, 0.08, 0.12, 0.05 + 0.4 * age, 0.03 + 0.3 * age])
+    if tone < 0.45:  # light hair on dark skin is rare, and dyed
+        weights[3:5] *= 0.15
     hair_colour = HAIR_COLOURS[int(rng.choice(len(HAIR_COLOURS), p=weights / weights.sum()))]
     style = str(rng.choice(HAIR_STYLES, p=HAIR_CHANCES))
     mesh = str(rng.choice(hair_meshes)) if hair_meshes and style == "mesh" else None
@@ -242,8 +323,10 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
                 _warmth(rng, 0.14),
             )
         )
+    strands = _strands(np.random.default_rng([seed, 9]), gender) if style == "strands" else {}
     strength = float(np.exp(rng.normal(-1.3, 0.8)))
     r, g, b = (float(min(c, 0.9)) for c in skin)
+    iris_chances = (0.72, 0.24, 0.02, 0.01, 0.01) if tone < 0.45 else (0.35, 0.25, 0.12, 0.18, 0.1)
     return ShotSpec(
         seed=seed,
         span_mm=float(rng.uniform(*SPAN_MM)),
@@ -263,9 +346,7 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
         hair_length_dm=float(rng.uniform(0.04, 0.32)),
         beard=beard,
         brow_weight=float(rng.uniform(0.35, 1.0)),
-        iris=_tint(
-            rng, IRIS_COLOURS[int(rng.choice(len(IRIS_COLOURS), p=[0.35, 0.25, 0.12, 0.18, 0.1]))], 0.25
-        ),
+        iris=_tint(rng, IRIS_COLOURS[int(rng.choice(len(IRIS_COLOURS), p=iris_chances))], 0.25),
         cloth=_tint(rng, tuple(rng.uniform(0.01, 0.8, 3)), 0.2),
         neckline_dm=float(rng.uniform(5.45, 6.05)),
         world_strength=strength,
@@ -274,4 +355,25 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
         exposure=float(np.exp(rng.normal(np.log(0.15 + 0.22 * tone), 0.22))),
         lights=lights,
         frames=sample_frames(rng, FRAMES_PER_SHOT),
+        hairline_dm=float(
+            np.clip(np.random.default_rng([seed, 10]).normal(8.06 + 0.08 * gender * age, 0.07), 7.9, 8.4)
+        ),
+        **strands,
     )
+
+
+def _strands(rng: np.random.Generator, gender: float) -> dict[str, Any]:
+    """The strand_... fields of a shot; women wear other styles more often, nobody one of them only."""
+    weights = np.array(
+        [0.15 + s.women * (1 - gender) + (1 - s.women) * gender for s in STRAND_STYLES.values()]
+    )
+    name = str(rng.choice(list(STRAND_STYLES), p=weights / weights.sum()))
+    style = STRAND_STYLES[name]
+    return {
+        "strand_style": name,
+        "strand_length_dm": float(rng.uniform(*style.length_dm)),
+        "strand_curl_dm": float(rng.uniform(*style.curl_dm)),
+        "strand_part_dm": float(rng.choice([-0.32, 0.0, 0.32], p=[0.35, 0.3, 0.35]) + rng.normal(0, 0.05)),
+        "strand_hem_dm": float(rng.uniform(*style.hem_dm)) if style.hem_dm else None,
+        "strand_fringe": bool(style.comb in ("part", "forward") and rng.random() < FRINGE_CHANCE),
+    }

@@ -157,7 +157,12 @@ def hairline(shot: ShotSpec, topology: Topology) -> np.ndarray:
         return np.zeros(len(topology.rest))
     rng = np.random.default_rng([shot.seed, 6])
     edge = 0.38 + 0.10 * lattice_noise(topology.rest, rng, 5.0) + rng.uniform(-0.12, 0.18)
-    return _smoothstep(topology.scalp - edge, -0.15, 0.15)
+    # The region's own edge lies just over the brows; foreheads are higher, and bare as far as the temples.
+    x, y, z = topology.rest.T
+    line = shot.hairline_dm - 0.22 * (np.abs(x) / 0.6) ** 2 - 0.55 * _smoothstep(np.abs(x), 0.52, 0.74)
+    line = line + 0.03 * lattice_noise(topology.rest, rng, 9.0)
+    forehead = _smoothstep(z, 0.55, 0.8) * _smoothstep(line - y, -0.05, 0.05)
+    return _smoothstep(topology.scalp - edge, -0.15, 0.15) * (1 - forehead)
 
 
 def clothing(shot: ShotSpec, topology: Topology) -> tuple[np.ndarray, np.ndarray]:
@@ -191,7 +196,7 @@ def hair_shells(assets: HeadAssets, shot: ShotSpec) -> Shells:
         )
         lift = 1.0 + rng.uniform(-0.3, 0.8) * _smoothstep(topology.rest[:, 1], 7.6, 8.4)
         thickness += shot.hair_length_dm * scalp * np.clip(shape, 0.2, 1.6) * lift
-    elif shot.hair_style in ("buzz", "mesh"):
+    elif shot.hair_style in ("buzz", "mesh", "strands"):
         thickness += 0.02 * scalp
     if shot.beard in BEARD_LENGTH_DM:
         mask = beard_mask(shot.beard, lips_mask(assets))

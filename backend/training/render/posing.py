@@ -58,7 +58,20 @@ def pose_vertices(
         towards_left, up = gaze_degrees(expression)[side]
         ids, centre = assets.groups[eye], vertices[assets.groups[joint]].mean(0)
         vertices[ids] = (vertices[ids] - centre) @ rotation(towards_left, up, 0).T + centre
-    # The pivot travels with the identity: base-mesh pivot, moved like the head's joint.
+    return rotate_partly(
+        vertices, rotation(*head_pose_deg), neck_pivot(assets, identity), neck_weights(assets)
+    )
+
+
+def neck_pivot(assets: HeadAssets, identity: Identity) -> np.ndarray:
+    """Where the head turns [3], in the identity's frame: the base mesh's pivot, moved like the head's joint."""
     joint = assets.groups["joint-head"]
-    pivot = NECK_PIVOT_DM + (identity.vertices[joint].mean(0) - assets.vertices[joint].mean(0))
-    return rotate_partly(vertices, rotation(*head_pose_deg), pivot, neck_weights(assets))
+    return NECK_PIVOT_DM + (identity.vertices[joint].mean(0) - assets.vertices[joint].mean(0))
+
+
+def turn_with_head(
+    points: np.ndarray, assets: HeadAssets, identity: Identity, head_pose_deg: tuple[float, float, float]
+) -> np.ndarray:
+    """Points [..., 3] of the neutral head (dm, the identity's frame) as the turned head carries them."""
+    pivot = neck_pivot(assets, identity)
+    return (points - pivot) @ rotation(*head_pose_deg).T + pivot

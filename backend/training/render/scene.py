@@ -14,6 +14,7 @@ from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import ShotSpec
 from backend.training.render.face_paint import paint_face
 from backend.training.render.geometry import MATERIALS, clothing, hairline, head_topology
+from backend.training.render.hair_strands import Strands
 
 LIGHT_DISTANCE_DM = 16.0
 EYE_TEXTURE_PX = 256
@@ -84,7 +85,7 @@ def eye_texture(iris: tuple[float, float, float], rng: np.random.Generator) -> n
     def step(edge: float, soft: float) -> np.ndarray:
         return np.clip((edge - radius) / soft + 0.5, 0, 1)[..., None]
 
-    white = np.array([0.66, 0.62, 0.59]) * np.exp(-0.18 * np.clip(radius / 10 - 0.7, 0, 2))[..., None]
+    white = np.array([0.52, 0.48, 0.45]) * np.exp(-0.18 * np.clip(radius / 10 - 0.7, 0, 2))[..., None]
     colour = np.array(iris) * np.exp(0.12 * fibres + 0.7 * (1 - radius / iris_mm))[..., None]
     limbus = np.clip((radius - iris_mm + 1.1) / 1.1, 0, 1)[..., None]
     colour = colour * (1 - 0.65 * limbus)
@@ -105,6 +106,7 @@ class HeadScene:
         self.materials = self._materials()
         self.head = self._head_mesh()
         self.hair: bpy.types.Object | None = None
+        self.strands: bpy.types.Object | None = None
         self._world()
         camera = bpy.data.cameras.new("camera")
         camera.sensor_fit = "HORIZONTAL"
@@ -127,6 +129,8 @@ class HeadScene:
         cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 3, 2, 1
         cycles.caustics_reflective = cycles.caustics_refractive = False
         cycles.pixel_filter_type, cycles.filter_width = "BLACKMAN_HARRIS", 1.5
+        scene.cycles_curves.shape = "RIBBONS"
+        scene.cycles_curves.subdivisions = 2
         render = scene.render
         render.resolution_x = render.resolution_y = resolution_px
         render.resolution_percentage = 100
@@ -169,6 +173,7 @@ class HeadScene:
         self.bsdf: dict[str, bpy.types.Node] = {}
         for name in (*MATERIALS, "hair"):
             found[name], self.bsdf[name] = _material(name)
+        found["strands"] = self._strand_material()
         self._skin_material(found["skin"].node_tree)
         eye = found["eye"].node_tree
         texture = eye.nodes.new("ShaderNodeTexImage")
@@ -282,12 +287,69 @@ class HeadScene:
         return item
 
     @staticmethod
-    def _vectors(mesh: bpy.types.Mesh, name: str, values: np.ndarray) -> None:
+    def _vectors(mesh: bpy.types.Mesh | bpy.types.Curves, name: str, values: np.ndarray) -> None:
         attribute = mesh.attributes.get(name) or mesh.attributes.new(name, "FLOAT_VECTOR", "POINT")
         attribute.data.foreach_set("vector", np.ascontiguousarray(values, dtype=np.float32).ravel())
 
+    def _strand_material(self) -> bpy.types.Material:
+        """Hair that scatters along its strands, darker and lighter from strand to strand."""
+        material = bpy.data.materials.new("strands")
+        material.use_nodes = True
+        tree = material.node_tree
+        _data_outputs(tree)
+        principled = next(n for n in tree.nodes if n.bl_idname == "ShaderNodeBsdfPrincipled")
+        tree.nodes.remove(principled)
+        output = next(n for n in tree.nodes if n.bl_idname == "ShaderNodeOutputMaterial")
+        hair = _node(tree, "ShaderNodeBsdfHairPrincipled", Roughness=0.32, Radial_Roughness=0.55)
+        hair.parametrization = "COLOR"
+        self.strand_colour = tree.nodes.new("ShaderNodeMix")
+        self.strand_colour.data_type, self.strand_colour.blend_type = "RGBA", "MULTIPLY"
+        self.strand_colour.inputs[0].default_value = 1.0
+        links = tree.links
+        links.new(_attribute(tree, "shade").outputs["Fac"], self.strand_colour.inputs[7])
+        links.new(self.strand_colour.outputs[2], hair.inputs["Color"])
+        links.new(hair.outputs[0], output.inputs["Surface"])
+        return material
+
+    def _set_strands(self, strands: Strands | None, colour: tuple[float, float, float]) -> None:
+        if self.strands is not None:
+            data = self.strands.data
+            bpy.data.objects.remove(self.strands)
+            bpy.data.hair_curves.remove(data)
+            self.strands = None
+        if strands is None:
+            return
+        number, points = strands.radius.shape
+        data = bpy.data.hair_curves.new("strands")
+        data.add_curves([points] * number)
+        for name, values in (
+            ("radius", strands.radius.ravel()),
+            ("shade", np.repeat(strands.shade, points)),
+            ("coverage", np.ones(number * points)),
+            ("face", np.zeros(number * points)),
+        ):
+            attribute = data.attributes.get(name) or data.attributes.new(name, "FLOAT", "POINT")
+            attribute.data.foreach_set("value", values.astype(np.float32))
+        data.attributes.new("reference", "FLOAT_VECTOR", "POINT")
+        data.materials.append(self.materials["strands"])
+        self.strand_colour.inputs[6].default_value = (*colour, 1)
+        self.strands = bpy.data.objects.new("strands", data)
+        self.scene.collection.objects.link(self.strands)
+
+    def set_strands_frame(self, points: np.ndarray, places: np.ndarray) -> None:
+        """Strand points [N, K, 3] in the camera's frame (dm), their places in the reference picture [N * K, 3]."""
+        assert self.strands is not None
+        data = self.strands.data
+        self._vectors(data, "position", to_blender(points.reshape(-1, 3)))
+        self._vectors(data, "reference", places)
+        data.update_tag()
+
     def set_shot(
-        self, shot: ShotSpec, hair_faces: Sequence[tuple[int, ...]] | None, hair_rest: np.ndarray | None
+        self,
+        shot: ShotSpec,
+        hair_faces: Sequence[tuple[int, ...]] | None,
+        hair_rest: np.ndarray | None,
+        strands: Strands | None = None,
     ) -> None:
         """Paint, colours, lights, camera and the hair mesh's topology of a shot."""
         rng = np.random.default_rng([shot.seed, 5])
@@ -322,6 +384,7 @@ class HeadScene:
             self._vectors(mesh, "rest", to_blender(hair_rest))
             self._vectors(mesh, "reference", np.zeros_like(hair_rest))
             self.hair = self._link("hair", mesh)
+        self._set_strands(strands, shot.hair_colour)
         self._set_lights(shot)
         distance, span = shot.distance_mm / 100, shot.span_mm / 100
         self.camera.location = (0, -distance, 0)

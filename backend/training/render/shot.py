@@ -15,8 +15,9 @@ import OpenEXR
 from backend.training.render.assets import BODY_VERTICES, HeadAssets
 from backend.training.render.distributions import FrameSpec, ShotSpec, sample_shot
 from backend.training.render.geometry import hair_shells, head_topology, project, vertex_normals
+from backend.training.render.hair_strands import Strands, strands_of
 from backend.training.render.identity import Identity, head_marks, sample_identity
-from backend.training.render.posing import pose_vertices, rotation
+from backend.training.render.posing import pose_vertices, rotation, turn_with_head
 from backend.training.render.scene import HeadScene
 
 FORMAT_VERSION = 1
@@ -30,6 +31,7 @@ class PosedFrame:
     base: np.ndarray  # [19158, 3] unrefined base mesh, for landmarks
     head: np.ndarray
     hair: np.ndarray | None
+    strands: np.ndarray | None  # [N, K, 3]
     pose_deg: tuple[float, float, float]  # of the head against the camera
     centre_dm: np.ndarray  # head centre in the camera frame
 
@@ -43,7 +45,9 @@ def euler_degrees(matrix: np.ndarray) -> tuple[float, float, float]:
     return (float(y), float(p), float(r))
 
 
-def pose_frame(assets: HeadAssets, identity: Identity, shot: ShotSpec, frame: FrameSpec) -> PosedFrame:
+def pose_frame(
+    assets: HeadAssets, identity: Identity, shot: ShotSpec, frame: FrameSpec, strands: Strands | None = None
+) -> PosedFrame:
     """Apply expression, head turn, shells and the body's turn to the camera."""
     topology = head_topology(assets)
     base = pose_vertices(assets, identity, frame.expression, frame.head_pose_deg)
@@ -52,11 +56,17 @@ def pose_frame(assets: HeadAssets, identity: Identity, shot: ShotSpec, frame: Fr
     if thickness.any():
         head = head + thickness[:, None] * vertex_normals(head, topology.quads)
     hair = assets.hair(shot.hair_mesh).fit(base) if shot.hair_mesh else None
+    grown = None if strands is None else turn_with_head(strands.points, assets, identity, frame.head_pose_deg)
     turn = rotation(shot.body_yaw_deg, shot.camera_pitch_deg, shot.camera_roll_deg)
     centre = turn @ head_centre_of(base, assets)
     total = turn @ rotation(*frame.head_pose_deg)
     return PosedFrame(
-        base @ turn.T, head @ turn.T, None if hair is None else hair @ turn.T, euler_degrees(total), centre
+        base @ turn.T,
+        head @ turn.T,
+        None if hair is None else hair @ turn.T,
+        None if grown is None else grown @ turn.T,
+        euler_degrees(total),
+        centre,
     )
 
 
@@ -179,15 +189,19 @@ class ShotRenderer:
         assets = self.assets
         identity = sample_identity(assets, seed)
         shot = sample_shot(seed, identity.gender, identity.age, assets.hair_names)
-        posed = [pose_frame(assets, identity, shot, frame) for frame in shot.frames]
+        strands = strands_of(assets, identity, shot)
+        posed = [pose_frame(assets, identity, shot, frame, strands) for frame in shot.frames]
         # The reference's head centre is the picture's centre for all frames of the shot.
         origin = posed[0].centre_dm
         hair_faces = assets.hair(shot.hair_mesh).faces if shot.hair_mesh else None
         hair_rest = assets.hair(shot.hair_mesh).fit(identity.vertices) if shot.hair_mesh else None
-        self.scene.set_shot(shot, hair_faces, hair_rest)
+        self.scene.set_shot(shot, hair_faces, hair_rest, strands)
         place = project(posed[0].head - origin, shot)
         hair0 = posed[0].hair
         hair_place = None if hair0 is None else project(hair0 - origin, shot)
+        strand_place = None
+        if posed[0].strands is not None:
+            strand_place = project(posed[0].strands.reshape(-1, 3) - origin, shot)
         frames: list[dict[str, np.ndarray]] = []
         records = []
         gain, reference_depth = 1.0, np.zeros(0)
@@ -195,6 +209,8 @@ class ShotRenderer:
             for number, (frame, pose) in enumerate(zip(shot.frames, posed, strict=True)):
                 hair = None if pose.hair is None else pose.hair - origin
                 self.scene.set_frame(pose.head - origin, place, hair, hair_place)
+                if pose.strands is not None and strand_place is not None:
+                    self.scene.set_strands_frame(pose.strands - origin, strand_place)
                 path = Path(folder) / "frame.exr"
                 self.scene.render(path, last_of_shot=number == len(posed) - 1)
                 passes = read_passes(path)

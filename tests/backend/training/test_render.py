@@ -45,7 +45,9 @@ def test_motion_leads_to_the_same_colour_in_the_reference(small_data: Path) -> N
         place = (
             ((grid + shot.arrays["motion"][frame].astype(np.float32)) * size).astype(int).clip(0, size - 1)
         )
-        seen = (shot.arrays["visible"][frame] > 0) & (shot.arrays["coverage"][frame] > 250)
+        # Strands thinner than a pixel twinkle; test_hair_strands looks at hair.
+        seen = (shot.arrays["visible"][frame] > 0) & (shot.arrays["face"][frame] > 128)
+        assert seen.sum() > 200
         found = shot.arrays["rgba"][0][place[..., 1], place[..., 0], :3].astype(float)
         difference = np.abs(found - shot.arrays["rgba"][frame][..., :3])[seen].mean()
         assert difference < 12, frame
