@@ -49,8 +49,10 @@ def test_motion_leads_to_the_same_colour_in_the_reference(small_data: Path) -> N
         seen = (shot.arrays["visible"][frame] > 0) & (shot.arrays["face"][frame] > 128)
         assert seen.sum() > 200
         found = shot.arrays["rgba"][0][place[..., 1], place[..., 0], :3].astype(float)
-        difference = np.abs(found - shot.arrays["rgba"][frame][..., :3])[seen].mean()
-        assert difference < 12, frame
+        now, still = (shot.arrays["rgba"][k][..., :3].astype(float) for k in (frame, 0))
+        difference = np.abs(found - now)[seen].mean()
+        # A head that turns is also lit otherwise.
+        assert difference < max(8, 0.8 * np.abs(still - now)[seen].mean()), frame
         if frame == 0:
             assert np.abs(shot.arrays["motion"][0][seen]).max() < 1.5 / size
 
