@@ -23,7 +23,7 @@ YAW_LIMIT_DEG, PITCH_LIMIT_DEG, ROLL_LIMIT_DEG = 60.0, 26.0, 20.0
 FRAME_POSE_SIGMA_DEG = (8.0, 5.0, 4.0)  # head turned again for some of the frames of a shot
 FRAME_POSE_CHANCE = 0.3
 HAIR_STYLES = ("bald", "buzz", "shell", "mesh", "strands")
-HAIR_CHANCES = (0.08, 0.08, 0.08, 0.20, 0.56)
+HAIR_CHANCES = (0.08, 0.08, 0.06, 0.10, 0.68)
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,36 @@ class Light:
 
 
 @dataclass
+class Glasses:
+    """Rims as superellipses (squareness 2 is an ellipse), in dm; `drop` lowers the middle of the lower rim (aviators),
+    `cat_eye_dm` raises the outer corner."""
+
+    kind: str
+    half_width_dm: float
+    half_height_dm: float
+    squareness: float
+    thickness_dm: float
+    drop: float
+    cat_eye_dm: float
+    colour: tuple[float, float, float]
+    metallic: bool
+    tinted: bool
+
+
+GLASSES_CHANCE = 0.2
+TINTED_CHANCE = 0.12  # of those
+GLASSES_KINDS: dict[str, tuple[float, float, float, float, float]] = {
+    # half width, half height, squareness, drop, cat eye
+    "round": (0.23, 0.22, 2.0, 0.0, 0.0),
+    "oval": (0.25, 0.16, 2.2, 0.0, 0.0),
+    "rectangle": (0.26, 0.16, 4.5, 0.0, 0.0),
+    "wayfarer": (0.27, 0.20, 3.4, 0.0, 0.03),
+    "aviator": (0.28, 0.20, 2.6, 0.35, 0.0),
+    "cat_eye": (0.26, 0.17, 2.8, 0.0, 0.08),
+}
+
+
+@dataclass
 class FrameSpec:
     """One frame: ARKit values in 0..1 and the head's own turn on the neck in degrees."""
 
@@ -202,6 +232,7 @@ class ShotSpec:
     lights: list[Light] = field(default_factory=list)
     frames: list[FrameSpec] = field(default_factory=list)
     hairline_dm: float = 8.08  # height of the hair's edge over the forehead, on the base mesh
+    glasses: Glasses | None = None
     strand_style: str | None = None
     strand_length_dm: float = 0.0
     strand_curl_dm: float = 0.0
@@ -358,7 +389,34 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
         hairline_dm=float(
             np.clip(np.random.default_rng([seed, 10]).normal(8.06 + 0.08 * gender * age, 0.07), 7.9, 8.4)
         ),
+        glasses=sample_glasses(np.random.default_rng([seed, 11])),
         **strands,
+    )
+
+
+def sample_glasses(rng: np.random.Generator) -> Glasses | None:
+    """None for most; wire frames are thin and metallic, plastic ones thick and of any colour."""
+    if rng.random() >= GLASSES_CHANCE:
+        return None
+    kind = str(rng.choice(list(GLASSES_KINDS)))
+    width, height, squareness, drop, cat_eye = GLASSES_KINDS[kind]
+    size = rng.uniform(0.9, 1.12)
+    metallic = bool(rng.random() < 0.4)
+    plastic = _tint(
+        rng, ((0.012, 0.01, 0.009), (0.07, 0.03, 0.012), (0.2, 0.2, 0.22))[int(rng.integers(3))], 0.5
+    )
+    wire = ((0.55, 0.5, 0.42), (0.5, 0.5, 0.52), (0.04, 0.04, 0.045))[int(rng.integers(3))]
+    return Glasses(
+        kind=kind,
+        half_width_dm=float(width * size),
+        half_height_dm=float(height * size * rng.uniform(0.92, 1.08)),
+        squareness=squareness,
+        thickness_dm=float(rng.uniform(0.007, 0.011) if metallic else rng.uniform(0.014, 0.028)),
+        drop=drop,
+        cat_eye_dm=cat_eye,
+        colour=wire if metallic else plastic,
+        metallic=metallic,
+        tinted=bool(rng.random() < TINTED_CHANCE),
     )
 
 

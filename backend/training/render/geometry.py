@@ -23,6 +23,7 @@ from backend.training.render.face_paint import (
 from backend.training.render.subdivision import catmull_clark
 
 MATERIALS = ("skin", "mouth", "eye", "teeth", "tongue", "lash")
+NAPE_DM = 6.3  # hair grows above this base height
 SHOULDER_DM = 5.68  # skin below this base height does not count as head
 CLOTH_THICKNESS_DM = 0.035
 EYE_TEXTURE_SPAN_DM = 0.34
@@ -162,7 +163,8 @@ def hairline(shot: ShotSpec, topology: Topology) -> np.ndarray:
     line = shot.hairline_dm - 0.22 * (np.abs(x) / 0.6) ** 2 - 0.55 * _smoothstep(np.abs(x), 0.52, 0.74)
     line = line + 0.03 * lattice_noise(topology.rest, rng, 9.0)
     forehead = _smoothstep(z, 0.55, 0.8) * _smoothstep(line - y, -0.05, 0.05)
-    return _smoothstep(topology.scalp - edge, -0.15, 0.15) * (1 - forehead)
+    on_head = y > NAPE_DM  # the region's faces have a few strays on the shoulders
+    return _smoothstep(topology.scalp - edge, -0.15, 0.15) * (1 - forehead) * on_head
 
 
 def clothing(shot: ShotSpec, topology: Topology) -> tuple[np.ndarray, np.ndarray]:

@@ -11,9 +11,10 @@ import numpy as np
 from mathutils import Matrix
 
 from backend.training.render.assets import HeadAssets
-from backend.training.render.distributions import ShotSpec
+from backend.training.render.distributions import Glasses, ShotSpec
 from backend.training.render.face_paint import paint_face
 from backend.training.render.geometry import MATERIALS, clothing, hairline, head_topology
+from backend.training.render.glasses import GlassesMesh
 from backend.training.render.hair_strands import Strands
 
 LIGHT_DISTANCE_DM = 16.0
@@ -107,6 +108,7 @@ class HeadScene:
         self.head = self._head_mesh()
         self.hair: bpy.types.Object | None = None
         self.strands: bpy.types.Object | None = None
+        self.glasses: bpy.types.Object | None = None
         self._world()
         camera = bpy.data.cameras.new("camera")
         camera.sensor_fit = "HORIZONTAL"
@@ -174,6 +176,10 @@ class HeadScene:
         for name in (*MATERIALS, "hair"):
             found[name], self.bsdf[name] = _material(name)
         found["strands"] = self._strand_material()
+        for name, roughness in (("frame", 0.3), ("lens", 0.05)):
+            found[name], self.bsdf[name] = _material(name)
+            self.bsdf[name].inputs["Roughness"].default_value = roughness
+        self.bsdf["lens"].inputs["Base Color"].default_value = (0.01, 0.01, 0.012, 1)
         self._skin_material(found["skin"].node_tree)
         eye = found["eye"].node_tree
         texture = eye.nodes.new("ShaderNodeTexImage")
@@ -343,6 +349,38 @@ class HeadScene:
         self._vectors(data, "position", to_blender(points.reshape(-1, 3)))
         self._vectors(data, "reference", places)
         data.update_tag()
+
+    def set_glasses(self, mesh: GlassesMesh | None, look: Glasses | None) -> None:
+        """The shot's glasses in the neutral head's frame, or none."""
+        if self.glasses is not None:
+            data = self.glasses.data
+            bpy.data.objects.remove(self.glasses)
+            bpy.data.meshes.remove(data)
+            self.glasses = None
+        if mesh is None or look is None:
+            return
+        frame = self.bsdf["frame"].inputs
+        frame["Base Color"].default_value = (*look.colour, 1)
+        frame["Metallic"].default_value = 1.0 if look.metallic else 0.0
+        data = bpy.data.meshes.new("glasses")
+        data.from_pydata(mesh.vertices.tolist(), [], mesh.faces)
+        for name in ("frame", "lens"):
+            data.materials.append(self.materials[name])
+        data.polygons.foreach_set("material_index", mesh.material)
+        data.polygons.foreach_set("use_smooth", np.ones(len(data.polygons), bool))
+        data.attributes.new("coverage", "FLOAT", "POINT").data.foreach_set(
+            "value", np.ones(len(mesh.vertices), np.float32)
+        )
+        data.attributes.new("face", "FLOAT", "POINT")
+        self._vectors(data, "reference", np.zeros_like(mesh.vertices))
+        self.glasses = self._link("glasses", data)
+
+    def set_glasses_frame(self, points: np.ndarray, places: np.ndarray) -> None:
+        """Vertices [V, 3] in the camera's frame (dm) and their places in the reference picture [V, 3]."""
+        assert self.glasses is not None
+        self._vectors(self.glasses.data, "position", to_blender(points))
+        self._vectors(self.glasses.data, "reference", places)
+        self.glasses.data.update()
 
     def set_shot(
         self,

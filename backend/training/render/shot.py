@@ -15,6 +15,7 @@ import OpenEXR
 from backend.training.render.assets import BODY_VERTICES, HeadAssets
 from backend.training.render.distributions import FrameSpec, ShotSpec, sample_shot
 from backend.training.render.geometry import hair_shells, head_topology, project, vertex_normals
+from backend.training.render.glasses import GlassesMesh, glasses_of
 from backend.training.render.hair_strands import Strands, strands_of
 from backend.training.render.identity import Identity, head_marks, sample_identity
 from backend.training.render.posing import pose_vertices, rotation, turn_with_head
@@ -32,6 +33,7 @@ class PosedFrame:
     head: np.ndarray
     hair: np.ndarray | None
     strands: np.ndarray | None  # [N, K, 3]
+    glasses: np.ndarray | None
     pose_deg: tuple[float, float, float]  # of the head against the camera
     centre_dm: np.ndarray  # head centre in the camera frame
 
@@ -46,7 +48,12 @@ def euler_degrees(matrix: np.ndarray) -> tuple[float, float, float]:
 
 
 def pose_frame(
-    assets: HeadAssets, identity: Identity, shot: ShotSpec, frame: FrameSpec, strands: Strands | None = None
+    assets: HeadAssets,
+    identity: Identity,
+    shot: ShotSpec,
+    frame: FrameSpec,
+    strands: Strands | None = None,
+    glasses: GlassesMesh | None = None,
 ) -> PosedFrame:
     """Apply expression, head turn, shells and the body's turn to the camera."""
     topology = head_topology(assets)
@@ -56,7 +63,10 @@ def pose_frame(
     if thickness.any():
         head = head + thickness[:, None] * vertex_normals(head, topology.quads)
     hair = assets.hair(shot.hair_mesh).fit(base) if shot.hair_mesh else None
-    grown = None if strands is None else turn_with_head(strands.points, assets, identity, frame.head_pose_deg)
+
+    def carried(points: np.ndarray) -> np.ndarray:
+        return turn_with_head(points, assets, identity, frame.head_pose_deg)
+
     turn = rotation(shot.body_yaw_deg, shot.camera_pitch_deg, shot.camera_roll_deg)
     centre = turn @ head_centre_of(base, assets)
     total = turn @ rotation(*frame.head_pose_deg)
@@ -64,7 +74,8 @@ def pose_frame(
         base @ turn.T,
         head @ turn.T,
         None if hair is None else hair @ turn.T,
-        None if grown is None else grown @ turn.T,
+        None if strands is None else carried(strands.points) @ turn.T,
+        None if glasses is None else carried(glasses.vertices) @ turn.T,
         euler_degrees(total),
         centre,
     )
@@ -190,7 +201,8 @@ class ShotRenderer:
         identity = sample_identity(assets, seed)
         shot = sample_shot(seed, identity.gender, identity.age, assets.hair_names)
         strands = strands_of(assets, identity, shot)
-        posed = [pose_frame(assets, identity, shot, frame, strands) for frame in shot.frames]
+        glasses = None if shot.glasses is None else glasses_of(assets, identity, shot.glasses)
+        posed = [pose_frame(assets, identity, shot, frame, strands, glasses) for frame in shot.frames]
         # The reference's head centre is the picture's centre for all frames of the shot.
         origin = posed[0].centre_dm
         hair_faces = assets.hair(shot.hair_mesh).faces if shot.hair_mesh else None
@@ -199,6 +211,8 @@ class ShotRenderer:
         place = project(posed[0].head - origin, shot)
         hair0 = posed[0].hair
         hair_place = None if hair0 is None else project(hair0 - origin, shot)
+        self.scene.set_glasses(glasses, shot.glasses)
+        glasses_place = None if posed[0].glasses is None else project(posed[0].glasses - origin, shot)
         strand_place = None
         if posed[0].strands is not None:
             strand_place = project(posed[0].strands.reshape(-1, 3) - origin, shot)
@@ -211,6 +225,8 @@ class ShotRenderer:
                 self.scene.set_frame(pose.head - origin, place, hair, hair_place)
                 if pose.strands is not None and strand_place is not None:
                     self.scene.set_strands_frame(pose.strands - origin, strand_place)
+                if pose.glasses is not None and glasses_place is not None:
+                    self.scene.set_glasses_frame(pose.glasses - origin, glasses_place)
                 path = Path(folder) / "frame.exr"
                 self.scene.render(path, last_of_shot=number == len(posed) - 1)
                 passes = read_passes(path)
