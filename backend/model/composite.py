@@ -31,10 +31,10 @@ def warp(image: Tensor, flow: Tensor) -> Tensor:
         return F.grid_sample(image.float(), grid, mode="bilinear", padding_mode="border", align_corners=False)
 
 
-STILL_SIDES = 0.25 / 128
+STILL_SIDES = 0.2 / 128
 """Predicted motion under this, in picture sides, is noise: read between pixels it only softens what stands still."""
 
-MOVING_SIDES = 1.5 / 128
+MOVING_SIDES = 0.8 / 128
 """Motion from here on is taken whole."""
 
 
