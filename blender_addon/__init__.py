@@ -13,10 +13,22 @@ import importlib.util
 if importlib.util.find_spec("bpy") is not None:
     import bpy
 
-    from . import crop_overlay, menus, operators, panels, preferences, properties, runtime
+    from . import (
+        crop_overlay,
+        export_properties,
+        light_properties,
+        menus,
+        operators,
+        panels,
+        preferences,
+        properties,
+        runtime,
+    )
 
     _CLASSES = (
         *properties.CLASSES,
+        *export_properties.CLASSES,
+        *light_properties.CLASSES,
         *preferences.CLASSES,
         *operators.CLASSES,
         *panels.CLASSES,
@@ -30,6 +42,8 @@ if importlib.util.find_spec("bpy") is not None:
         for cls in _CLASSES:
             bpy.utils.register_class(cls)
         properties.add_pointers()
+        export_properties.add_pointer()
+        light_properties.add_pointer()
         menus.add()
         crop_overlay.add()
         for name, handler in _HANDLERS:
@@ -47,6 +61,8 @@ if importlib.util.find_spec("bpy") is not None:
                 handlers.remove(handler)
         crop_overlay.remove()
         menus.remove()
+        light_properties.remove_pointer()
+        export_properties.remove_pointer()
         properties.remove_pointers()
         for cls in reversed(_CLASSES):
             bpy.utils.unregister_class(cls)

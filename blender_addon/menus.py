@@ -16,7 +16,15 @@ def _draw_import(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
     self.layout.operator("portrait_relief.import_live_link", text="Live Link Face Recording (.csv)")
 
 
-_ENTRIES = (("VIEW3D_MT_mesh_add", _draw_add), ("TOPBAR_MT_file_import", _draw_import))
+def _draw_export(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    self.layout.operator("portrait_relief.export_relief", text="Portrait Relief (for printing and milling)")
+
+
+_ENTRIES = (
+    ("VIEW3D_MT_mesh_add", _draw_add),
+    ("TOPBAR_MT_file_import", _draw_import),
+    ("TOPBAR_MT_file_export", _draw_export),
+)
 
 
 def add() -> None:

@@ -15,7 +15,7 @@ from .. import storage
 from ..core import arkit, arrays, picture_settings
 from ..core.jobs import FrameResult
 from ..core.relief import ReliefError
-from ..scene import images, importing, relief_object, sending_back
+from ..scene import images, importing, relief_object
 from .expression import apply_settings
 
 # The parts' names, first as the backend's command line writes them, then as they are called here.
@@ -204,29 +204,10 @@ class PORTRAIT_RELIEF_OT_remove_result(ResultOperator, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class PORTRAIT_RELIEF_OT_check_relief(bpy.types.Operator):
-    bl_idname = "portrait_relief.check_relief"
-    bl_label = "Check for Export"
-    bl_description = "Look for faults that printers and other programs stumble over"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return sending_back.is_relief(context.active_object)
-
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        report = sending_back.check(context.active_object)
-        if report.faults:
-            self.report({"WARNING"}, "The relief has " + ", ".join(report.faults))
-        else:
-            self.report({"INFO"}, f"No faults in {report.vertices} vertices and {report.faces} triangles")
-        return {"FINISHED"}
-
-
 CLASSES = (
     PORTRAIT_RELIEF_OT_import_result,
     PORTRAIT_RELIEF_OT_select_result,
     PORTRAIT_RELIEF_OT_use_result,
     PORTRAIT_RELIEF_OT_recall_expression,
     PORTRAIT_RELIEF_OT_remove_result,
-    PORTRAIT_RELIEF_OT_check_relief,
 )

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The panels: the same in the sidebars of the 3D View and of the Image Editor."""
 
-from . import expression, job, results
+from . import export, expression, job, light, results
 
 # A parent is registered before its children; each file lists its own in that order.
-CLASSES = (*job.CLASSES, *expression.CLASSES, *results.CLASSES)
+CLASSES = (*job.CLASSES, *expression.CLASSES, *results.CLASSES, *light.CLASSES, *export.CLASSES)

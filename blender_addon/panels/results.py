@@ -67,9 +67,7 @@ class _ResultsPanel(PanelMixin):
             box.label(text="Leave edit mode or dyntopo to change it", icon="INFO")
         elif not row.enabled:
             box.label(text="Its depth was lost by remeshing", icon="INFO")
-        row = box.row(align=True)
-        row.operator("portrait_relief.repaint", icon="BRUSH_DATA")
-        row.operator("portrait_relief.check_relief", text="", icon="VIEWZOOM")
+        box.operator("portrait_relief.repaint", icon="BRUSH_DATA")
 
 
 CLASSES = (

@@ -22,7 +22,15 @@ def _no_picture(message: str, hint: str) -> AddonError:
 def png_of_image(image: bpy.types.Image) -> bytes:
     """The image's pixels as they are now (painted, packed, generated) as an 8-bit sRGB PNG.
 
-    Byte images are sent as stored; float images hold scene-linear light and are encoded as sRGB. The view transform
+    Raises AddonError for images without pixels.
+    """
+    return arrays.write_png(srgb_of_image(image))
+
+
+def srgb_of_image(image: bpy.types.Image) -> np.ndarray:
+    """The image's pixels as they are now: uint8 [H, W, 3], top row first.
+
+    Byte images are taken as stored; float images hold scene-linear light and are encoded as sRGB. The view transform
     never touches them. Raises AddonError for images without pixels.
     """
     if image.source in {"MOVIE", "SEQUENCE", "TILED"}:
@@ -46,7 +54,7 @@ def png_of_image(image: bpy.types.Image) -> bytes:
     elif channels == 3:
         pixels = np.concatenate([pixels, np.ones_like(pixels[:, :, :1])], 2)
     linear = image.is_float and not image.colorspace_settings.is_data
-    return arrays.write_png(arrays.srgb_bytes(pixels, scene_linear=linear))
+    return arrays.srgb_bytes(pixels, scene_linear=linear)
 
 
 def read_file(filepath: str) -> tuple[bytes, str]:

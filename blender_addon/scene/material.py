@@ -8,7 +8,7 @@ import bpy
 SKIN_ROUGHNESS = 0.55
 
 
-def make(name: str, image: bpy.types.Image, depth: bpy.types.Image) -> bpy.types.Material:
+def make(name: str, image: bpy.types.Image, depth: bpy.types.Image | None = None) -> bpy.types.Material:
     """A new material. Nodes are found by type: their names are translated with Blender's interface.
 
     The depth hangs beside it unlinked: a picture that nothing uses is not saved.
@@ -29,9 +29,10 @@ def make(name: str, image: bpy.types.Image, depth: bpy.types.Image) -> bpy.types
     texture.extension = "EXTEND"
     texture.location = (shader.location.x - 320, shader.location.y)
     tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
-    spare = tree.nodes.new("ShaderNodeTexImage")
-    spare.image = depth
-    spare.label = "Depth in mm"
-    spare.location = (shader.location.x - 320, shader.location.y - 300)
+    if depth is not None:
+        spare = tree.nodes.new("ShaderNodeTexImage")
+        spare.image = depth
+        spare.label = "Depth in mm"
+        spare.location = (shader.location.x - 320, shader.location.y - 300)
     tree.nodes.active = texture  # solid view shows the active texture
     return material

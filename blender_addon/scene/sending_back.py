@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 import numpy as np
 
-from ..core import arrays, errors, export_checks
+from ..core import arrays, errors
 from ..core.depth_from_mesh import depth_from_mesh
 from ..core.errors import AddonError, Remedy
 from . import relief_object
@@ -36,13 +36,17 @@ def _arrays(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         evaluated.to_mesh_clear()
 
 
-def depth_map(item: bpy.types.Object) -> np.ndarray:
-    """float32 [H, W] in mm at depth scale 1, NaN outside the relief. Raises AddonError for a flattened relief."""
+def depth_map(item: bpy.types.Object, longest_px: int = 0) -> np.ndarray:
+    """float32 [H, W] in mm at depth scale 1, NaN outside the relief. Raises AddonError for a flattened relief.
+
+    As large as the photo, or smaller where `longest_px` limits its longer side.
+    """
     kept = item.data.portrait_relief
     if abs(kept.applied_depth_scale) < 1e-3:
         raise AddonError(
             errors.Problem("flat_relief", "The relief is flat.", "Set its depth scale above 0.", Remedy.NONE)
         )
+    share = min(1.0, longest_px / max(kept.photo_size_px)) if longest_px else 1.0
     positions, triangles, _uv = _arrays(item)
     millimetres = relief_object.placement_of(item.data).millimetres(positions)
     return depth_from_mesh(
@@ -50,17 +54,12 @@ def depth_map(item: bpy.types.Object) -> np.ndarray:
         millimetres[:, 1],
         millimetres[:, 2] / kept.applied_depth_scale,
         triangles,
-        size_px=(kept.photo_size_px[0], kept.photo_size_px[1]),
-        origin_px=(kept.origin_px[0], kept.origin_px[1]),
-        mm_per_px=kept.mm_per_px,
+        size_px=(max(1, round(kept.photo_size_px[0] * share)), max(1, round(kept.photo_size_px[1] * share))),
+        origin_px=(kept.origin_px[0] * share, kept.origin_px[1] * share),
+        mm_per_px=kept.mm_per_px / share,
     )
 
 
 def depth_npy(item: bpy.types.Object) -> bytes:
     """`depth_map` as a .npy file's content."""
     return arrays.write_npy(depth_map(item))
-
-
-def check(item: bpy.types.Object) -> export_checks.MeshReport:
-    """Faults of the mesh as it would be exported."""
-    return export_checks.check_mesh(*_arrays(item))

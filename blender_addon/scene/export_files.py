@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Writes a piece in each format.
+
+Blender's own exporters see it in a scene of its own: nothing of the user's scene, selection or mode is touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..core import arrays, export_texture
+from ..core.print_solid import Piece
+from ..core.write_3mf import write_3mf
+from . import material as materials
+
+METRES_PER_MM = 0.001
+_MARK = "portrait_relief_export"
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A piece with its picture: `picture` uint8 [H, W, 3], top row first, and the UVs [T, 3, 2] that belong to it."""
+
+    name: str
+    piece: Piece
+    picture: np.ndarray
+    corner_uv: np.ndarray
+    colour_3mf: str  # "TEXTURE" | "VERTEX" | "NONE"
+
+    def vertex_colours(self) -> np.ndarray:
+        return export_texture.vertex_colours(
+            self.picture,
+            self.piece.triangles,
+            self.corner_uv,
+            self.piece.smooth,
+            len(self.piece.points),
+        )
+
+
+@dataclass(frozen=True)
+class FileFormat:
+    suffix: str
+    write: Callable[[Painted, Path], None] | None  # None: a depth map
+    has_colour: bool = False
+
+
+def _texture_name(path: Path) -> str:
+    return f"{path.stem}-texture.png"
+
+
+@contextlib.contextmanager
+def _own_scene(
+    painted: Painted, *, upright_metres: bool, texture: Path | None, colours: bool = False
+) -> Iterator[None]:
+    """A scene with the piece alone, as Blender's context; it and all that is in it are gone afterwards."""
+    scene = bpy.data.scenes.new(_MARK)
+    scene.unit_settings.scale_length = 1.0
+    made: list[bpy.types.ID] = []
+    window = bpy.context.window
+    shown = window.scene if window is not None else None
+    try:
+        mesh = _mesh(painted, upright_metres, colours)
+        made.append(mesh)
+        if texture is not None:
+            texture.write_bytes(arrays.write_png(painted.picture))
+            image = bpy.data.images.load(str(texture), check_existing=False)
+            made.append(image)
+            look = materials.make(painted.name, image)
+            made.append(look)
+            mesh.materials.append(look)
+        item = bpy.data.objects.new(painted.name, mesh)
+        made.append(item)
+        scene.collection.objects.link(item)
+        layer = scene.view_layers[0]
+        item.select_set(True, view_layer=layer)
+        layer.objects.active = item
+        layer.update()
+        with bpy.context.temp_override(
+            scene=scene, view_layer=layer, active_object=item, object=item, selected_objects=[item]
+        ):
+            yield
+    finally:
+        if window is not None and window.scene != shown:
+            window.scene = (
+                shown  # the glTF exporter shows each scene that it writes, and this one is about to go
+            )
+        bpy.data.batch_remove([*made, scene])
+
+
+def _mesh(painted: Painted, upright_metres: bool, colours: bool) -> bpy.types.Mesh:
+    piece = painted.piece
+    points = piece.points
+    if upright_metres:  # facing the front view, as the relief itself does
+        points = np.stack([points[:, 0], -points[:, 2], points[:, 1]], 1) * METRES_PER_MM
+    mesh = bpy.data.meshes.new(painted.name)
+    count = len(piece.triangles)
+    mesh.vertices.add(len(points))
+    mesh.loops.add(3 * count)
+    mesh.polygons.add(count)
+    mesh.attributes["position"].data.foreach_set("vector", points.astype(np.float32).ravel())
+    mesh.attributes[".corner_vert"].data.foreach_set("value", piece.triangles.astype(np.int32).ravel())
+    mesh.polygons.foreach_set("loop_start", np.arange(count, dtype=np.int32) * 3)
+    layer = mesh.uv_layers.new(name="UVMap", do_init=False)
+    layer.uv.foreach_set("vector", painted.corner_uv.astype(np.float32).ravel())
+    if colours:
+        rgba = np.ones((len(points), 4), np.float32)
+        rgba[:, :3] = painted.vertex_colours() / 255.0
+        attribute = mesh.color_attributes.new("Col", "BYTE_COLOR", "POINT")
+        attribute.data.foreach_set("color_srgb", rgba.ravel())
+    mesh.update(calc_edges=True)
+    mesh.polygons.foreach_set("use_smooth", piece.smooth)
+    return mesh
+
+
+def _write_stl(painted: Painted, path: Path) -> None:
+    with _own_scene(painted, upright_metres=False, texture=None):
+        bpy.ops.wm.stl_export(
+            filepath=str(path), global_scale=1.0, use_scene_unit=False, check_existing=False
+        )
+
+
+def _write_ply(painted: Painted, path: Path) -> None:
+    # Without UVs: they would split the vertices and open the mesh.
+    with _own_scene(painted, upright_metres=False, texture=None, colours=True):
+        bpy.ops.wm.ply_export(
+            filepath=str(path),
+            check_existing=False,
+            export_uv=False,
+            export_normals=False,
+            export_colors="SRGB",
+            forward_axis="Y",
+            up_axis="Z",
+        )
+
+
+def _write_obj(painted: Painted, path: Path) -> None:
+    with _own_scene(painted, upright_metres=False, texture=path.parent / _texture_name(path)):
+        bpy.ops.wm.obj_export(
+            filepath=str(path),
+            check_existing=False,
+            export_materials=True,
+            path_mode="STRIP",  # the picture lies beside it already
+            forward_axis="Y",
+            up_axis="Z",
+        )
+
+
+def _write_glb(painted: Painted, path: Path) -> None:
+    texture = path.parent / _texture_name(path)
+    with _own_scene(painted, upright_metres=True, texture=texture):
+        # Without export_apply a displacement that is a modifier would be left out.
+        bpy.ops.export_scene.gltf(
+            filepath=str(path),
+            check_existing=False,
+            export_format="GLB",
+            use_active_scene=True,
+            export_apply=True,
+            export_yup=True,
+            export_animations=False,
+        )
+    texture.unlink()  # it is inside
+
+
+def _write_usd(painted: Painted, path: Path) -> None:
+    folder = path.parent / "picture"
+    folder.mkdir()
+    texture = folder / _texture_name(path)
+    known = bpy.ops.wm.usd_export.get_rna_type().properties.keys()
+    # 4.2 has a switch where later versions have an enum.
+    textures = (
+        {"export_textures_mode": "NEW"} if "export_textures_mode" in known else {"export_textures": True}
+    )
+    with _own_scene(painted, upright_metres=True, texture=texture):
+        bpy.ops.wm.usd_export(
+            filepath=str(path),
+            check_existing=False,
+            export_animation=False,
+            export_materials=True,
+            generate_preview_surface=True,
+            relative_paths=True,
+            convert_orientation=True,
+            export_global_forward_selection="NEGATIVE_Z",
+            export_global_up_selection="Y",
+            convert_world_material=False,
+            **textures,
+        )
+    texture.unlink()
+    folder.rmdir()
+
+
+def _write_3mf(painted: Painted, path: Path) -> None:
+    chosen = painted.colour_3mf
+    texture = arrays.write_png(painted.picture) if chosen == "TEXTURE" else b""
+    content = write_3mf(
+        painted.piece.points,
+        painted.piece.triangles,
+        name=painted.name,
+        application="Portrait Relief",
+        corner_uv=painted.corner_uv if chosen == "TEXTURE" else None,
+        texture_png=texture,
+        colours=painted.vertex_colours() if chosen == "VERTEX" else None,
+    )
+    path.write_bytes(content)
+
+
+FORMATS: dict[str, FileFormat] = {
+    "STL": FileFormat(".stl", _write_stl),
+    "3MF": FileFormat(".3mf", _write_3mf, has_colour=True),
+    "OBJ": FileFormat(".obj", _write_obj, has_colour=True),
+    "PLY": FileFormat(".ply", _write_ply, has_colour=True),
+    "GLB": FileFormat(".glb", _write_glb, has_colour=True),
+    "USD": FileFormat(".usdc", _write_usd, has_colour=True),
+    "USDZ": FileFormat(".usdz", _write_usd, has_colour=True),
+    "PNG": FileFormat(".png", None),
+    "EXR": FileFormat(".exr", None),
+}
+
+
+def write_exr(height_mm: np.ndarray, path: Path) -> None:
+    """float [H, W] in mm, top row first -> a 32-bit EXR whose R, G and B are all the height."""
+    height, width = height_mm.shape
+    image = bpy.data.images.new(_MARK, width, height, alpha=False, float_buffer=True, is_data=True)
+    try:
+        pixels = np.ones((height, width, 4), np.float32)
+        pixels[:, :, :3] = height_mm[::-1, :, None]
+        image.pixels.foreach_set(pixels.ravel())
+        image.filepath_raw = str(path)
+        image.file_format = "OPEN_EXR"
+        image.save()
+    finally:
+        bpy.data.images.remove(image)

@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A relief object and the panel's settings -> a checked piece and its file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+from ..core import export_texture, print_checks, print_solid, temp_files, write_depth_map
+from ..core.base_shapes import BaseShape, ExportError, SolidSettings
+from ..core.height_grid import ReliefSurface
+from ..core.print_checks import Finding, Severity
+from ..core.print_solid import Piece
+from . import export_files, export_sources
+from .export_files import FORMATS, Painted
+
+Progress = Callable[[float], None]  # 0..1
+
+
+@dataclass(frozen=True)
+class HeightMap:
+    height_mm: np.ndarray  # float32 [H, W], top row first, above the base
+    mm_per_px: tuple[float, float]
+
+    @property
+    def size_mm(self) -> tuple[float, float, float]:
+        rows, columns = self.height_mm.shape
+        return columns * self.mm_per_px[0], rows * self.mm_per_px[1], float(self.height_mm.max())
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What would be written, and what there is to say about it."""
+
+    made: Piece | HeightMap
+    findings: list[Finding]
+    surface: ReliefSurface
+
+    @property
+    def summary(self) -> str:
+        width, height, depth = self.made.size_mm
+        size = f"{width:.1f} x {height:.1f} x {depth:.1f} mm"
+        if isinstance(self.made, HeightMap):
+            rows, columns = self.made.height_mm.shape
+            return f"{size}, {columns} x {rows} pixels of {self.made.mm_per_px[0]:.3f} mm"
+        return f"{size}, {len(self.made.triangles):,} triangles"
+
+
+def check(item: bpy.types.Object, chosen) -> Checked:
+    """Builds the piece and looks at it. `chosen` is the scene's PortraitReliefExport. Raises ExportError."""
+    surface = export_sources.surface(item)
+    settings, limits = chosen.solid_settings(), chosen.limits()
+    if chosen.format in {"PNG", "EXR"}:
+        made = _height_map(surface, settings, chosen.map_px)
+        findings = print_checks.check_height_map(made.size_mm, surface, settings, limits)
+    else:
+        if settings.shape is BaseShape.SURFACE and len(surface.triangles) > settings.target_faces:
+            surface = _decimated(surface, settings.target_faces)
+        made = print_solid.build(surface, settings, limits.thinnest_mm)
+        findings = print_checks.check_piece(made, surface, settings, limits)
+        if FORMATS[chosen.format].has_colour:
+            findings = print_checks.worst_first([*findings, _colour(item)])
+    return Checked(made, findings, surface)
+
+
+def _colour(item: bpy.types.Object) -> Finding:
+    image = export_sources.base_colour_image(item)
+    if image is None or not image.size[0]:
+        text = "The relief has no picture; the file gets plain base colour."
+        return Finding("picture", Severity.WARNING, 0, text)
+    return Finding("picture", Severity.OK, image.size[0], f"Picture of {image.size[0]} x {image.size[1]} px.")
+
+
+def write(item: bpy.types.Object, chosen, checked: Checked, path: Path, progress: Progress) -> list[Path]:
+    """Writes into a folder beside the target and moves the files over at the end, so that a failure changes nothing.
+
+    Returns the files, the main one first. Raises ExportError, OSError or RuntimeError (Blender's own).
+    """
+    if not path.parent.is_dir():
+        raise ExportError(f"There is no folder {path.parent}.")
+    with temp_files.temporary_folder(path.parent) as folder:
+        work = folder / path.name
+        if isinstance(checked.made, HeightMap):
+            _write_map(checked.made, chosen.format, item.name, work)
+        else:
+            writer = FORMATS[chosen.format].write
+            assert writer is not None
+            writer(_painted(item, chosen, checked.made), work)
+        progress(0.9)
+        if not work.is_file():
+            raise ExportError("Blender wrote no file. Its console may tell why.")
+        written = sorted(file for file in folder.rglob("*") if file.is_file())
+        beside = [path.parent / file.relative_to(folder) for file in written if file != work]
+        taken = [file.name for file in beside if file.exists()]
+        if taken and not path.exists():  # not of an earlier export of this name
+            raise ExportError(f"{taken[0]} is there already and would be overwritten. Choose another name.")
+        for file in beside:
+            file.parent.mkdir(exist_ok=True)
+            os.replace(folder / file.relative_to(path.parent), file)
+        os.replace(work, path)
+    return [path, *beside]
+
+
+def corrected_path(path: Path, file_format: str) -> Path:
+    """The path with the format's suffix: another export format's is exchanged, anything else stays in the name."""
+    suffix = FORMATS[file_format].suffix
+    if path.suffix.lower() == suffix:
+        return path
+    others = {known.suffix for known in FORMATS.values()}
+    return path.with_suffix(suffix) if path.suffix.lower() in others else path.with_name(path.name + suffix)
+
+
+def _painted(item: bpy.types.Object, chosen, piece: Piece) -> Painted:
+    base = tuple(round(255 * part) for part in chosen.base_colour)
+    rgb = export_sources.picture(item)
+    if rgb is None:
+        rgb, coverage = np.full((8, 8, 3), base, np.uint8), None
+    else:
+        coverage = export_sources.coverage(item, (rgb.shape[0], rgb.shape[1]))
+    if BaseShape(chosen.shape) is BaseShape.SURFACE:
+        uv = np.clip(piece.corner_uv, 0, 1)
+    else:
+        rgb = export_texture.with_margin(rgb, coverage, (base[0], base[1], base[2]))
+        uv = export_texture.uv_with_margin(piece.corner_uv, rgb.shape[1], rgb.shape[0])
+    return Painted(item.name, piece, rgb, uv, chosen.colour_3mf)
+
+
+def _height_map(surface: ReliefSurface, settings: SolidSettings, map_px: int) -> HeightMap:
+    spacing = settings.size_mm / max(map_px - 1, 1)
+    field = print_solid.heights(surface, settings, spacing)
+    above = np.where(field.inside >= 0, field.top - settings.base_mm, 0.0)
+    steps = field.grid.steps
+    # The grid has room beside the piece where its edge is cut out; the map ends with the piece.
+    within_x = np.abs(field.grid.x) <= field.frame.half_width_mm + 1e-6 * settings.size_mm
+    within_y = np.abs(field.grid.y) <= field.frame.half_height_mm + 1e-6 * settings.size_mm
+    above = above[np.ix_(within_y, within_x)]
+    return HeightMap(above[::-1].astype(np.float32), (float(steps[0]), float(steps[1])))
+
+
+def _write_map(made: HeightMap, file_format: str, name: str, path: Path) -> None:
+    if file_format == "EXR":
+        export_files.write_exr(made.height_mm, path)
+        return
+    width, height, depth = made.size_mm
+    texts = {
+        "Title": name,
+        "Software": "Portrait Relief",
+        "Description": f"{width:.2f} x {height:.2f} mm; black is 0 mm, white {depth:.3f} mm above the base",
+    }
+    grey = write_depth_map.heights_to_grey(made.height_mm, 0.0, depth)
+    path.write_bytes(write_depth_map.write_grey_png(grey, made.mm_per_px, texts))
+
+
+def _decimated(surface: ReliefSurface, target_faces: int) -> ReliefSurface:
+    """By Blender's Decimate modifier on an object that is in no scene of the user's."""
+    scene = bpy.data.scenes.new("portrait_relief_export")
+    mesh = bpy.data.meshes.new("portrait_relief_export")
+    item = bpy.data.objects.new("portrait_relief_export", mesh)
+    try:
+        mesh.from_pydata(surface.points.tolist(), [], surface.triangles.tolist())
+        layer = mesh.uv_layers.new(do_init=False)
+        layer.uv.foreach_set("vector", surface.uv[surface.triangles].astype(np.float32).ravel())
+        scene.collection.objects.link(item)
+        modifier = item.modifiers.new("Decimate", "DECIMATE")
+        modifier.ratio = target_faces / len(surface.triangles)
+        view_layer = scene.view_layers[0]
+        view_layer.update()
+        evaluated = item.evaluated_get(view_layer.depsgraph)
+        return ReliefSurface(*export_sources.arrays_of_mesh(evaluated.to_mesh()))
+    finally:
+        bpy.data.batch_remove([item, mesh, scene])

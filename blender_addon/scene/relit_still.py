@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The photo with its head lit anew: the relief rendered by the photo's own camera and laid over the photo.
+
+Everything is rendered in a scene made for it, so that the user's scene, camera and settings are never touched.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+from mathutils import Matrix, Vector
+
+from ..core import errors
+from ..core.errors import AddonError, Remedy
+from . import albedo, relief_object
+
+KIND = "relit"
+SCENE_KEY = "portrait_relief_relit"
+BORDER_PX = 3.0
+FEATHER_PX = 1.5  # at 512 px of picture: the relief's edge melts into the photo
+_SHEAR = 1e-3  # cosine between the picture's axes above which no camera shows it as it was
+
+
+def cycles_or_eevee(wanted: str) -> str:
+    """The render engine's identifier in this Blender for "CYCLES" or "EEVEE". Raises AddonError without Cycles."""
+    if wanted == "EEVEE":
+        return "BLENDER_EEVEE_NEXT" if (4, 2, 0) <= bpy.app.version < (5, 0, 0) else "BLENDER_EEVEE"
+    if not hasattr(bpy.types.Scene, "cycles"):
+        message, hint = "Cycles is switched off.", "Switch on Preferences > Add-ons > Cycles Render Engine."
+        raise AddonError(errors.Problem("no_cycles", message, hint, Remedy.NONE))
+    return "CYCLES"
+
+
+def make_scene(
+    scene: bpy.types.Scene, item: bpy.types.Object, *, engine: str, samples: int, path: Path
+) -> bpy.types.Scene:
+    """A scene with the relief, `scene`'s visible lights and world, and the photo's camera, to be rendered to `path`.
+
+    Raises AddonError where no camera can see the relief as the photo does.
+    """
+    albedo.photo_of(item)
+    if item.hide_render:
+        message = f"“{item.name}” is hidden from renders."
+        hint = "Click the camera beside it in the Outliner, then try again."
+        raise AddonError(errors.Problem("relief_hidden", message, hint, Remedy.NONE))
+    identifier = cycles_or_eevee(engine)
+    discard_scenes()
+    layer = next(iter(scene.view_layers))
+    lights = [
+        other for other in layer.objects if other.type == "LIGHT" and not other.hide_render and other != item
+    ]
+    made = bpy.data.scenes.new("Portrait Relit")
+    made[SCENE_KEY] = True
+    try:
+        for other in (item, *lights):
+            made.collection.objects.link(other)
+        made.world = scene.world
+        made.render.fps, made.render.fps_base = scene.render.fps, scene.render.fps_base
+        made.frame_set(scene.frame_current, subframe=scene.frame_subframe)
+        _set_camera(made, item)
+        _set_render(made, scene, identifier, samples, path)
+    except Exception:
+        discard_scenes()
+        raise
+    return made
+
+
+def discard_scenes() -> None:
+    """Removes what was made for rendering, also what an interrupted render left."""
+    for scene in [each for each in bpy.data.scenes if SCENE_KEY in each]:
+        camera = scene.camera
+        bpy.data.scenes.remove(scene)
+        if camera is not None and SCENE_KEY in camera:
+            data = camera.data
+            bpy.data.objects.remove(camera)
+            bpy.data.cameras.remove(data)
+
+
+def compose(item: bpy.types.Object, path: Path) -> bpy.types.Image:
+    """The rendered file laid over the photo, as a packed image named after the relief. Raises AddonError without it."""
+    photo = albedo.picture(albedo.photo_of(item))
+    if not path.is_file():
+        message, hint = "Nothing was rendered.", "Look for Blender's own message, then try again."
+        raise AddonError(errors.Problem("nothing_rendered", message, hint, Remedy.NONE))
+    rendered = bpy.data.images.load(str(path), check_existing=False)
+    try:
+        rendered.alpha_mode = "CHANNEL_PACKED"  # PNG holds straight colours, and they are wanted as they are
+        width, height = rendered.size
+        pixels = np.empty(len(rendered.pixels), np.float32)
+        rendered.pixels.foreach_get(pixels)
+    finally:
+        bpy.data.images.remove(rendered)
+    pixels = pixels.reshape(height, width, -1)[::-1]
+    cover = feathered(pixels[:, :, 3], max(1, round(FEATHER_PX * max(width, height) / 512)))[:, :, None]
+    mixed = photo * (1.0 - cover) + pixels[:, :, :3] * cover
+    return albedo.write_picture(f"{item.name} Relit", mixed, item.data.portrait_relief.result_id, KIND)
+
+
+def feathered(alpha: np.ndarray, radius: int) -> np.ndarray:
+    """Alpha [H, W] that falls to 0 inside its own edge, over about two radii: the edge's own pixels show no render.
+
+    The picture's border is no edge: a head that it cuts off stays whole.
+    """
+    mean = alpha
+    for axis in (0, 1):
+        padded = np.pad(mean, [(radius, radius) if each == axis else (0, 0) for each in (0, 1)], mode="edge")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * radius + 1, axis=axis)
+        mean = windows.mean(-1)
+    return (np.clip(2.0 * mean - 1.0, 0.0, 1.0) * alpha).astype(np.float32)
+
+
+def _set_camera(made: bpy.types.Scene, item: bpy.types.Object) -> None:
+    """An orthographic camera whose picture is the photo's, pixel for pixel."""
+    kept = item.data.portrait_relief
+    layer = made.view_layers[0]
+    layer.update()
+    evaluated = item.evaluated_get(layer.depsgraph)
+    to_world = evaluated.matrix_world.copy()
+    place = relief_object.placement_of(item.data)
+    pixel = place.axes * kept.mm_per_px  # columns: a pixel to the right, one up, and as much depth
+    right, up, depth = (to_world.to_3x3() @ Vector(pixel[:, column]) for column in range(3))
+    if min(right.length, up.length) < 1e-12 or abs(right.normalized().dot(up.normalized())) > _SHEAR:
+        message, hint = "The relief's scale is skewed or zero.", "Clear its scale (Alt+S), then try again."
+        raise AddonError(errors.Problem("skewed_relief", message, hint, Remedy.NONE))
+    front = right.cross(up).normalized()
+    if front.dot(depth) < 0:
+        message, hint = "The relief is mirrored.", "Clear its negative scale (Alt+S), then try again."
+        raise AddonError(errors.Problem("mirrored_relief", message, hint, Remedy.NONE))
+    width, height = kept.photo_size_px
+    origin = to_world @ Vector(place.origin)
+    middle = origin + right * (width / 2 - kept.origin_px[0]) + up * (kept.origin_px[1] - height / 2)
+    corners = [to_world @ Vector(corner) for corner in evaluated.bound_box]
+    near, far = (bound((corner - middle).dot(front) for corner in corners) for bound in (max, min))
+    margin = max(0.05 * (near - far), right.length)
+
+    data = bpy.data.cameras.new(made.name)
+    data.type, data.sensor_fit, data.ortho_scale = "ORTHO", "HORIZONTAL", right.length * width
+    data.clip_start, data.clip_end = margin / 2, near - far + 3 * margin
+    camera = bpy.data.objects.new(data.name, data)
+    camera[SCENE_KEY] = True
+    made.collection.objects.link(camera)
+    made.camera = camera
+    matrix = Matrix((right.normalized(), up.normalized(), front)).transposed().to_4x4()
+    matrix.translation = middle + front * (near + margin)
+    camera.matrix_world = matrix
+
+    render = made.render
+    render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
+    aspect = up.length / right.length  # the object may be scaled by different factors
+    render.pixel_aspect_x, render.pixel_aspect_y = max(1.0, 1.0 / aspect), max(1.0, aspect)
+    columns = [(corner - middle).dot(right) / right.length_squared + width / 2 for corner in corners]
+    rows = [(corner - middle).dot(up) / up.length_squared + height / 2 for corner in corners]
+    render.use_border, render.use_crop_to_border = True, False
+    render.border_min_x, render.border_max_x = (_share(x, width) for x in _spread(columns))
+    render.border_min_y, render.border_max_y = (_share(y, height) for y in _spread(rows))
+
+
+def _spread(places: list[float]) -> tuple[float, float]:
+    return min(places) - BORDER_PX, max(places) + BORDER_PX
+
+
+def _share(place: float, size: int) -> float:
+    return min(1.0, max(0.0, place / size))
+
+
+def _set_render(made: bpy.types.Scene, scene: bpy.types.Scene, engine: str, samples: int, path: Path) -> None:
+    render = made.render
+    render.engine = engine
+    render.film_transparent = True
+    render.use_compositing = render.use_sequencer = False
+    render.dither_intensity = 0.0
+    # Samples lie in the pixels' middles: there the texture's texels are met exactly, and nothing is blurred.
+    render.filter_size = 0.01
+    if engine == "CYCLES":
+        made.cycles.device = scene.cycles.device
+        made.cycles.samples = samples
+        made.cycles.use_denoising = _can_denoise()
+        made.cycles.filter_width = 0.01
+    else:
+        made.eevee.taa_render_samples = samples
+    if bpy.app.version >= (5, 0, 0):
+        render.image_settings.media_type = "IMAGE"
+    render.image_settings.file_format = "PNG"
+    render.image_settings.color_mode, render.image_settings.color_depth = "RGBA", "8"
+    made.display_settings.display_device = "sRGB"
+    made.view_settings.view_transform, made.view_settings.look = "Standard", "None"
+    made.view_settings.exposure, made.view_settings.gamma = 0.0, 1.0
+    render.use_file_extension = False
+    render.filepath = str(path)
+
+
+def _can_denoise() -> bool:
+    """Some distributions build Blender without the denoiser; Cycles would render nothing then."""
+    try:
+        import _cycles  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return False
+    return bool(_cycles.with_openimagedenoise)
