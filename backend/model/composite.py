@@ -50,7 +50,7 @@ def settle(motion: Tensor) -> Tensor:
     """
     flow, blend = motion[:, :2].float(), motion[:, 2:].float()
     moves = smoothstep(torch.linalg.vector_norm(flow, dim=1, keepdim=True), STILL_SIDES, MOVING_SIDES)
-    kept = (1 - moves) * smoothstep(blend, 0.35, 0.65)
+    kept = (1 - moves) * smoothstep(blend, 0.4, 0.7)
     return torch.cat([flow * moves, blend + (1 - blend) * kept], dim=1)
 
 

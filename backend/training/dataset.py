@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 
 from backend.errors import InputError
@@ -23,6 +24,7 @@ from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
 POSE_UNIT_DEG = 30.0
 ARRAYS = ("rgba", "depth_mm", "coverage", "face", "motion", "visible")
 DEPTH_LIMIT_MM = 400.0  # farther points (shoulders seen past the neck) are of no use
+HAIR_REACH_MM = 14.0
 REGIONS = (("mouth",), ("left_eye", "right_eye"))  # boxes of the renderer that count as one region
 REGION_MARGIN = 0.35  # boxes are widened by this share of their size on each side
 EXPRESSION_SIZE = len(ARKIT_NAMES) + len(POSE_NAMES)
@@ -88,7 +90,11 @@ def load_shot(path: Path) -> Shot:
             arrays = {name: data[name] for name in ARRAYS}
             known = np.abs(np.nan_to_num(arrays["depth_mm"], nan=np.inf)) < DEPTH_LIMIT_MM
             arrays["solid"] = known.astype(np.uint8)
-            arrays["depth_mm"] = np.where(known, arrays["depth_mm"], np.float16(0))
+            depth = np.where(known, arrays["depth_mm"], np.float16(0))
+            if "hair" in data:  # shots of before there were strands have none
+                reach_px = HAIR_REACH_MM / parameters["shot"]["span_mm"] * depth.shape[-1]
+                depth = hair_volume(depth, known, data["hair"] > 64, reach_px)
+            arrays["depth_mm"] = depth
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
             f"{path} is not a readable shot of the data set ({error}).",
@@ -99,6 +105,29 @@ def load_shot(path: Path) -> Shot:
     values = np.stack([expression_values(f["expression"], f["pose_deg"]) for f in parameters["frames"]])
     centre = (0.5 + shot["offset"][0], 0.5 + shot["offset"][1])
     return Shot(parameters["identity"]["seed"], arrays, values, shot["span_mm"], centre, parameters)
+
+
+def hair_volume(depth_mm: np.ndarray, known: np.ndarray, hair: np.ndarray, reach_px: float) -> np.ndarray:
+    """Depth with hair as the volume that its outer strands span: gaps up to `reach_px` are closed, then smoothed.
+
+    Single strands, and the scalp seen between them, are no shape that a relief should have.
+
+    Args:
+        depth_mm: float16 [K, S, S], nearer = larger.
+        known, hair: bool [K, S, S]; only hair is changed.
+    """
+    result = depth_mm.copy()
+    side = 2 * max(1, round(reach_px / 2)) + 1
+    for frame in range(len(depth_mm)):
+        here = hair[frame] & known[frame]
+        if not here.any():
+            continue
+        values = np.where(known[frame], depth_mm[frame].astype(np.float32), -DEPTH_LIMIT_MM)
+        closed = ndimage.grey_closing(values, size=(side, side))
+        weight = ndimage.gaussian_filter(here.astype(np.float32), side / 4)
+        smooth = ndimage.gaussian_filter(np.where(here, closed, 0), side / 4) / np.maximum(weight, 1e-3)
+        result[frame] = np.where(here, smooth, depth_mm[frame])
+    return result
 
 
 class ShotLibrary:

@@ -44,6 +44,7 @@ def _data_outputs(tree: bpy.types.NodeTree) -> None:
     for aov, attribute, out, slot in (
         ("coverage", "coverage", "Fac", "Value"),
         ("face", "face", "Fac", "Value"),
+        ("hair", "hair", "Fac", "Value"),
         ("reference", "reference", "Vector", "Color"),
     ):
         node = tree.nodes.new("ShaderNodeOutputAOV")
@@ -146,7 +147,12 @@ class HeadScene:
         layer = scene.view_layers[0]
         layer.use_pass_z = True
         layer.use_pass_normal = True
-        for name, kind in (("coverage", "VALUE"), ("face", "VALUE"), ("reference", "COLOR")):
+        for name, kind in (
+            ("coverage", "VALUE"),
+            ("face", "VALUE"),
+            ("hair", "VALUE"),
+            ("reference", "COLOR"),
+        ):
             aov = layer.aovs.add()
             aov.name, aov.type = name, kind
 
@@ -281,6 +287,7 @@ class HeadScene:
             ("cloth", topology.scalp),
             ("coverage", topology.scalp),
             ("face", topology.face),
+            ("hair", topology.scalp),
         ):
             mesh.attributes.new(name, "FLOAT", "POINT").data.foreach_set("value", values.astype(np.float32))
         self._vectors(mesh, "rest", to_blender(topology.rest))
@@ -333,6 +340,7 @@ class HeadScene:
             ("shade", np.repeat(strands.shade, points)),
             ("coverage", np.ones(number * points)),
             ("face", np.zeros(number * points)),
+            ("hair", np.ones(number * points)),
         ):
             attribute = data.attributes.get(name) or data.attributes.new(name, "FLOAT", "POINT")
             attribute.data.foreach_set("value", values.astype(np.float32))
@@ -399,8 +407,10 @@ class HeadScene:
         self.hair_mix.inputs[6].default_value = (*shot.hair_colour, 1)
         self.scalp_colour.inputs[6].default_value = (*shot.hair_colour, 1)
         cloth, coverage = clothing(shot, self.topology)
+        density = hairline(shot, self.topology)
         for name, values in (
-            ("scalp", hairline(shot, self.topology)),
+            ("scalp", density),
+            ("hair", density),
             ("cloth", cloth),
             ("coverage", coverage),
         ):
@@ -419,6 +429,9 @@ class HeadScene:
                 "value", np.ones(len(hair_rest), np.float32)
             )
             mesh.attributes.new("face", "FLOAT", "POINT")
+            mesh.attributes.new("hair", "FLOAT", "POINT").data.foreach_set(
+                "value", np.ones(len(hair_rest), np.float32)
+            )
             self._vectors(mesh, "rest", to_blender(hair_rest))
             self._vectors(mesh, "reference", np.zeros_like(hair_rest))
             self.hair = self._link("hair", mesh)

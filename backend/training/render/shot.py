@@ -122,7 +122,7 @@ def landmarks(
 
 def read_passes(path: Path) -> dict[str, np.ndarray]:
     """Channels of a multilayer EXR as float32 arrays: "rgba" [H,W,4], "depth" [H,W], "coverage", "face",
-    "normal" [H,W,3], "reference" [H,W,3]."""
+    "hair", "normal" [H,W,3], "reference" [H,W,3]."""
     channels: dict[str, np.ndarray] = {}
     with OpenEXR.File(str(path), separate_channels=True) as file:
         for part in file.parts:
@@ -144,6 +144,7 @@ def read_passes(path: Path) -> dict[str, np.ndarray]:
         "normal": pick("Normal.X", "Normal.Y", "Normal.Z"),
         "coverage": pick("coverage.V" if any(n.endswith("coverage.V") for n in channels) else "coverage.X"),
         "face": pick("face.V" if any(n.endswith("face.V") for n in channels) else "face.X"),
+        "hair": pick("hair.V" if any(n.endswith("hair.V") for n in channels) else "hair.X"),
         "reference": pick("reference.R", "reference.G", "reference.B"),
     }
 
@@ -248,6 +249,7 @@ class ShotRenderer:
                         ).astype(np.float16),
                         "coverage": np.clip(passes["coverage"] * 255 + 0.5, 0, 255).astype(np.uint8),
                         "face": np.clip(passes["face"] * 255 + 0.5, 0, 255).astype(np.uint8),
+                        "hair": np.clip(passes["hair"] * 255 + 0.5, 0, 255).astype(np.uint8),
                         "motion": motion.astype(np.float16),
                         "visible": visible.astype(np.uint8),
                     }

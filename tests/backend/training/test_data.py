@@ -22,6 +22,7 @@ from backend.training.dataset import (
     ShotLibrary,
     expression_values,
     gather,
+    hair_volume,
     load_shot,
 )
 from backend.training.evaluate import region_mask
@@ -133,3 +134,16 @@ def test_regions_of_a_crop_are_the_boxes_of_the_evaluation(library: ShotLibrary)
         assert mask.any()
         assert not (mask & ~expected).any()  # the evaluation rounds its boxes outwards
         assert mask.sum() > 0.5 * expected.sum()
+
+
+def test_hair_becomes_the_volume_that_its_strands_span() -> None:
+    depth = np.full((1, 40, 40), 10.0, np.float16)
+    hair = np.zeros((1, 40, 40), bool)
+    hair[0, :, 20:] = True
+    depth[0, :, 20::4] = 30.0  # strands three pixels apart, the scalp between them
+    known = np.ones_like(hair)
+    known[0, 0] = False
+    smooth = hair_volume(depth, known, hair, 7.0)
+    assert np.array_equal(smooth[:, :, :20], depth[:, :, :20]) and smooth.dtype == np.float16
+    assert np.abs(smooth[0, 5:-5, 25:-5].astype(float) - 30).max() < 0.1
+    assert np.array_equal(smooth[0, 0], depth[0, 0])
