@@ -36,7 +36,7 @@ def apply_hdri(scene: bpy.types.Scene, item: bpy.types.Object, filepath: str) ->
             bpy.data.images.remove(image)
         message = f"{bpy.path.basename(filepath) or 'The HDRI'} cannot be read as a picture."
         raise AddonError(errors.Problem("no_hdri", message, "Choose an .hdr or .exr file.", Remedy.NONE))
-    restore(scene)
+    restore(scene, keep=image)
     world = bpy.data.worlds.new("Portrait HDRI")
     world[WORLD_KEY] = True
     if scene.world is not None:
@@ -78,8 +78,8 @@ def update_hdri(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
         curve.driver.expression = f"{-math.radians(settings.hdri_turn):.6g} - turn"
 
 
-def restore(scene: bpy.types.Scene) -> bool:
-    """Gives the scene the world that it had before the HDRI."""
+def restore(scene: bpy.types.Scene, keep: bpy.types.Image | None = None) -> bool:
+    """Gives the scene the world that it had before the HDRI. The HDRI's picture goes too, unless it is `keep`."""
     world = world_of(scene)
     if world is None:
         return False
@@ -92,7 +92,7 @@ def restore(scene: bpy.types.Scene) -> bool:
     if world.users == 0:  # else another scene is lit by it
         bpy.data.worlds.remove(world)
         for image in images:
-            if image.users == 0:
+            if image.users == 0 and image != keep:
                 bpy.data.images.remove(image)
     return True
 

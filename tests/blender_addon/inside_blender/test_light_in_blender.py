@@ -119,3 +119,14 @@ def test_an_hdri_lights_the_scene_and_the_old_world_comes_back(head, tmp_path):
     with pytest.raises(RuntimeError, match="missing"):
         bpy.ops.portrait_relief.load_hdri(filepath=str(tmp_path / "missing.exr"))
     assert bpy.context.scene.world == world
+
+
+def test_the_same_hdri_can_be_loaded_again(head, tmp_path):
+    image = bpy.data.images.new("sky", 16, 8, float_buffer=True)
+    image.filepath_raw, image.file_format = str(tmp_path / "sky.exr"), "OPEN_EXR"
+    image.save()
+    bpy.data.images.remove(image)
+    for _ in range(2):
+        assert bpy.ops.portrait_relief.load_hdri(filepath=str(tmp_path / "sky.exr")) == {"FINISHED"}
+    nodes = bpy.context.scene.world.node_tree.nodes
+    assert any(node.bl_idname == "ShaderNodeTexEnvironment" and node.image is not None for node in nodes)
