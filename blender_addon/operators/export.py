@@ -20,11 +20,11 @@ _MOST_ROUNDS = 4  # mending one thing may bring up another
 class _ExportOperator:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return sending_back.is_relief(context.active_object)
+        return sending_back.is_relief(context.view_layer.objects.active)
 
     def checked(self, context: bpy.types.Context) -> exporting.Checked | None:
         """Builds the piece and shows its report; None where there can be none, which is reported too."""
-        item, chosen = context.active_object, context.scene.portrait_relief_export
+        item, chosen = context.view_layer.objects.active, context.scene.portrait_relief_export
         try:
             made = exporting.check(item, chosen)
         except (ExportError, MemoryError) as error:
@@ -102,7 +102,7 @@ class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
         suffix = FORMATS[context.scene.portrait_relief_export.format].suffix
         self.filter_glob = f"*{suffix}"
         if not self.filepath:
-            name = bpy.path.clean_name(context.active_object.name)
+            name = bpy.path.clean_name(context.view_layer.objects.active.name)
             self.filepath = str(Path(bpy.data.filepath).parent / (name + suffix))
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
@@ -115,7 +115,7 @@ class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
         return right != path
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        item, chosen = context.active_object, context.scene.portrait_relief_export
+        item, chosen = context.view_layer.objects.active, context.scene.portrait_relief_export
         path = Path(bpy.path.abspath(self.filepath))
         if not path.name or path.is_dir():
             self.report({"ERROR"}, "No file name is given.")

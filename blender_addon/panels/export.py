@@ -50,11 +50,11 @@ class _ExportPanel(PanelMixin):
                 column.prop(chosen, "colour_3mf")
             if shape is not BaseShape.SURFACE:
                 column.prop(chosen, "base_colour")
-        self._draw_report(layout, context, chosen)
         row = layout.row(align=True)
         row.scale_y = 1.3
         row.operator("portrait_relief.check_relief", text="Check", icon="VIEWZOOM")
         row.operator("portrait_relief.export_relief", text="Export", icon="EXPORT")
+        self._draw_report(layout, context, chosen)
 
     def _draw_report(self, layout: bpy.types.UILayout, context: bpy.types.Context, chosen) -> None:
         if not chosen.report or chosen.report_object != context.active_object.name:

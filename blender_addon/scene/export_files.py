@@ -17,6 +17,7 @@ import numpy as np
 from ..core import arrays, export_texture
 from ..core.print_solid import Piece
 from ..core.write_3mf import write_3mf
+from ..core.write_glb import write_glb
 from . import material as materials
 
 METRES_PER_MM = 0.001
@@ -152,19 +153,17 @@ def _write_obj(painted: Painted, path: Path) -> None:
 
 
 def _write_glb(painted: Painted, path: Path) -> None:
-    texture = path.parent / _texture_name(path)
-    with _own_scene(painted, upright_metres=True, texture=texture):
-        # Without export_apply a displacement that is a modifier would be left out.
-        bpy.ops.export_scene.gltf(
-            filepath=str(path),
-            check_existing=False,
-            export_format="GLB",
-            use_active_scene=True,
-            export_apply=True,
-            export_yup=True,
-            export_animations=False,
-        )
-    texture.unlink()  # it is inside
+    piece = painted.piece
+    content = write_glb(
+        piece.points * METRES_PER_MM,  # lying on its back with z up is standing with y up
+        piece.triangles,
+        painted.corner_uv,
+        piece.smooth,
+        arrays.write_png(painted.picture),
+        name=painted.name,
+        generator="Portrait Relief",
+    )
+    path.write_bytes(content)
 
 
 def _write_usd(painted: Painted, path: Path) -> None:
