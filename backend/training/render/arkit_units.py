@@ -24,6 +24,9 @@ GAZE_LIMIT_DEG = 28.0
 RECIPES: dict[str, tuple[tuple[str, float], ...]] = {
     "eyeBlink": ((f"{UNITS}/eye-{{s}}-closure", 1.0),),
     "eyeSquint": ((f"{UNITS}/eye-{{s}}-slit", 1.0),),
+    # The upper lid follows the eye; turning the eyeball itself is `gaze_degrees`.
+    "eyeLookDown": ((f"{UNITS}/eye-{{s}}-closure", 0.38),),
+    "eyeLookUp": ((f"{UNITS}/eye-{{s}}-opened-up", 0.5),),
     "eyeWide": ((f"{UNITS}/eye-{{s}}-opened-up", 1.6),),
     "jawOpen": ((f"{UNITS}/mouth-open", 0.8),),
     "jawForward": (("chin/chin-prognathism-incr", 0.6),),
@@ -79,7 +82,7 @@ class ExpressionBasis:
 
 @lru_cache(maxsize=2)
 def expression_basis(assets: HeadAssets) -> ExpressionBasis:
-    """Build the basis from the target files; eyeLook* rows hold only the lids' follow motion (none yet: zero)."""
+    """Build the basis from the target files; eyeLook* rows hold only how the lids follow."""
     base = assets.vertices
     rows = np.zeros((len(ARKIT_NAMES), len(base), 3))
     for row, name in zip(rows, ARKIT_NAMES, strict=True):

@@ -15,10 +15,12 @@ from tqdm import tqdm
 from backend.errors import InputError
 from backend.server.lifetime import when_stdin_ends
 from backend.training.render.assets import HeadAssets
-from backend.training.render.distributions import FRAMES_PER_SHOT, TEST_SEEDS_FROM
+from backend.training.render.distributions import TEST_SEEDS_FROM
+from backend.training.render.frames import FRAMES_PER_SHOT
+from backend.training.render.manifest import Manifest
 
 SAMPLES = 6
-RESOLUTION_PX = 224
+RESOLUTION_PX = 256
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,6 +79,10 @@ def run(args: argparse.Namespace) -> int:
     HeadAssets(args.assets)  # a wrong folder is reported before any process starts
     args.out.mkdir(parents=True, exist_ok=True)
     seeds = _seeds(args)
+    manifest = Manifest.read(args.out)
+    for name in manifest.check():
+        print(f"{args.out / name} is damaged and is rendered again.", file=sys.stderr)
+        (args.out / name).unlink()
     for part in args.out.glob("*.part"):
         part.unlink()  # left by a killed process
     todo = [seed for seed in seeds if not shot_path(args.out, seed).exists()]
@@ -100,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
             worker.terminate()
         for log in logs:
             log.close()
+        manifest.write(resolution_px=args.resolution, samples=args.samples)
     done = sum(shot_path(args.out, seed).exists() for seed in todo)
     minutes = (time.monotonic() - start) / 60
     frames = done * FRAMES_PER_SHOT

@@ -7,23 +7,25 @@ Frame 0 is the reference picture of the shot. All numbers are drawn from the sho
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
+from scipy.stats import qmc
 
-from backend.model.expression_names import ARKIT_NAMES
+from backend.training.render.frames import FRAMES_PER_SHOT, FrameSpec, sample_frames
+from backend.training.render.lighting import LIGHT_KINDS, Light, sample_lights, warmth
 
 TEST_SEEDS_FROM = 1_000_000  # identities from here up are the test split: never trained on
-FRAMES_PER_SHOT = 5
 SPAN_MM = (320.0, 470.0)  # side of the rendered square at the head's centre plane
 CAMERA_DISTANCE_MM = (450.0, 2600.0)  # log-uniform: 24 to 135 mm lenses at portrait framing
 YAW_SIGMA_DEG, PITCH_SIGMA_DEG, ROLL_SIGMA_DEG = 20.0, 9.0, 6.0
-YAW_LIMIT_DEG, PITCH_LIMIT_DEG, ROLL_LIMIT_DEG = 60.0, 26.0, 20.0
-FRAME_POSE_SIGMA_DEG = (8.0, 5.0, 4.0)  # head turned again for some of the frames of a shot
-FRAME_POSE_CHANCE = 0.3
+YAW_LIMIT_DEG, PITCH_LIMIT_DEG, ROLL_LIMIT_DEG = 75.0, 30.0, 30.0
+WIDE_POSE_CHANCE = 0.15  # of a pose drawn evenly between the limits instead
 HAIR_STYLES = ("bald", "buzz", "shell", "mesh", "strands")
-HAIR_CHANCES = (0.08, 0.08, 0.06, 0.10, 0.68)
+HAIR_CHANCES = (0.08, 0.08, 0.04, 0.05, 0.75)
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,9 @@ STRAND_STYLES: dict[str, StrandStyle] = {
     ),
     "pulled_back": StrandStyle((0.5, 0.9), "back", 0.04, 0.2, 0.06, wildness=0.1, women=0.8, points=10),
 }
+HEADWEAR = ("none", "beanie", "scarf")
+HEADWEAR_CHANCES = (0.92, 0.05, 0.03)
+MAKEUP_CHANCE = 0.5  # of women; strength evenly 0.2 to 1
 BEARDS = ("none", "stubble", "moustache", "goatee", "full")
 FRINGE_CHANCE = 0.4
 HAIR_COLOURS = (  # linear RGB albedo: black, dark brown, brown, auburn, blond, grey, white
@@ -115,51 +120,6 @@ IRIS_COLOURS = (
     (0.10, 0.17, 0.26),
     (0.2, 0.22, 0.22),
 )
-
-# Plausible faces; strengths at 1. One-sided entries make winks and crooked smiles.
-PLAUSIBLE: dict[str, dict[str, float]] = {
-    "smile": {"mouthSmileLeft": 0.9, "mouthSmileRight": 0.9, "cheekSquintLeft": 0.5, "cheekSquintRight": 0.5},
-    "laugh": {
-        "mouthSmileLeft": 1.0, "mouthSmileRight": 1.0, "jawOpen": 0.45, "cheekSquintLeft": 0.8,
-        "cheekSquintRight": 0.8, "eyeSquintLeft": 0.5, "eyeSquintRight": 0.5,
-    },
-    "surprise": {
-        "jawOpen": 0.6, "browInnerUp": 0.9, "browOuterUpLeft": 0.9, "browOuterUpRight": 0.9,
-        "eyeWideLeft": 0.9, "eyeWideRight": 0.9,
-    },
-    "wink_left": {"eyeBlinkLeft": 1.0, "cheekSquintLeft": 0.6, "mouthSmileLeft": 0.5},
-    "wink_right": {"eyeBlinkRight": 1.0, "cheekSquintRight": 0.6, "mouthSmileRight": 0.5},
-    "blink": {"eyeBlinkLeft": 1.0, "eyeBlinkRight": 1.0},
-    "squint": {"eyeSquintLeft": 0.9, "eyeSquintRight": 0.9, "browDownLeft": 0.5, "browDownRight": 0.5},
-    "angry": {"browDownLeft": 1.0, "browDownRight": 1.0, "mouthPressLeft": 0.8, "mouthPressRight": 0.8,
-              "noseSneerLeft": 0.4, "noseSneerRight": 0.4},
-    "disgust": {"noseSneerLeft": 1.0, "noseSneerRight": 1.0, "mouthUpperUpLeft": 0.8, "mouthUpperUpRight": 0.8,
-                "browDownLeft": 0.5, "browDownRight": 0.5},
-    "sad": {"mouthFrownLeft": 0.9, "mouthFrownRight": 0.9, "browInnerUp": 0.9},
-    "pucker": {"mouthPucker": 1.0},
-    "speech_o": {"mouthFunnel": 0.8, "jawOpen": 0.3},
-    "speech_a": {"jawOpen": 0.5, "mouthLowerDownLeft": 0.3, "mouthLowerDownRight": 0.3},
-    "speech_e": {"mouthStretchLeft": 0.8, "mouthStretchRight": 0.8, "jawOpen": 0.2},
-    "speech_m": {"mouthRollLower": 0.7, "mouthRollUpper": 0.7, "mouthPressLeft": 0.4, "mouthPressRight": 0.4},
-    "jaw_wide": {"jawOpen": 1.0},
-    "brows_up": {"browInnerUp": 1.0, "browOuterUpLeft": 1.0, "browOuterUpRight": 1.0},
-    "teeth": {"mouthUpperUpLeft": 0.9, "mouthUpperUpRight": 0.9, "mouthLowerDownLeft": 0.9,
-              "mouthLowerDownRight": 0.9, "jawOpen": 0.12},
-    "cheeks": {"cheekPuff": 1.0, "mouthPucker": 0.3},
-    "crooked_left": {"mouthSmileLeft": 0.8, "mouthLeft": 0.5},
-    "crooked_right": {"mouthSmileRight": 0.8, "mouthRight": 0.5},
-}  # fmt: skip
-
-
-@dataclass
-class Light:
-    """An area light on a sphere round the head: angles in degrees (0, 0 is the camera), size and power relative."""
-
-    azimuth_deg: float
-    elevation_deg: float
-    size_dm: float
-    power: float
-    colour: tuple[float, float, float]
 
 
 @dataclass
@@ -193,14 +153,6 @@ GLASSES_KINDS: dict[str, tuple[float, float, float, float, float]] = {
 
 
 @dataclass
-class FrameSpec:
-    """One frame: ARKit values in 0..1 and the head's own turn on the neck in degrees."""
-
-    expression: dict[str, float]
-    head_pose_deg: tuple[float, float, float]
-
-
-@dataclass
 class ShotSpec:
     """All parameters of a shot; written beside its frames."""
 
@@ -225,6 +177,7 @@ class ShotSpec:
     iris: tuple[float, float, float]
     cloth: tuple[float, float, float]
     neckline_dm: float  # height of the collar on the base mesh
+    light_kind: str
     world_strength: float
     world_top: tuple[float, float, float]
     world_bottom: tuple[float, float, float]
@@ -233,6 +186,13 @@ class ShotSpec:
     frames: list[FrameSpec] = field(default_factory=list)
     hairline_dm: float = 8.08  # height of the hair's edge over the forehead, on the base mesh
     glasses: Glasses | None = None
+    headwear: str = "none"
+    headwear_colour: tuple[float, float, float] = (0.1, 0.1, 0.1)
+    headwear_edge_dm: float = 7.72  # height of a beanie's edge over the brows, on the base mesh
+    makeup: float = 0.0
+    lipstick: tuple[float, float, float] = (0.3, 0.03, 0.03)
+    eye_shadow: tuple[float, float, float] = (0.1, 0.06, 0.06)
+    wrinkles: float = 0.0  # 0 smooth .. 1 lined at rest
     strand_style: str | None = None
     strand_length_dm: float = 0.0
     strand_curl_dm: float = 0.0
@@ -245,92 +205,51 @@ class ShotSpec:
         return asdict(self)
 
 
-def _clipped_normal(rng: np.random.Generator, sigma: float, limit: float) -> float:
-    return float(np.clip(rng.normal(0, sigma), -limit, limit))
-
-
-def _warmth(rng: np.random.Generator, spread: float) -> tuple[float, float, float]:
-    shift = rng.normal(0, spread)
-    return (float(np.exp(shift)), 1.0, float(np.exp(-shift)))
-
-
 def _tint(rng: np.random.Generator, colour: tuple[float, ...], spread: float) -> tuple[float, float, float]:
     r, g, b = np.array(colour) * np.exp(rng.normal(0, spread) + rng.normal(0, spread * 0.3, 3))
     return (float(r), float(g), float(b))
 
 
-def plausible_expression(rng: np.random.Generator, strength: tuple[float, float]) -> dict[str, float]:
-    """One named face at a random strength, each coefficient varied by up to a quarter."""
-    face = PLAUSIBLE[str(rng.choice(list(PLAUSIBLE)))]
-    scale = rng.uniform(*strength)
-    return {
-        name: float(np.clip(value * scale * rng.uniform(0.75, 1.15), 0, 1)) for name, value in face.items()
-    }
+AXES = ("light", "yaw", "pitch", "roll", "distance", "hair", "strands", "glasses", "headwear", "tone")
 
 
-def _gaze(rng: np.random.Generator) -> dict[str, float]:
-    x, y = float(rng.uniform(-1, 1)) * 0.8, float(rng.uniform(-1, 1)) * 0.6
-    left = (
-        {"eyeLookOutLeft": x, "eyeLookInRight": x} if x >= 0 else {"eyeLookInLeft": -x, "eyeLookOutRight": -x}
-    )
-    up = (
-        {"eyeLookUpLeft": y, "eyeLookUpRight": y}
-        if y >= 0
-        else {"eyeLookDownLeft": -y, "eyeLookDownRight": -y}
-    )
-    return {**left, **up}
+def axis_draws(seed: int) -> dict[str, float]:
+    """One number in 0..1 an axis that the evaluation looks along.
+
+    Training draws them at random. The test split walks through a Sobol sequence, so that its first N shots cover
+    every axis as evenly as N can.
+    """
+    if seed < TEST_SEEDS_FROM:
+        values = np.random.default_rng([seed, 12]).random(len(AXES))
+    else:
+        index = seed - TEST_SEEDS_FROM
+        sequence = qmc.Sobol(len(AXES), scramble=True, rng=np.random.default_rng(20261124))
+        values = sequence.fast_forward(index).random(1)[0] if index else sequence.random(1)[0]
+    return dict(zip(AXES, (float(v) for v in values), strict=True))
 
 
-def _single(rng: np.random.Generator) -> dict[str, float]:
-    """One coefficient near full strength; sided ones are drawn on both sides two times in three."""
-    name = str(rng.choice([n for n in ARKIT_NAMES if not n.startswith("eyeLook")]))
-    value = float(rng.uniform(0.65, 1.0))
-    found = {name: value}
-    if name.endswith(("Left", "Right")) and not name.startswith(("jaw", "mouthLeft", "mouthRight")):
-        other = name[:-4] + "Right" if name.endswith("Left") else name[:-5] + "Left"
-        if other in ARKIT_NAMES and rng.random() < 0.66:
-            found[other] = value
-    if name == "mouthClose":
-        found["jawOpen"] = float(rng.uniform(0.4, 0.9))
-    return found
+def _choose(names: Sequence[str], chances: Sequence[float], draw: float, even: bool) -> str:
+    """The name that `draw` (0..1) falls on; `even` gives each name the same share."""
+    weights = np.ones(len(names)) if even else np.array(chances, dtype=float)
+    edges = np.cumsum(weights / weights.sum())
+    return names[min(int(np.searchsorted(edges, draw, side="right")), len(names) - 1)]
 
 
-def sample_frames(rng: np.random.Generator, count: int) -> list[FrameSpec]:
-    """Frame 0 is how the person looks in the reference photo; the others are what it is driven to."""
-    base: dict[str, float] = {}
-    kind = rng.random()
-    if kind > 0.8:
-        base = plausible_expression(rng, (0.4, 1.0))
-    elif kind > 0.55:
-        base = {
-            "mouthSmileLeft": float(rng.uniform(0.1, 0.7)),
-            "mouthSmileRight": float(rng.uniform(0.1, 0.7)),
-        }
-    if rng.random() < 0.25:
-        base |= _gaze(rng)
-    frames = [FrameSpec(base, (0.0, 0.0, 0.0))]
-    for number in range(1, count):
-        if number == 1:
-            expression = base | _single(rng)
-        elif number == 2:
-            expression = plausible_expression(rng, (0.7, 1.0))
-        elif number == 3:
-            expression = plausible_expression(rng, (0.4, 1.0)) | (_gaze(rng) if rng.random() < 0.6 else {})
-            expression |= {k: v * 0.6 for k, v in _single(rng).items()}
-        else:
-            expression = {k: v for _ in range(int(rng.integers(1, 4))) for k, v in _single(rng).items()}
-        pose = (0.0, 0.0, 0.0)
-        if number >= 2 and rng.random() < FRAME_POSE_CHANCE:
-            yaw, pitch, roll = (float(rng.normal(0, s)) for s in FRAME_POSE_SIGMA_DEG)
-            pose = (yaw, pitch, roll)
-        frames.append(FrameSpec(expression, pose))
-    return frames
+def _angle(draw: float, sigma: float, limit: float, even: bool) -> float:
+    """A pose angle in degrees: normal, with a share spread evenly to the limits; evenly alone in the test split."""
+    if even:
+        return (2 * draw - 1) * limit
+    if draw < WIDE_POSE_CHANCE:
+        return (2 * draw / WIDE_POSE_CHANCE - 1) * limit
+    inner = (draw - WIDE_POSE_CHANCE) / (1 - WIDE_POSE_CHANCE)
+    return float(np.clip(sigma * ndtri(np.clip(inner, 1e-4, 1 - 1e-4)), -limit, limit))
 
 
 def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) -> ShotSpec:
     """Draw everything but the identity's shape; `gender` and `age` (0..1) bias beard, brows and hair colour."""
     rng = np.random.default_rng([seed, 2])
-    tone = rng.uniform(0, 1) ** 0.8
+    axes, even = axis_draws(seed), seed >= TEST_SEEDS_FROM
+    tone = axes["tone"] ** (1.0 if even else 0.8)
     skin = np.exp((1 - tone) * np.log(SKIN_DARK) + tone * np.log(SKIN_LIGHT)) * np.exp(
         rng.normal(0, [0.08, 0.06, 0.08])
     )
@@ -338,33 +257,27 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
     if tone < 0.45:  # light hair on dark skin is rare, and dyed
         weights[3:5] *= 0.15
     hair_colour = HAIR_COLOURS[int(rng.choice(len(HAIR_COLOURS), p=weights / weights.sum()))]
-    style = str(rng.choice(HAIR_STYLES, p=HAIR_CHANCES))
+    headwear = _choose(HEADWEAR, HEADWEAR_CHANCES, axes["headwear"], False)
+    style = _choose(HAIR_STYLES, HAIR_CHANCES, axes["hair"], False) if headwear == "none" else "bald"
     mesh = str(rng.choice(hair_meshes)) if hair_meshes and style == "mesh" else None
     beard = "none"
     if gender > 0.55 and rng.random() < 0.55:
         beard = str(rng.choice(BEARDS[1:]))
-    lights = []
-    for index in range(int(rng.integers(1, 4))):
-        lights.append(
-            Light(
-                float(rng.normal(0, 58)),
-                float(np.clip(rng.normal(25, 25), -35, 85)),
-                float(np.exp(rng.uniform(np.log(1.5), np.log(16)))),
-                float(np.exp(rng.normal(0 if index == 0 else -1.0, 0.5))),
-                _warmth(rng, 0.14),
-            )
-        )
-    strands = _strands(np.random.default_rng([seed, 9]), gender) if style == "strands" else {}
-    strength = float(np.exp(rng.normal(-1.3, 0.8)))
+    light_kind = _choose(list(LIGHT_KINDS), list(LIGHT_KINDS.values()), axes["light"], even)
+    lights, strength = sample_lights(np.random.default_rng([seed, 13]), light_kind)
+    strands = {}
+    if style == "strands":
+        strands = _strands(np.random.default_rng([seed, 9]), gender, axes["strands"], even)
     r, g, b = (float(min(c, 0.9)) for c in skin)
     iris_chances = (0.72, 0.24, 0.02, 0.01, 0.01) if tone < 0.45 else (0.35, 0.25, 0.12, 0.18, 0.1)
+    near, far = np.log(CAMERA_DISTANCE_MM)
     return ShotSpec(
         seed=seed,
         span_mm=float(rng.uniform(*SPAN_MM)),
-        distance_mm=float(np.exp(rng.uniform(*np.log(CAMERA_DISTANCE_MM)))),
-        body_yaw_deg=_clipped_normal(rng, YAW_SIGMA_DEG, YAW_LIMIT_DEG),
-        camera_pitch_deg=_clipped_normal(rng, PITCH_SIGMA_DEG, PITCH_LIMIT_DEG),
-        camera_roll_deg=_clipped_normal(rng, ROLL_SIGMA_DEG, ROLL_LIMIT_DEG),
+        distance_mm=float(np.exp(near + (far - near) * axes["distance"])),
+        body_yaw_deg=_angle(axes["yaw"], YAW_SIGMA_DEG, YAW_LIMIT_DEG, even),
+        camera_pitch_deg=_angle(axes["pitch"], PITCH_SIGMA_DEG, PITCH_LIMIT_DEG, even),
+        camera_roll_deg=_angle(axes["roll"], ROLL_SIGMA_DEG, ROLL_LIMIT_DEG, even),
         offset=(float(rng.normal(0, 0.02)), float(rng.normal(0, 0.02))),
         skin=(r, g, b),
         skin_roughness=float(rng.uniform(0.34, 0.62)),
@@ -380,8 +293,9 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
         iris=_tint(rng, IRIS_COLOURS[int(rng.choice(len(IRIS_COLOURS), p=iris_chances))], 0.25),
         cloth=_tint(rng, tuple(rng.uniform(0.01, 0.8, 3)), 0.2),
         neckline_dm=float(rng.uniform(5.45, 6.05)),
+        light_kind=light_kind,
         world_strength=strength,
-        world_top=_warmth(rng, 0.18),
+        world_top=warmth(rng, 0.18),
         world_bottom=_tint(rng, (0.5, 0.5, 0.5), 0.4),
         exposure=float(np.exp(rng.normal(np.log(0.15 + 0.22 * tone), 0.22))),
         lights=lights,
@@ -389,14 +303,31 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
         hairline_dm=float(
             np.clip(np.random.default_rng([seed, 10]).normal(8.06 + 0.08 * gender * age, 0.07), 7.9, 8.4)
         ),
-        glasses=sample_glasses(np.random.default_rng([seed, 11])),
+        glasses=sample_glasses(np.random.default_rng([seed, 11]), axes["glasses"]),
+        headwear=headwear,
+        **_looks(np.random.default_rng([seed, 14]), gender, age),
         **strands,
     )
 
 
-def sample_glasses(rng: np.random.Generator) -> Glasses | None:
-    """None for most; wire frames are thin and metallic, plastic ones thick and of any colour."""
-    if rng.random() >= GLASSES_CHANCE:
+def _looks(rng: np.random.Generator, gender: float, age: float) -> dict[str, Any]:
+    """Headwear's cloth, make-up and wrinkles."""
+    wears = gender < 0.45 and rng.random() < MAKEUP_CHANCE
+    lips = ((0.35, 0.02, 0.03), (0.28, 0.06, 0.06), (0.10, 0.012, 0.02), (0.45, 0.12, 0.14))
+    lids = ((0.08, 0.05, 0.04), (0.05, 0.05, 0.07), (0.16, 0.07, 0.08), (0.06, 0.08, 0.10))
+    return {
+        "headwear_colour": _tint(rng, tuple(rng.uniform(0.02, 0.7, 3)), 0.2),
+        "headwear_edge_dm": float(np.clip(rng.normal(7.74, 0.07), 7.6, 7.95)),
+        "makeup": float(rng.uniform(0.2, 1.0)) if wears else 0.0,
+        "lipstick": _tint(rng, lips[int(rng.integers(len(lips)))], 0.25),
+        "eye_shadow": _tint(rng, lids[int(rng.integers(len(lids)))], 0.3),
+        "wrinkles": float(np.clip(1.1 * age + rng.normal(0, 0.15), 0, 1)),
+    }
+
+
+def sample_glasses(rng: np.random.Generator, draw: float) -> Glasses | None:
+    """None for most `draw`s (0..1); wire frames are thin and metallic, plastic ones thick and of any colour."""
+    if draw >= GLASSES_CHANCE:
         return None
     kind = str(rng.choice(list(GLASSES_KINDS)))
     width, height, squareness, drop, cat_eye = GLASSES_KINDS[kind]
@@ -420,12 +351,10 @@ def sample_glasses(rng: np.random.Generator) -> Glasses | None:
     )
 
 
-def _strands(rng: np.random.Generator, gender: float) -> dict[str, Any]:
+def _strands(rng: np.random.Generator, gender: float, draw: float, even: bool) -> dict[str, Any]:
     """The strand_... fields of a shot; women wear other styles more often, nobody one of them only."""
-    weights = np.array(
-        [0.15 + s.women * (1 - gender) + (1 - s.women) * gender for s in STRAND_STYLES.values()]
-    )
-    name = str(rng.choice(list(STRAND_STYLES), p=weights / weights.sum()))
+    weights = [0.15 + s.women * (1 - gender) + (1 - s.women) * gender for s in STRAND_STYLES.values()]
+    name = _choose(list(STRAND_STYLES), weights, draw, even)
     style = STRAND_STYLES[name]
     return {
         "strand_style": name,

@@ -134,7 +134,15 @@ def paint_face(assets: HeadAssets, shot: ShotSpec) -> Paint:
         spots = np.clip(_noise(rng, 200) - 1.6, 0, 1) * _ellipse(0, 7.1, 0.8, 0.5)
         colour *= np.exp(-1.5 * shot.freckles * spots)[..., None]
     lip_colour = skin * np.array([0.95, 0.55, 0.55]) * (1 - 0.25 * rng.random())
-    soft = _blur(lips, 2.5)[..., None] * (0.35 + 0.65 * shot.lip_tint)
+    lip_colour = lip_colour * (1 - shot.makeup) + np.array(shot.lipstick) * shot.makeup
+    soft = _blur(lips, 2.5)[..., None] * max(0.35 + 0.65 * shot.lip_tint, shot.makeup)
+    if shot.makeup > 0:
+        lids = np.clip(_ellipse(0.31, 7.35, 0.19, 0.055) + _ellipse(-0.31, 7.35, 0.19, 0.055), 0, 1)
+        colour = colour * (1 - 0.7 * shot.makeup * lids[..., None]) + (
+            0.7 * shot.makeup * lids[..., None] * np.minimum(np.array(shot.eye_shadow), skin)
+        )
+        cheeks = _ellipse(0.5, 6.98, 0.2, 0.16) + _ellipse(-0.5, 6.98, 0.2, 0.16)
+        colour *= np.exp(shot.makeup * cheeks[..., None] * np.array([0.03, -0.14, -0.1]))
     colour = colour * (1 - soft) + lip_colour * soft
     hair = np.array(shot.hair_colour)
     beard = beard_mask(shot.beard, lips)
@@ -147,3 +155,53 @@ def paint_face(assets: HeadAssets, shot: ShotSpec) -> Paint:
     colour = colour * (1 - brows) + dark * brows
     alpha = np.ones((SIZE_PX, SIZE_PX, 1), np.float32)
     return Paint(np.concatenate([np.clip(colour, 0.002, 0.95), alpha], -1).astype(np.float32))
+
+
+WRINKLE_GROUPS = ("forehead", "eyes", "mouth", "frown")
+
+
+def wrinkle_heights(seed: int) -> np.ndarray:
+    """Grooves [SIZE, SIZE, 4], 0 smooth .. 1 deepest; channels `WRINKLE_GROUPS`."""
+    rng = np.random.default_rng([seed, 15])
+
+    def groove(points: list[tuple[float, float]], wobble: float) -> list[tuple[float, float, float, float]]:
+        """A wavering line through points (dm) as short pieces."""
+        t = np.linspace(0, len(points) - 1, 24)
+        x, y = (np.interp(t, range(len(points)), [p[axis] for p in points]) for axis in (0, 1))
+        y = y + wobble * np.convolve(rng.normal(0, 1, len(t) + 6), np.ones(7) / 7, "valid")
+        return [(x[i], y[i], x[i + 1], y[i + 1]) for i in range(len(t) - 1)]
+
+    def drawn(lines: list[tuple[float, float, float, float]]) -> np.ndarray:
+        return _blur(np.clip(1.6 * _strokes(rng, lines, 5), 0, 1), 1.6)
+
+    forehead, eyes, mouth, frown = [], [], [], []
+    for height in np.arange(7.60, 7.95, rng.uniform(0.075, 0.11)):
+        reach = rng.uniform(0.25, 0.5)
+        forehead += groove([(-reach, height - 0.02), (0, height + 0.015), (reach, height - 0.02)], 0.012)
+    for side in (-1, 1):
+        for angle in np.radians(np.linspace(-32, 28, int(rng.integers(3, 6))) + rng.normal(0, 4)):
+            length = rng.uniform(0.10, 0.2)
+            start = (side * 0.49, EYE_Y_DM + 0.07 * np.sin(angle))
+            end = (start[0] + side * length * np.cos(angle), start[1] + length * np.sin(angle))
+            eyes += groove([start, end], 0.006)
+        for drop in (0.13, 0.18):
+            eyes += groove([(side * 0.17, EYE_Y_DM - drop), (side * 0.3, EYE_Y_DM - drop - 0.05),
+                            (side * 0.43, EYE_Y_DM - drop + 0.01)], 0.006)  # fmt: skip
+        mouth += groove([(side * 0.2, 6.93), (side * 0.3, 6.8), (side * 0.36, 6.62)], 0.008)
+        frown += groove([(side * 0.05, 7.41), (side * 0.06, 7.58)], 0.004)
+    return np.stack([drawn(lines) for lines in (forehead, eyes, mouth, frown)], -1)
+
+
+def wrinkle_depths(wrinkles: float, expression: dict[str, float]) -> tuple[float, float, float, float]:
+    """How deep each group of `WRINKLE_GROUPS` is pressed (0..1) on a skin with these lines at rest."""
+
+    def drive(*names: str) -> float:
+        return max(expression.get(f"{name}{side}", 0.0) for name in names for side in ("Left", "Right", ""))
+
+    at_rest, pressed = 0.55 * wrinkles, 0.3 + 0.6 * wrinkles
+    return (
+        min(1.0, at_rest + pressed * drive("browInnerUp", "browOuterUp")),
+        min(1.0, at_rest + pressed * drive("eyeSquint", "cheekSquint", "mouthSmile")),
+        min(1.0, 0.15 + at_rest + pressed * drive("mouthSmile", "mouthUpperUp", "noseSneer")),
+        min(1.0, at_rest + pressed * drive("browDown", "noseSneer")),
+    )

@@ -176,6 +176,20 @@ def clothing(shot: ShotSpec, topology: Topology) -> tuple[np.ndarray, np.ndarray
     return cloth, 1 - np.maximum(cloth, shoulder)
 
 
+def headwear_cover(shot: ShotSpec, topology: Topology) -> np.ndarray:
+    """Share [R] of each refined vertex that lies under a beanie or a headscarf, 0..1."""
+    x, y, z = topology.rest.T
+    if shot.headwear == "beanie":
+        edge = shot.headwear_edge_dm - 0.12 * (1.3 - z)  # lower at the nape, above the ears
+        return _smoothstep(y - edge, -0.025, 0.025) * topology.skin
+    if shot.headwear == "scarf":
+        lift = shot.headwear_edge_dm - 7.72
+        oval = np.sqrt((x / 0.66) ** 2 + ((y - 7.05 - lift) / 0.86) ** 2)
+        outside_face = np.maximum(_smoothstep(oval, 0.97, 1.03), 1 - _smoothstep(z, 0.25, 0.45))
+        return outside_face * (y > NAPE_DM - 0.5) * topology.skin
+    return np.zeros(len(y))
+
+
 @dataclass(frozen=True)
 class Shells:
     """Outward displacement [R] in dm that turns scalp and chin into hair and beard volume, and skin into clothes."""
@@ -200,6 +214,12 @@ def hair_shells(assets: HeadAssets, shot: ShotSpec) -> Shells:
         thickness += shot.hair_length_dm * scalp * np.clip(shape, 0.2, 1.6) * lift
     elif shot.hair_style in ("buzz", "mesh", "strands"):
         thickness += 0.02 * scalp
+    if shot.headwear != "none":
+        folds = (
+            0.8 + 0.2 * lattice_noise(topology.rest, rng, 5.0) + 0.1 * lattice_noise(topology.rest, rng, 12.0)
+        )
+        depth_dm = {"beanie": 0.10, "scarf": 0.07}[shot.headwear]
+        thickness += depth_dm * headwear_cover(shot, topology) * np.clip(folds, 0.3, 1.5)
     if shot.beard in BEARD_LENGTH_DM:
         mask = beard_mask(shot.beard, lips_mask(assets))
         x, y = to_px(topology.rest[:, 0], topology.rest[:, 1])

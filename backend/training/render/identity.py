@@ -27,7 +27,8 @@ DETAIL_SIGMA = 0.38  # standard deviation of a drawn slider; 1 is MakeHuman's ow
 DETAIL_CHANCE = 0.45  # share of sliders that differ from zero in one identity
 ASYMMETRY_SIGMA = 0.10
 TEETH_SCALE = (0.86, 0.95, 0.95)
-TEETH_BACK_DM = 0.06
+TEETH_BACK_DM = 0.03
+UPPER_TEETH_DOWN_DM = 0.06  # else a lifted lip or an open jaw shows a black gap and no teeth
 
 
 @dataclass(frozen=True)
@@ -122,6 +123,7 @@ def _seat_teeth(assets: HeadAssets, vertices: np.ndarray) -> None:
     vertices[inner] += moved
     middle = vertices[inner].mean(0)
     vertices[inner] = (vertices[inner] - middle) * TEETH_SCALE + middle - (0, 0, TEETH_BACK_DM)
+    vertices[assets.groups["helper-upper-teeth"], 1] -= UPPER_TEETH_DOWN_DM
 
 
 def sample_identity(assets: HeadAssets, seed: int) -> Identity:

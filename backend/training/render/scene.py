@@ -12,12 +12,13 @@ from mathutils import Matrix
 
 from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import Glasses, ShotSpec
-from backend.training.render.face_paint import paint_face
-from backend.training.render.geometry import MATERIALS, clothing, hairline, head_topology
+from backend.training.render.face_paint import paint_face, wrinkle_heights
+from backend.training.render.geometry import MATERIALS, clothing, hairline, head_topology, headwear_cover
 from backend.training.render.glasses import GlassesMesh
 from backend.training.render.hair_strands import Strands
 
 LIGHT_DISTANCE_DM = 16.0
+WRINKLE_DEPTH_DM = 0.014
 EYE_TEXTURE_PX = 256
 
 
@@ -193,9 +194,9 @@ class HeadScene:
         self.eye_texture = texture
         eye.links.new(texture.outputs["Color"], self.bsdf["eye"].inputs["Base Color"])
         fixed = {
-            "mouth": ((0.20, 0.045, 0.04), 0.35),
-            "teeth": ((0.62, 0.55, 0.44), 0.25),
-            "tongue": ((0.34, 0.09, 0.08), 0.35),
+            "mouth": ((0.40, 0.13, 0.11), 0.35),
+            "teeth": ((0.80, 0.74, 0.63), 0.25),
+            "tongue": ((0.46, 0.15, 0.14), 0.35),
             "lash": ((0.015, 0.01, 0.008), 0.6),
             "eye": (None, 0.06),
             "hair": ((0.1, 0.1, 0.1), 0.42),
@@ -247,6 +248,7 @@ class HeadScene:
         links.new(streaks.outputs[0], strand.inputs["Vector"])
         spread = _node(tree, "ShaderNodeMapRange", From_Min=0.3, From_Max=0.7, To_Min=0.4, To_Max=1.5)
         links.new(strand.outputs[0], spread.inputs["Value"])
+        self.scalp_streaks = spread.inputs["To Min"], spread.inputs["To Max"]
         self.scalp_colour = tree.nodes.new("ShaderNodeMix")
         self.scalp_colour.data_type, self.scalp_colour.blend_type = "RGBA", "MULTIPLY"
         self.scalp_colour.inputs[0].default_value = 1.0
@@ -269,7 +271,38 @@ class HeadScene:
         links.new(rest.outputs["Vector"], noise.inputs["Vector"])
         bump = _node(tree, "ShaderNodeBump", Strength=0.18, Distance=0.02)
         links.new(noise.outputs[0], bump.inputs["Height"])
-        links.new(bump.outputs[0], bsdf.inputs["Normal"])
+        links.new(self._wrinkles(tree, bump).outputs[0], bsdf.inputs["Normal"])
+
+    def _wrinkles(self, tree: bpy.types.NodeTree, below: bpy.types.Node) -> bpy.types.Node:
+        """A bump over `below`: four painted groups of grooves, each as deep as the frame's expression presses it."""
+        links = tree.links
+        texture = tree.nodes.new("ShaderNodeTexImage")
+        texture.extension = "EXTEND"
+        self.wrinkle_texture = texture
+        split = tree.nodes.new("ShaderNodeSeparateColor")
+        links.new(texture.outputs["Color"], split.inputs[0])
+        total, self.wrinkle_depths = None, []
+        for output in (*split.outputs, texture.outputs["Alpha"]):
+            depth = _node(tree, "ShaderNodeMath")
+            depth.operation = "MULTIPLY"
+            depth.inputs[1].default_value = 0.0
+            links.new(output, depth.inputs[0])
+            self.wrinkle_depths.append(depth.inputs[1])
+            if total is not None:
+                both = _node(tree, "ShaderNodeMath")
+                links.new(total, both.inputs[0])
+                links.new(depth.outputs[0], both.inputs[1])
+                depth = both
+            total = depth.outputs[0]
+        on_front = _node(tree, "ShaderNodeMath")
+        on_front.operation = "MULTIPLY"
+        links.new(total, on_front.inputs[0])
+        links.new(_attribute(tree, "front").outputs["Fac"], on_front.inputs[1])
+        bump = _node(tree, "ShaderNodeBump", Strength=1.0, Distance=WRINKLE_DEPTH_DM)
+        bump.invert = True
+        links.new(on_front.outputs[0], bump.inputs["Height"])
+        links.new(below.outputs[0], bump.inputs["Normal"])
+        return bump
 
     def _head_mesh(self) -> bpy.types.Object:
         topology = self.topology
@@ -401,15 +434,21 @@ class HeadScene:
         rng = np.random.default_rng([shot.seed, 5])
         _set_image(self.paint_texture, "paint", paint_face(self.assets, shot).rgba)
         _set_image(self.eye_texture, "eye", eye_texture(shot.iris, rng))
+        _set_image(self.wrinkle_texture, "wrinkles", wrinkle_heights(shot.seed))
+        self.wrinkle_texture.image.alpha_mode = "CHANNEL_PACKED"
         self.plain_skin.default_value = (*shot.skin, 1)
         self.bsdf["skin"].inputs["Roughness"].default_value = shot.skin_roughness
         self.cloth_colour.default_value = (*shot.cloth, 1)
         self.hair_mix.inputs[6].default_value = (*shot.hair_colour, 1)
-        self.scalp_colour.inputs[6].default_value = (*shot.hair_colour, 1)
+        covered = shot.headwear_colour if shot.headwear != "none" else shot.hair_colour
+        self.scalp_colour.inputs[6].default_value = (*covered, 1)
+        streaks = (0.4, 1.5) if shot.headwear == "none" else (0.88, 1.12)  # cloth has no strands
+        for socket, value in zip(self.scalp_streaks, streaks, strict=True):
+            socket.default_value = value
         cloth, coverage = clothing(shot, self.topology)
         density = hairline(shot, self.topology)
         for name, values in (
-            ("scalp", density),
+            ("scalp", np.maximum(density, headwear_cover(shot, self.topology))),
             ("hair", density),
             ("cloth", cloth),
             ("coverage", coverage),
@@ -477,8 +516,11 @@ class HeadScene:
         reference: np.ndarray,
         hair: np.ndarray | None,
         hair_reference: np.ndarray | None,
+        wrinkles: tuple[float, float, float, float],
     ) -> None:
         """Vertices in the camera's frame (dm) and their place in the reference picture (u, v, z) [R, 3]."""
+        for socket, depth in zip(self.wrinkle_depths, wrinkles, strict=True):
+            socket.default_value = depth
         for item, positions, places in ((self.head, head, reference), (self.hair, hair, hair_reference)):
             if item is None or positions is None or places is None:
                 continue

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,15 +14,17 @@ import numpy as np
 import OpenEXR
 
 from backend.training.render.assets import BODY_VERTICES, HeadAssets
-from backend.training.render.distributions import FrameSpec, ShotSpec, sample_shot
+from backend.training.render.distributions import ShotSpec, sample_shot
+from backend.training.render.face_paint import wrinkle_depths
+from backend.training.render.frames import FrameSpec
 from backend.training.render.geometry import hair_shells, head_topology, project, vertex_normals
 from backend.training.render.glasses import GlassesMesh, glasses_of
 from backend.training.render.hair_strands import Strands, strands_of
 from backend.training.render.identity import Identity, head_marks, sample_identity
 from backend.training.render.posing import pose_vertices, rotation, turn_with_head
 from backend.training.render.scene import HeadScene
+from backend.training.render.shot_format import FORMAT_VERSION
 
-FORMAT_VERSION = 1
 VISIBLE_TOLERANCE_DM = 0.06  # a reference point this far behind the reference's surface is hidden there
 
 
@@ -196,11 +199,13 @@ class ShotRenderer:
         self.assets, self.resolution_px = assets, resolution_px
         self.scene = HeadScene(assets, resolution_px, samples, threads)
 
-    def render(self, seed: int, target: Path) -> ShotSpec:
-        """Render all frames of the shot with this seed into `target` (.npz), atomically."""
+    def render(
+        self, seed: int, target: Path, change: Callable[[ShotSpec], ShotSpec] = lambda shot: shot
+    ) -> ShotSpec:
+        """Render all frames of the shot with this seed, as `change` leaves it, into `target` (.npz), atomically."""
         assets = self.assets
         identity = sample_identity(assets, seed)
-        shot = sample_shot(seed, identity.gender, identity.age, assets.hair_names)
+        shot = change(sample_shot(seed, identity.gender, identity.age, assets.hair_names))
         strands = strands_of(assets, identity, shot)
         glasses = None if shot.glasses is None else glasses_of(assets, identity, shot.glasses)
         posed = [pose_frame(assets, identity, shot, frame, strands, glasses) for frame in shot.frames]
@@ -223,7 +228,8 @@ class ShotRenderer:
         with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
             for number, (frame, pose) in enumerate(zip(shot.frames, posed, strict=True)):
                 hair = None if pose.hair is None else pose.hair - origin
-                self.scene.set_frame(pose.head - origin, place, hair, hair_place)
+                grooves = wrinkle_depths(shot.wrinkles, frame.expression)
+                self.scene.set_frame(pose.head - origin, place, hair, hair_place, grooves)
                 if pose.strands is not None and strand_place is not None:
                     self.scene.set_strands_frame(pose.strands - origin, strand_place)
                 if pose.glasses is not None and glasses_place is not None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
@@ -33,8 +34,10 @@ def test_the_nose_landmark_lies_on_the_rendered_surface(small_data: Path) -> Non
         shot = load_shot(path)
         u, v, depth = shot.parameters["frames"][0]["landmarks"]["nose_tip"]
         size = shot.arrays["depth_mm"].shape[1]
-        rendered = float(shot.arrays["depth_mm"][0, int(v * size), int(u * size)])
-        assert abs(rendered - depth) < 8.0
+        row, column = int(v * size), int(u * size)
+        # In a profile the nose's tip lies on the outline: the pixel itself may show what is behind.
+        around = shot.arrays["depth_mm"][0, row - 1 : row + 2, column - 1 : column + 2].astype(float)
+        assert np.abs(around - depth).min() < 8.0
 
 
 def test_motion_leads_to_the_same_colour_in_the_reference(small_data: Path) -> None:
@@ -71,6 +74,33 @@ def test_the_same_seed_renders_the_same_shot_and_finished_shots_are_kept(
     half.write_bytes(b"half a shot")
     assert render(assets_folder, tmp_path, "--count", "1", *SMALL).returncode == 0
     assert path.stat().st_mtime_ns == written and not half.exists()
+
+
+def test_a_damaged_shot_is_found_by_its_checksum_and_rendered_again(
+    assets_folder: Path, tmp_path: Path
+) -> None:
+    assert render(assets_folder, tmp_path, "--count", "2", *SMALL).returncode == 0
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert sorted(manifest["shots"]) == ["shot_00000000.npz", "shot_00000001.npz"]
+    assert manifest["resolution_px"] == 96 and manifest["samples"] == 2
+    broken, kept = tmp_path / "shot_00000000.npz", tmp_path / "shot_00000001.npz"
+    written, content = kept.stat().st_mtime_ns, bytearray(broken.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    broken.write_bytes(content)
+    again = render(assets_folder, tmp_path, "--count", "2", *SMALL)
+    assert again.returncode == 0 and str(broken) in again.stderr
+    assert load_shot(broken).frames > 1 and kept.stat().st_mtime_ns == written
+    # Not listed yet (an interrupted run) and cut short: found by reading it.
+    (tmp_path / "manifest.json").unlink()
+    broken.write_bytes(bytes(content[: len(content) // 2]))
+    assert render(assets_folder, tmp_path, "--count", "2", *SMALL).returncode == 0
+    assert load_shot(broken).frames > 1
+
+
+def test_shots_of_another_format_are_not_mixed_with_these(assets_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text('{"format": 1, "shots": {}}')
+    done = render(assets_folder, tmp_path, "--count", "1", *SMALL)
+    assert done.returncode != 0 and "format 1" in done.stderr and not list(tmp_path.glob("*.npz"))
 
 
 def test_a_wrong_assets_folder_is_named(tmp_path: Path) -> None:
