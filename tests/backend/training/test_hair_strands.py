@@ -109,9 +109,11 @@ def test_rendered_strands_are_head_with_depth_and_lead_back_to_the_reference(
         person = sample_identity(assets, seed)
         shot = sample_shot(seed, person.gender, person.age, assets.hair_names)
         turned = max(abs(angle) for frame in shot.frames for angle in frame.head_pose_deg)
-        return shot.strand_style in ("bob", "long", "wavy") and abs(shot.body_yaw_deg) < 25 and turned > 5
+        soft_light = shot.light_kind == "overcast"  # hair that turns keeps its shading
+        front = abs(shot.body_yaw_deg) < 25
+        return shot.strand_style in ("bob", "long", "wavy") and front and soft_light and turned > 5
 
-    seed = next(seed for seed in range(6000, 6200) if is_long_and_turns(seed))
+    seed = next(seed for seed in range(6000, 7000) if is_long_and_turns(seed))
     options = ("--resolution", "128", "--samples", "4", "--processes", "1")
     done = render(assets_folder, tmp_path, "--first-seed", str(seed), "--count", "1", *options)
     assert done.returncode == 0, done.stderr
