@@ -77,6 +77,9 @@ _LAZY_COMMANDS: Mapping[str, LazyCommand] = {
     ),
     "train": LazyCommand("backend.training.train", "train a checkpoint", "train"),
     "evaluate": LazyCommand("backend.training.evaluate", "measure a checkpoint", "train"),
+    "ablate": LazyCommand(
+        "backend.training.ablate", "measure what each idea of the design is worth", "train"
+    ),
     "bench": LazyCommand("backend.bench", "time each phase of a job on this machine", "train"),
 }
 

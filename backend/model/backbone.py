@@ -123,6 +123,8 @@ class JointBackbone(ModelMixin, ConfigMixin):
         self.face_frame = FaceFrame(rgb_channels, face_frame_width) if face_frame_width else None
         self.layer_names = set_bank_processors(self.unet)
         self.uses_vector = self.unet.config["class_embed_type"] == "projection"
+        self.ablated: frozenset[str] = frozenset()
+        """Inputs that the trunk is kept from, for ablations: "bank", "concat" (reference latents), "roles"."""
         self.patch = patch
         self.pixel_head: PixelHead | None = None
         if pixel_head_width:
@@ -162,11 +164,15 @@ class JointBackbone(ModelMixin, ConfigMixin):
         maps = self._expression_maps(expression, reference_latents, height, width)
         if self.config["concat_reference"] and reference_latents is None:
             reference_latents = noisy.new_zeros(1, self.config["rgb_channels"], height, width)
-        parts = [noisy, given, roles.to(noisy.dtype)[:, :, None, None].expand(-1, -1, height, width)]
+        shown_roles = torch.zeros_like(roles) if "roles" in self.ablated else roles
+        parts = [noisy, given, shown_roles.to(noisy.dtype)[:, :, None, None].expand(-1, -1, height, width)]
         if self.config["concat_reference"]:
             assert reference_latents is not None
-            parts.append(reference_latents.to(noisy.dtype).expand(batch, -1, -1, -1))
+            shown = torch.zeros_like(reference_latents) if "concat" in self.ablated else reference_latents
+            parts.append(shown.to(noisy.dtype).expand(batch, -1, -1, -1))
         parts.append(F.adaptive_avg_pool2d(maps, (height, width)).to(noisy.dtype))
+        if "bank" in self.ablated:
+            bank = None
         output = self.unet(
             torch.cat(parts, dim=1).to(self.dtype),
             timestep,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Model sizes. A preset builds a pipeline with random weights; training fills it.
 
-"tiny" is for tests (32 px), "embedded" ships with the program (128 px, for CPUs).
+"tiny" is for tests (32 px), "ablation" for `portrait-relief ablate` (64 px), "embedded" ships with the program (128 px,
+for CPUs).
 """
 
 from __future__ import annotations
@@ -67,6 +68,17 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             norm_groups=8,
             pixel_head_width=8,
             face_frame_width=8,
+        ),
+        "ablation": Preset(
+            resolution_px=64,
+            patch=4,
+            channels=(48, 64, 96),
+            reference_first_width=32,
+            heads=(1, 2, 2),
+            token_dim=64,
+            norm_groups=16,
+            pixel_head_width=16,
+            face_frame_width=32,
         ),
         "embedded": Preset(
             resolution_px=128,

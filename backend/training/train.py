@@ -85,8 +85,9 @@ def training_loss(
     mode: str,
     generator: torch.Generator,
     config: TrainConfig,
+    weights: LossWeights | None = None,
 ) -> JointLoss:
-    """Forward pass and losses of one batch in one role."""
+    """Forward pass and losses of one batch in one role; `weights` default to `LossWeights()`."""
     count, side = batch["coverage"].shape[0], batch["coverage"].shape[-1]
     device = batch["coverage"].device
     model, layout = pipeline.model, pipeline.model.layout
@@ -105,7 +106,7 @@ def training_loss(
     with torch.autocast(device.type, dtype=torch.bfloat16):
         output = model(inputs.noisy, inputs.timestep, conditions)
     estimate = pipeline.denoiser.to_x0(output, inputs.noisy, inputs.timestep)
-    return joint_losses(layout.decode(estimate), batch, roles, LossWeights())
+    return joint_losses(layout.decode(estimate), batch, roles, weights)
 
 
 def _target_images(batch: dict[str, Tensor], side: int) -> dict[str, Tensor]:
