@@ -62,6 +62,7 @@ def _seeds(args: argparse.Namespace) -> list[int]:
 def _work(args: argparse.Namespace) -> int:
     # Killed with no time to say so, the parent leaves its workers an ended stdin; a half-written shot is no shot.
     when_stdin_ends(lambda: os._exit(1), force_exit_after_s=1.0)
+    _keep_to_one_core(args.worker)
     from backend.training.render.shot import ShotRenderer
 
     renderer = ShotRenderer(HeadAssets(args.assets), args.resolution, args.samples, threads=1)
@@ -70,6 +71,13 @@ def _work(args: argparse.Namespace) -> int:
         if not path.exists():
             renderer.render(seed, path)
     return 0
+
+
+def _keep_to_one_core(worker: int) -> None:
+    """Cycles' thread pool has a thread a core whatever `threads` says; idle ones spin and took half the machine."""
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[worker % len(cores)]})
 
 
 def run(args: argparse.Namespace) -> int:
