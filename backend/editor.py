@@ -20,10 +20,13 @@ from backend.imaging.crop import CropBox, extract_crop, extract_map, refine_crop
 from backend.imaging.face_finding import Face, choose_face, find_faces
 from backend.imaging.load import Photo, load_photo
 from backend.imaging.portrait_result import PortraitResult
+from backend.imaging.rotation import rotation
 from backend.imaging.transfer import transfer_edit
+from backend.imaging.turning import drawing_of, turn_head
 from backend.imaging.upsampling import coverage_at_photo, depth_at_photo
 from backend.model.ensemble import VIEWS
 from backend.model.expression import Expression
+from backend.model.expression_names import POSE_NAMES
 from backend.model.joint_model import Reference
 from backend.model.pipeline import JointPortraitOutput, JointPortraitPipeline
 from backend.version import VERSION
@@ -33,6 +36,8 @@ _FRAMING_PASSES = 2
 # On 24 rendered identities: generated alone 5.52 mm and 13.6 degrees in the face, read alone 5.45 and 12.6, mixed so
 # 5.38 and 12.6.
 _READ_SHARE = 2 / 3
+_TURN_GRID = 3  # the turned head's grid is this much finer than the model's crop
+_TURN_GOOD_DEG = 20.0  # what a larger turn brings to view was not in the photo
 
 Progress = Callable[[str, int, int], None]
 """progress(phase, step, total); may raise JobCancelled."""
@@ -175,12 +180,15 @@ class PortraitEditor:
         seed: int = 0,
         progress: Progress | None = None,
     ) -> PortraitResult:
-        """The portrait with another expression, and its depth, from one pass of the model.
+        """The portrait with another expression, and its depth, from one pass of the model; then its head turned.
+
+        The turn is geometry over the edit's own depth (`backend.imaging.turning`). Without an expression the picture
+        is the photo's own, turned by the depth that the model reads from it.
 
         Args:
             portrait: from :meth:`open`.
             expression: ARKit name -> 0..1; what is not named is left to the model. Empty: as in the photo.
-            pose: yaw, pitch, roll in degrees; what is not named stays.
+            pose: yaw, pitch, roll in degrees from how the head is held in the photo; good within some 20 degrees.
             steps: denoising steps; None takes the checkpoint's default.
             seed: of the noise, used with more than one step.
             progress: called with every step.
@@ -188,11 +196,17 @@ class PortraitEditor:
         Raises:
             InputError: unknown name or value out of range.
         """
-        wanted = Expression.from_mapping(expression, pose)
+        Expression.from_mapping({}, pose)
+        wanted = Expression.from_mapping(expression)
         settings = {"mode": "generate", "expression": dict(expression), "pose": dict(pose or {})}
         settings |= {"steps": steps or self.pipeline.settings.num_inference_steps, "seed": seed}
         report = progress or _silent
         seconds: dict[str, float] = {}
+        angles = [float((pose or {}).get(name, 0.0)) for name in POSE_NAMES]
+        if any(angles) and not expression:
+            result = self.depth(portrait, progress=progress)
+            result.report["settings"] = settings
+            return self._turned(portrait, result, angles, report)
         with _timed(seconds, "model"):
             output = self._run(
                 report,
@@ -203,7 +217,8 @@ class PortraitEditor:
                 generator=torch.Generator().manual_seed(seed),
             )
             output = self._read_again(output)
-        return self._edited(portrait, output, seconds, settings, report)
+        result = self._edited(portrait, output, seconds, settings, report)
+        return self._turned(portrait, result, angles, report) if any(angles) else result
 
     def appearance(
         self,
@@ -334,6 +349,31 @@ class PortraitEditor:
         result.report["settings"] = settings
         result.report["changed_pixels"] = float(changed.mean())
         return result
+
+    def _turned(
+        self, portrait: Portrait, result: PortraitResult, pose_deg: list[float], report: Progress
+    ) -> PortraitResult:
+        """The result with its head turned by yaw, pitch, roll, in the photo's own size."""
+        report("turning the head", 0, 1)
+        seconds: dict[str, float] = {}
+        with _timed(seconds, "turning"):
+            crop, side = portrait.crop, _TURN_GRID * self.resolution_px
+            depth, coverage = extract_map(result.depth_mm, result.coverage, crop, side)
+            head = turn_head(depth, coverage, portrait.crop_side_mm, rotation(*pose_deg))
+            near = np.maximum(head.before, head.coverage)
+            drawing = drawing_of(extract_crop(result.rgb, crop, side), head)
+            rgb, _ = transfer_edit(result.rgb, crop, drawing, head.motion, 1 - head.uncovered, near)
+            coverage = coverage_at_photo(head.coverage, crop, rgb)
+            depth_mm = depth_at_photo(head.depth_mm, head.coverage, crop, coverage)
+        again = self._report(portrait, depth_mm, seconds)
+        again["seconds"] = {**result.report["seconds"], **again["seconds"]}
+        if max(map(abs, pose_deg)) > _TURN_GOOD_DEG:
+            again["warnings"].append(
+                f"The head is turned by more than {_TURN_GOOD_DEG:.0f} degrees: what comes to view was not in the photo."
+            )
+        again["changed_pixels"] = float((rgb != portrait.photo.rgb).any(axis=-1).mean())
+        report("turning the head", 1, 1)
+        return PortraitResult(rgb, depth_mm, coverage, portrait.mm_per_px, {**result.report, **again})
 
     def _finish(
         self,

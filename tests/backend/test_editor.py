@@ -183,3 +183,20 @@ def test_what_cannot_be_done_is_said(editor: PortraitEditor, photo: np.ndarray, 
         PortraitEditor(tmp_path / "none")
     with pytest.raises(InputError):
         resolve_device("abacus")
+
+
+def test_a_turn_alone_moves_the_photos_own_pixels_and_says_when_it_is_wide(
+    editor: PortraitEditor, photo: np.ndarray
+) -> None:
+    portrait = editor.open(photo, crop=CROP)
+    result = editor.generate(portrait, {}, pose={"yaw": 12.0})
+    check(result, photo)
+    assert untouched_outside(CROP, result.rgb, photo)
+    assert result.report["changed_pixels"] > 0.001 and "turning" in result.report["seconds"]
+    assert result.report["settings"]["pose"] == {"yaw": 12.0} and result.report["warnings"] == []
+    still = editor.generate(portrait, {"jawOpen": 0.2}, pose={"yaw": 0.0})
+    assert "turning" not in still.report["seconds"]
+    wide = editor.generate(portrait, {}, pose={"roll": -40.0})
+    assert "more than 20 degrees" in " ".join(wide.report["warnings"])
+    with pytest.raises(InputError, match="yaw"):
+        editor.generate(portrait, {}, pose={"yaw": 120.0})

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from backend.imaging.rotation import rotation
 from backend.model.expression_names import ARKIT_NAMES
 from backend.training.render.arkit_units import expression_basis, gaze_degrees
 from backend.training.render.assets import HeadAssets
@@ -12,16 +13,6 @@ from backend.training.render.identity import Identity
 
 NECK_PIVOT_DM = np.array([0.0, 6.55, 0.25])  # in the base mesh's frame
 EYES = {"left": ("helper-l-eye", "joint-l-eye"), "right": ("helper-r-eye", "joint-r-eye")}
-
-
-def rotation(yaw_deg: float, pitch_deg: float, roll_deg: float) -> np.ndarray:
-    """Rotation [3, 3] in Y-up axes, vectors as columns. yaw +: towards the subject's left (+X); pitch +: looks up;
-    roll +: the head tilts clockwise as a viewer in front sees it (the crown moves to the picture's right, +X)."""
-    y, p, r = np.radians([yaw_deg, pitch_deg, roll_deg])
-    about_y = np.array([[np.cos(y), 0, np.sin(y)], [0, 1, 0], [-np.sin(y), 0, np.cos(y)]])
-    about_x = np.array([[1, 0, 0], [0, np.cos(p), np.sin(p)], [0, -np.sin(p), np.cos(p)]])
-    about_z = np.array([[np.cos(r), np.sin(r), 0], [-np.sin(r), np.cos(r), 0], [0, 0, 1]])
-    return about_z @ about_y @ about_x
 
 
 def neck_weights(assets: HeadAssets) -> np.ndarray:
