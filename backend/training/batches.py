@@ -26,6 +26,9 @@ from backend.training.dataset import EXPRESSION_SIZE, MIRROR_ORDER, MIRROR_SIGN,
 
 POSE_COLUMNS = slice(EXPRESSION_SIZE - 3, EXPRESSION_SIZE)
 UNCHANGED = 1e-3
+TURNED_SHARE = 0.1
+"""Of the driven pairs that may differ in the head's pose too. The editor turns heads by their depth, so that the network
+need not."""
 
 
 @dataclass
@@ -89,7 +92,8 @@ class BatchSampler:
         shots = self._pick(count)
         # One sample in ten asks for the photo itself: what "as in the photo" and a fully known neutral mean.
         same = self.rng.random(count) < 0.1
-        targets = [0 if same[i] else int(self.rng.integers(1, s.frames)) for i, s in enumerate(shots)]
+        turned = self.rng.random(count) < TURNED_SHARE
+        targets = [0 if same[i] else self._target(s, bool(turned[i])) for i, s in enumerate(shots)]
         crop = self._crop(shots, FRAMED_CROPS)
         background = random_background(count, self.resolution_px, self.generator, self.device)
         reference = crop_frames(gather(shots, [0] * count, self.device), crop, background, self.resolution_px)
@@ -107,6 +111,15 @@ class BatchSampler:
             "known": known,
             **motion_targets(reference, target),
         }
+
+    def _target(self, shot: Shot, turned: bool) -> int:
+        """A frame other than the reference; unless `turned`, one that holds the head as the reference does."""
+        pose = shot.values[:, POSE_COLUMNS]
+        still = np.abs(pose[1:] - pose[0]).max(axis=1) < UNCHANGED
+        choice = 1 + np.flatnonzero(still)
+        if turned or not len(choice):
+            choice = np.arange(1, shot.frames)
+        return int(self.rng.choice(choice))
 
     def _expressions(
         self, shots: list[Shot], targets: list[int], same: np.ndarray, flip: Tensor
