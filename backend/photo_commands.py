@@ -64,7 +64,7 @@ def _add_generate_arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="ANGLE=DEGREES",
-        help="yaw, pitch or roll; may be given several times",
+        help="yaw, pitch or roll from how the head is in the photo; may be given several times",
     )
     parser.add_argument(
         "--steps", type=_positive, metavar="N", help="denoising steps (default: the checkpoint's own)"

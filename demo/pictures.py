@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """`python -m demo.pictures --out docs/images`: the documentation's pictures of the model, made anew.
 
-Writes expressions.jpg (the photo and five edits of it, by the command line) and relief-sides.jpg (relief.glb of the
-demo's last run from four sides, textured and as clay).
+Writes expressions.jpg and turns.jpg (the photo and five edits of it each, by the command line) and relief-sides.jpg
+(relief.glb of the demo's last run from four sides, textured and as clay).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -24,22 +25,29 @@ EDITS: dict[str, dict[str, float]] = {
     "brows up": {"browInnerUp": 1.0, "browOuterUpLeft": 1.0, "browOuterUpRight": 1.0},
     "pucker": {"mouthPucker": 1.0},
 }
+TURNS: dict[str, dict[str, float]] = {
+    "yaw 15": {"yaw": 15.0},
+    "yaw -15": {"yaw": -15.0},
+    "pitch 10": {"pitch": 10.0},
+    "pitch -10": {"pitch": -10.0},
+    "roll 10": {"roll": 10.0},
+}
 TURNS_DEG = (-60.0, -25.0, 25.0, 60.0)
 TILE_PX = 300
 CLAY = (0.6, 0.57, 0.53, 1.0)
 
 
-def draw_expressions(photo: Path, path: Path) -> None:
-    """One command line call an expression; the tiles show the head and a margin."""
+def draw_edits(photo: Path, edits: Mapping[str, Mapping[str, float]], option: str, path: Path) -> None:
+    """One command line call an edit, its values given by `option`; the tiles show the head and a margin."""
     from backend.imaging import contact_sheet, depth_codec
     from backend.imaging.load import load_photo
 
     pictures = {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, values in EDITS.items():
+        for name, values in edits.items():
             out = Path(folder) / name.replace(" ", "-")
             command = [sys.executable, "-m", "backend", "generate", str(photo), "--out", str(out)]
-            command += [f"--expression={key}={value}" for key, value in values.items()]
+            command += [f"{option}={key}={value}" for key, value in values.items()]
             subprocess.run(command, check=True)
             head = head_window(depth_codec.read_depth(out / "depth.exr"))
             pictures.setdefault("photo", load_photo(photo).rgb[head])
@@ -100,10 +108,12 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     arguments.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        draw_expressions(example_photo(Path(folder)), arguments.out / "expressions.jpg")
+        photo = example_photo(Path(folder))
+        draw_edits(photo, EDITS, "--expression", arguments.out / "expressions.jpg")
+        draw_edits(photo, TURNS, "--pose", arguments.out / "turns.jpg")
         with output_to(Path(folder) / LOG_NAME):
             draw_sides(arguments.glb, arguments.out / "relief-sides.jpg")
-    print(f"Wrote expressions.jpg and relief-sides.jpg to {arguments.out}.")
+    print(f"Wrote expressions.jpg, turns.jpg and relief-sides.jpg to {arguments.out}.")
     return 0
 
 

@@ -21,17 +21,28 @@ _OVERSAMPLING = 2  # points a grid cell and side that are thrown at the turned g
 _OUTLINE_PX = 2.0  # of the grid: takes the teeth off the outline
 _SMOOTH_PX = 1.2  # of the grid: takes out the half pixel by which thrown points miss a cell's centre
 _ON_HEAD = 0.4  # coverage from which a pixel is a point of the head
-_SIDE_DEPTH_MM, _SIDE_BEND_MM = 80.0, 10.0  # how far the hidden sides go back, and by how much they close there
+_SIDE_DEPTH_MM, _SIDE_BEND_MM = (
+    80.0,
+    10.0,
+)  # how far the hidden sides go back, and by how much they close there
 _SKULL_MM = (-110.0, -60.0)  # heights between which there come to be hidden sides: the neck has none
 _EAR_MM = 40.0  # an outline more tightly curved than this stands off the head
 _COARSE = 4  # the ears are looked for on a grid this much coarser
-_RIM_MM, _SIDE_STRETCH = 3.0, 0.2  # their content: from this far inside the rim, and so much further a mm of depth
-_BACKGROUND_GAP = 0.035  # of the side: pixels this near to the head are mixed with it and do not count as background
+_RIM_MM, _SIDE_STRETCH = (
+    3.0,
+    0.2,
+)  # their content: from this far inside the rim, and so much further a mm of depth
+_BACKGROUND_GAP = (
+    0.035  # of the side: pixels this near to the head are mixed with it and do not count as background
+)
 
 # Heads turn about a point 57 mm behind their centre (the renderer's do), which moves the whole outline aside; nearer
 # to the outline's own plane less surroundings have to be made up.
 NECK_PIVOT_MM = np.array([0.0, -86.0, -15.0])
-_NECK_STILL_MM, _NECK_FULL_MM = -220.0, -130.0  # height plus 0.55 times depth: below still, above turned wholly
+_NECK_STILL_MM, _NECK_FULL_MM = (
+    -220.0,
+    -130.0,
+)  # height plus 0.55 times depth: below still, above turned wholly
 _FRAME_STILL_MM, _FRAME_FULL_MM = -166.0, -125.0  # the same by height alone: the crop's lower edge stays
 
 
@@ -161,7 +172,9 @@ def _hidden_sides(
     on = _without_ears(coverage > _ON_HEAD, mm)
     rim = (on - cv2.erode(on, np.ones((3, 3), np.uint8), borderValue=1)) > 0
     depth_in = cv2.GaussianBlur(cv2.distanceTransform(on, cv2.DIST_L2, 5), (0, 0), 4.0)
-    inwards = np.stack([cv2.Sobel(depth_in, cv2.CV_32F, 1, 0), -cv2.Sobel(depth_in, cv2.CV_32F, 0, 1)], axis=-1)
+    inwards = np.stack(
+        [cv2.Sobel(depth_in, cv2.CV_32F, 1, 0), -cv2.Sobel(depth_in, cv2.CV_32F, 0, 1)], axis=-1
+    )
     inwards /= np.maximum(np.linalg.norm(inwards, axis=-1, keepdims=True), 1e-6)
     place, inwards = _grid_mm(side, crop_side_mm)[rim], inwards[rim]
     start = surface[rim][smoothstep(place[:, 1], *_SKULL_MM) > 0][:, None]
@@ -180,7 +193,9 @@ def _hidden_sides(
 def _without_ears(on: np.ndarray, mm_per_px: float) -> np.ndarray:
     """The head's mask [W, W] as uint8 without what stands off it: going on behind ears would double them."""
     reach = max(1, round(_EAR_MM / (_COARSE * mm_per_px)))
-    small = cv2.resize(on.astype(np.float32), None, fx=1 / _COARSE, fy=1 / _COARSE, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(
+        on.astype(np.float32), None, fx=1 / _COARSE, fy=1 / _COARSE, interpolation=cv2.INTER_AREA
+    )
     padded = cv2.copyMakeBorder(small, reach, reach, reach, reach, cv2.BORDER_REPLICATE)
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
     opened = cv2.morphologyEx(padded, cv2.MORPH_OPEN, disc)[reach:-reach, reach:-reach]
@@ -193,7 +208,9 @@ def _mixed_with_head(before: np.ndarray, leaves_px: np.ndarray) -> np.ndarray:
     gap = max(1, round(_BACKGROUND_GAP * before.shape[0]))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * gap + 1, 2 * gap + 1))
     moves = smoothstep(cv2.dilate(leaves_px, disc), 1.0, 4.0)
-    ring = cv2.GaussianBlur(cv2.dilate(smoothstep(before, 0.02, 0.3).astype(np.float32), disc), (0, 0), gap / 3)
+    ring = cv2.GaussianBlur(
+        cv2.dilate(smoothstep(before, 0.02, 0.3).astype(np.float32), disc), (0, 0), gap / 3
+    )
     return ring * moves
 
 
@@ -202,7 +219,9 @@ def _behind(picture: np.ndarray, before: np.ndarray) -> np.ndarray:
     half = (picture.shape[1] // 2, picture.shape[0] // 2)
     gap = max(1, round(_BACKGROUND_GAP * half[0]))
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * gap + 1, 2 * gap + 1))
-    hidden = cv2.dilate((cv2.resize(before, half, interpolation=cv2.INTER_AREA) > 0.02).astype(np.uint8), disc)
+    hidden = cv2.dilate(
+        (cv2.resize(before, half, interpolation=cv2.INTER_AREA) > 0.02).astype(np.uint8), disc
+    )
     small = cv2.resize(picture, half, interpolation=cv2.INTER_AREA)
     grown = cv2.inpaint((small * 255).clip(0, 255).astype(np.uint8), hidden, 4, cv2.INPAINT_TELEA)
     return cv2.resize(grown.astype(np.float32) / 255, picture.shape[1::-1], interpolation=cv2.INTER_CUBIC)

@@ -48,9 +48,9 @@ ARKIT_NAMES: tuple[str, ...] = tuple(name for names in REGIONS.values() for name
 POSE_NAMES: tuple[str, ...] = ("yaw", "pitch", "roll")
 POSE_LIMIT_DEG = 45.0
 POSE_HELP: dict[str, str] = {
-    "yaw": "Turn the head; positive turns towards the subject's own left (picture right)",
-    "pitch": "Nod; positive looks up",
-    "roll": "Tilt; positive tilts clockwise as seen in the picture",
+    "yaw": "Turn the head from how it is in the photo; positive turns towards the subject's own left (picture right)",
+    "pitch": "Nod from how the head is in the photo; positive looks up",
+    "roll": "Tilt from how the head is in the photo; positive tilts clockwise as seen in the picture",
 }
 
 
