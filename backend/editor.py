@@ -369,7 +369,8 @@ class PortraitEditor:
         again["seconds"] = {**result.report["seconds"], **again["seconds"]}
         if max(map(abs, pose_deg)) > _TURN_GOOD_DEG:
             again["warnings"].append(
-                f"The head is turned by more than {_TURN_GOOD_DEG:.0f} degrees: what comes to view was not in the photo."
+                f"The head is turned by more than {_TURN_GOOD_DEG:.0f} degrees: "
+                "what comes to view was not in the photo."
             )
         again["changed_pixels"] = float((rgb != portrait.photo.rgb).any(axis=-1).mean())
         report("turning the head", 1, 1)

@@ -2,9 +2,9 @@
 """The head turned on its neck, by its own depth.
 
 The model predicts depth well and head turns badly, and a turn is geometry: each covered pixel is lifted to its
-depth, rotated about the neck, and seen again. What the turn brings to view of the head is stretched or mirrored from what
-lies beside it; where the head was, the surroundings are continued. The light stays as it was on the skin: the shading
-turns with the head.
+depth, rotated about the neck, and seen again. What the turn brings to view of the head is stretched or mirrored from
+what lies beside it; where the head was, the surroundings are continued. The light stays as it was on the skin: the
+shading turns with the head.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ def _hidden_sides(
     side = surface.shape[0]
     mm = crop_side_mm / side
     on = _without_ears(coverage > _ON_HEAD, mm)
-    rim = (on - cv2.erode(on, np.ones((3, 3), np.uint8), borderValue=1)) > 0
+    rim = (on - cv2.erode(on, np.ones((3, 3), np.uint8), borderValue=(1,))) > 0
     depth_in = cv2.GaussianBlur(cv2.distanceTransform(on, cv2.DIST_L2, 5), (0, 0), 4.0)
     inwards = np.stack(
         [cv2.Sobel(depth_in, cv2.CV_32F, 1, 0), -cv2.Sobel(depth_in, cv2.CV_32F, 0, 1)], axis=-1
@@ -249,5 +249,5 @@ def _closed(hit: np.ndarray) -> np.ndarray:
     contours, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     filled = np.zeros_like(joined)
     if contours:
-        cv2.drawContours(filled, [max(contours, key=cv2.contourArea)], -1, 1, cv2.FILLED)
+        cv2.drawContours(filled, [max(contours, key=cv2.contourArea)], -1, (1,), cv2.FILLED)
     return filled > 0

@@ -27,8 +27,8 @@ from backend.training.dataset import EXPRESSION_SIZE, MIRROR_ORDER, MIRROR_SIGN,
 POSE_COLUMNS = slice(EXPRESSION_SIZE - 3, EXPRESSION_SIZE)
 UNCHANGED = 1e-3
 TURNED_SHARE = 0.1
-"""Of the driven pairs that may differ in the head's pose too. The editor turns heads by their depth, so that the network
-need not."""
+"""Of the driven pairs that may differ in the head's pose too. The editor turns heads by their depth, so that the
+network need not."""
 
 
 @dataclass

@@ -15,7 +15,7 @@ RADIUS_MM = 80.0
 
 
 def ball() -> tuple[np.ndarray, np.ndarray]:
-    """Depth [W, W] (NaN outside) and coverage of a ball in the crop's middle, its front 80 mm before the centre plane."""
+    """Depth [W, W] (NaN outside) and coverage of a ball in the crop's middle, its front 80 mm before its centre."""
     axis = ((np.arange(W) + 0.5) / W - 0.5) * SIDE_MM
     x, y = np.meshgrid(axis, -axis)
     inside = np.hypot(x, y) < RADIUS_MM
