@@ -147,8 +147,8 @@ def witness_table(summary: Summary) -> list[str]:
         *markdown(headings, rows),
         "",
         f"Response by MediaPipe's own coefficients {cell(summary, 'joint_still_expression_pooled_response', '.2f')}. "
-        f"It finds the face in reference and target of {cell(summary, 'joint_witnessed_percent', '.0f')} % of the pairs, "
-        f"and in {cell(summary, 'joint_found_percent', '.0f')} % of these in the generated picture too.",
+        f"It finds the face in reference and target of {cell(summary, 'joint_witnessed_percent', '.0f')} % of the "
+        f"pairs, and in {cell(summary, 'joint_found_percent', '.0f')} % of these in the generated picture too.",
     ]
 
 
