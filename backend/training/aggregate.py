@@ -55,11 +55,13 @@ def means(rows: Rows) -> dict[str, float]:
 
 
 def summarise(rows: Rows, seconds: Mapping[str, Sequence[float]]) -> dict[str, float | int]:
-    """All numbers, each with the name of its group in front; median `seconds` a frame by mode."""
+    """All numbers, each with the name of its group in front; how many samples there are, and how many of them the
+    witness saw; median `seconds` a frame by mode."""
     result: dict[str, float | int] = {}
     for group, belongs in GROUPS.items():
         members = [row for row in rows if belongs(row)]
         result[f"{group}_samples"] = len(members)
+        result[f"{group}_witnessed"] = sum("model_expression_error" in row for row in members)
         result |= {f"{group}_{key}": value for key, value in means(members).items()}
     result |= {f"{mode}_seconds_a_frame": float(np.median(times)) for mode, times in seconds.items()}
     return result

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,29 @@ def witness_numbers(made: Face, copy: Face, wanted: Face) -> Row:
     )
     row["expression_change_mse"] = float(np.mean((wanted.expression - copy.expression) ** 2))
     return row
+
+
+@dataclass(frozen=True)
+class MarkedDepth:
+    """A depth map [R, R] in mm, where it is known (bool) and the landmarks [N, 2] of the picture beside it."""
+
+    depth_mm: np.ndarray
+    known: np.ndarray
+    landmarks: np.ndarray
+
+    def at_landmarks(self) -> np.ndarray:
+        """[N] in mm, NaN where it is not known."""
+        return metrics.sample_at(self.depth_mm, self.known, self.landmarks)
+
+
+def landmark_depth_numbers(guesses: Mapping[str, MarkedDepth], wanted: MarkedDepth) -> Row:
+    """How far each guess's depth at its own landmarks is from the true depth at the target's, after the best scale and
+    shift: small only where depth and picture agree with each other."""
+    truth = wanted.at_landmarks()
+    return {
+        f"{name}_landmark_depth_mae_mm": metrics.aligned_mean_absolute_error(guess.at_landmarks(), truth)
+        for name, guess in guesses.items()
+    }
 
 
 def mean_heads(crops: dict[tuple[int, int], CroppedFrames]) -> dict[int, np.ndarray]:
@@ -271,31 +295,14 @@ class Evaluation:
                 row["found_percent"] = 100.0 * (after is not None)
                 if after is not None:
                     row |= witness_numbers(after, before, target)
-                    row |= self._landmark_depth(index, frame, (depth_mm, read_mm), (after, before, target))
+                    everywhere = np.ones_like(head)
+                    row |= landmark_depth_numbers(
+                        {
+                            "model": MarkedDepth(depth_mm, everywhere, after.landmarks),
+                            "read": MarkedDepth(read_mm, everywhere, target.landmarks),
+                            "copy": MarkedDepth(*self._masks(index, 0)[:2], before.landmarks),
+                        },
+                        MarkedDepth(truth, head, target.landmarks),
+                    )
         self.rows.append(row)
         self.strips.append((row, strip(copy, wanted, made, (truth, depth_mm), head)))
-
-    def _landmark_depth(
-        self,
-        index: int,
-        frame: int,
-        depths_mm: tuple[np.ndarray, np.ndarray],
-        faces: tuple[Face, Face, Face],
-    ) -> Row:
-        """Depth at landmarks against the true depth at the target's: the generated depth at those of the generated
-        picture, the depth read from the true picture, and the reference's own true depth at its landmarks."""
-        generated_mm, read_mm = depths_mm
-        after, before, target = faces
-        truth, head, _ = self._masks(index, frame)
-        first, first_head, _ = self._masks(index, 0)
-        everywhere = np.ones_like(head)
-        wanted = metrics.sample_at(truth, head, target.landmarks)
-        guesses = {
-            "model": metrics.sample_at(generated_mm, everywhere, after.landmarks),
-            "read": metrics.sample_at(read_mm, everywhere, target.landmarks),
-            "copy": metrics.sample_at(first, first_head, before.landmarks),
-        }
-        return {
-            f"{name}_landmark_depth_mae_mm": metrics.aligned_mean_absolute_error(guess, wanted)
-            for name, guess in guesses.items()
-        }

@@ -23,7 +23,9 @@ AXIS_COLUMNS: Sequence[tuple[str, str, str | None, str]] = (
     ("mouth dB (copy)", "joint_still_model_mouth_pooled_psnr_db", "joint_still_copy_mouth_pooled_psnr_db", ".1f"),
     ("eyes dB (copy)", "joint_still_model_eyes_pooled_psnr_db", "joint_still_copy_eyes_pooled_psnr_db", ".1f"),
     ("mouth response", "joint_still_mouth_pooled_response", None, ".2f"),
+    ("seen, still", "joint_still_witnessed", None, "d"),
     ("expression error (copy)", "joint_still_model_expression_error", "joint_still_copy_expression_error", ".3f"),
+    ("seen, turned", "joint_turned_witnessed", None, "d"),
     ("pose error ° (copy)", "joint_turned_model_pose_error_deg", "joint_turned_copy_pose_error_deg", ".1f"),
 )  # fmt: skip
 
@@ -146,6 +148,7 @@ def witness_table(summary: Summary) -> list[str]:
     return [
         *markdown(headings, rows),
         "",
+        f"{summary['joint_still_witnessed']} still and {summary['joint_turned_witnessed']} turned pairs. "
         f"Response by MediaPipe's own coefficients {cell(summary, 'joint_still_expression_pooled_response', '.2f')}. "
         f"It finds the face in reference and target of {cell(summary, 'joint_witnessed_percent', '.0f')} % of the "
         f"pairs, and in {cell(summary, 'joint_found_percent', '.0f')} % of these in the generated picture too.",
