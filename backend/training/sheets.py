@@ -67,7 +67,7 @@ def strip(
 
 
 def write_evaluation_sheet(strips: Strips, target: Path) -> None:
-    """Two driven frames a shot, of shots spread evenly over the test split."""
+    """Up to twelve driven frames, spread evenly over the shots."""
     chosen = [picture for row, picture in strips if row["frame"] in (2, 3)]
     picks = np.linspace(0, len(chosen) - 1, min(SHEET_ROWS, len(chosen))).round().astype(int)
     target.parent.mkdir(parents=True, exist_ok=True)

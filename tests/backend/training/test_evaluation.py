@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,11 @@ import pytest
 from PIL import Image
 
 from backend import cli
+from backend.errors import InputError
 from backend.model.presets import create_pipeline
 from backend.training.augment import CROP_SIDE_MM
 from backend.training.axes import AXES
+from backend.training.evaluate import open_witness
 from backend.training.evaluation import (
     MarkedDepth,
     depth_numbers,
@@ -22,7 +25,7 @@ from backend.training.evaluation import (
     picture_numbers,
     witness_numbers,
 )
-from backend.training.witness import VARIABLE, Face
+from backend.training.witness import IN_ASSETS, VARIABLE, Face
 
 HALF = np.zeros((16, 16), bool)
 HALF[:, :8] = True
@@ -127,6 +130,36 @@ def test_the_command_prints_and_saves_numbers_by_axis(
     assert all(float(row["copy_identity_psnr_db"]) > 40 for row in still if row["copy_identity_psnr_db"])
     assert {path.stem for path in (tmp_path / "sheets").iterdir()} == set(AXES)
     assert Image.open(tmp_path / "sheet.png").width == 5 * 32
+
+
+def test_the_command_asks_the_witness_that_it_finds_in_the_assets(
+    checkpoint: Path,
+    small_data: Path,
+    assets_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if not (assets_folder / IN_ASSETS).is_file():
+        pytest.skip(f"no Face Landmarker model ({IN_ASSETS}) in the assets")
+    monkeypatch.delenv(VARIABLE, raising=False)
+    options = ["--data", str(small_data), "--limit", "1", "--ensemble", "1", "--assets", str(assets_folder)]
+    assert cli.main(["evaluate", str(checkpoint), *options]) == 0
+    printed = capsys.readouterr().out
+    assert "MediaPipe" in printed and "were not measured" not in printed
+
+
+def test_without_mediapipe_only_a_witness_that_was_asked_for_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setitem(sys.modules, "mediapipe", None)
+    model = tmp_path / IN_ASSETS
+    model.parent.mkdir()
+    model.write_bytes(b"model")
+    witness, remark = open_witness(None, tmp_path)
+    assert witness is None and "MediaPipe is not installed" in remark and "pip install" in remark
+    with pytest.raises(InputError):
+        open_witness(model, None)
 
 
 def test_a_landmarker_that_was_asked_for_and_is_missing_ends_the_command(
