@@ -27,7 +27,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "portrait-relief.json"
-LOCKS = (ROOT / "requirements.lock", ROOT / "requirements-dev.lock")
+LOCKS = tuple(ROOT / f"requirements{name}.lock" for name in ("", "-dev", "-witness"))
 PYTHON = (3, 11)  # the one Python that the bpy wheels of Blender 4.2 to 5.0 are built for
 OTHER_BLENDERS = ("4.2.23", "5.0.1")  # the add-on is tested in these too, each in a folder of its own
 EPOCH_S = 315_532_800  # 1980-01-01, the earliest time a zip can hold: no build time in what we ship
@@ -131,6 +131,8 @@ def ensure_environment() -> None:
     size = "about 1 GB to download" if version is None else "what is missing of them"
     with step(f"installing the packages of {LOCKS[1].name} ({size})"):
         pip_install("-r", str(LOCKS[1]))
+        # MediaPipe would bring a second OpenCV that overwrites the first one's files.
+        pip_install("--no-deps", "-r", str(LOCKS[2]))
     STAMP.write_text(json.dumps(stamp(venv_version())), encoding="utf-8")
 
 

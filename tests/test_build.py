@@ -102,14 +102,17 @@ def test_lock_files_pin_every_direct_dependency_within_its_range(repository: Pat
     from packaging.utils import canonicalize_name
 
     pins = {}
-    for name in ("requirements.lock", "requirements-dev.lock"):
-        for line in (repository / name).read_text().splitlines():
+    for lock in build.LOCKS:
+        for line in lock.read_text().splitlines():
             if line and not line.startswith(("#", "-r")):
                 requirement = Requirement(line)
                 pins[canonicalize_name(requirement.name)] = next(iter(requirement.specifier)).version
     project = tomllib.loads((repository / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    for text in [*project["dependencies"], *extras["train"], *extras["blender"], *extras["dev"]]:
+    for text in [
+        *project["dependencies"],
+        *(text for extra in ("train", "driving", "blender", "dev") for text in extras[extra]),
+    ]:
         requirement = Requirement(text)
         if requirement.name != project["name"]:
             assert pins[canonicalize_name(requirement.name)] in requirement.specifier, text
@@ -144,7 +147,7 @@ def move_build_to(folder: Path, patch: pytest.MonkeyPatch) -> None:
         lock.write_text("# nothing to install\n")
     patch.setattr(build, "VENV", folder / ".venv")
     patch.setattr(build, "STAMP", folder / ".venv" / "portrait-relief.json")
-    patch.setattr(build, "LOCKS", (lock, lock))
+    patch.setattr(build, "LOCKS", (lock, lock, lock))
 
 
 @pytest.fixture(scope="module")

@@ -26,10 +26,11 @@ from backend.model.losses import LossWeights
 from backend.model.pipeline import JointPortraitPipeline
 from backend.model.presets import PRESETS, create_pipeline
 from backend.training import checkpoint as files
+from backend.training.aggregate import summarise
 from backend.training.batches import BatchSampler
 from backend.training.canonical import canonical_basis
 from backend.training.dataset import ShotLibrary
-from backend.training.evaluate import Evaluation
+from backend.training.evaluation import Evaluation
 from backend.training.render.assets import HeadAssets
 from backend.training.train import TrainConfig, trained_networks, training_loss
 
@@ -148,7 +149,7 @@ def run_variant(
     evaluation = Evaluation(pipeline, test, variant.steps, 1)
     with torch.inference_mode():
         evaluation.run()
-    summary = evaluation.summary()
+    summary = summarise(evaluation.rows, evaluation.seconds)
     shown = {
         key: summary[key]
         for key, (_, _, what) in METRICS.items()

@@ -131,10 +131,10 @@ def hair_volume(depth_mm: np.ndarray, known: np.ndarray, hair: np.ndarray, reach
 
 
 class ShotLibrary:
-    """All shots of a folder in memory; `refresh` adds those rendered since."""
+    """All shots of a folder in memory, or the first `limit`; `refresh` adds those rendered since."""
 
-    def __init__(self, folder: str | Path):
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, limit: int | None = None):
+        self.folder, self.limit = Path(folder), limit
         self.shots: list[Shot] = []
         self._known: set[Path] = set()
         self.refresh()
@@ -148,6 +148,8 @@ class ShotLibrary:
     def refresh(self) -> int:
         """Read new files; returns how many."""
         new = sorted(set(self.folder.glob("shot_*.npz")) - self._known)
+        if self.limit is not None:
+            new = new[: max(0, self.limit - len(self.shots))]
         for path in new:
             self.shots.append(load_shot(path))
             self._known.add(path)

@@ -4,7 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy import ndimage
 from skimage.metrics import structural_similarity
+
+GRADIENT_LEVELS = 4
+UNCHANGED = 2.5 / 255  # a pixel that changes by less than this looks the same
 
 
 def align_scale_shift(predicted: np.ndarray, truth: np.ndarray, mask: np.ndarray) -> np.ndarray:
@@ -88,3 +92,62 @@ def sharpness_ratio(predicted: np.ndarray, truth: np.ndarray, mask: np.ndarray) 
         return float(np.hypot(dx, dy)[mask].mean())
 
     return strength(predicted) / max(strength(truth), 1e-9)
+
+
+def multi_scale_gradient_error(
+    predicted: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None, levels: int = GRADIENT_LEVELS
+) -> float:
+    """Mean |dx| + |dy| of the difference of pictures [H, W, 3] in 0..1 between neighbours, averaged over `levels`
+    scales that halve each time (gradient matching of Li and Snavely, MegaDepth 2018); 0 is equal up to a constant.
+
+    Both neighbours have to be in `mask`; scales at which nothing of it is left are left out.
+    """
+    difference = (predicted.astype(np.float64) - truth).mean(-1)
+    inside = np.ones(difference.shape, bool) if mask is None else mask
+    errors = []
+    for _ in range(levels):
+        across, down = inside[:, 1:] & inside[:, :-1], inside[1:] & inside[:-1]
+        if not across.any() or not down.any():
+            break
+        errors.append(
+            np.abs(np.diff(difference, axis=1))[across].mean()
+            + np.abs(np.diff(difference, axis=0))[down].mean()
+        )
+        difference, inside = _halved(difference), _halved(inside.astype(np.float64)) > 0.5
+    return float(np.mean(errors)) if errors else float("nan")
+
+
+def _halved(values: np.ndarray) -> np.ndarray:
+    """Means of 2 x 2 cells; an odd last row or column is dropped."""
+    height, width = (side // 2 for side in values.shape)
+    return values[: 2 * height, : 2 * width].reshape(height, 2, width, 2).mean((1, 3))
+
+
+def unchanged(reference: np.ndarray, target: np.ndarray, within: np.ndarray) -> np.ndarray:
+    """[H, W] bool: pixels of `within` that have the same colour in both pictures [H, W, 3], as have all eight round
+    them: what an edit should leave alone."""
+    same = np.abs(target.astype(np.float64) - reference).max(-1) <= UNCHANGED
+    return within & ndimage.binary_erosion(same, np.ones((3, 3)), border_value=1)
+
+
+def rotation_angle_degrees(first: np.ndarray, second: np.ndarray) -> float:
+    """Angle in degrees of the turn that leads from one rotation matrix [3, 3] to the other."""
+    cosine = (np.trace(first.T @ second) - 1) / 2
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def sample_at(values: np.ndarray, mask: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """[N] values of a map [H, W] at `places` [N, 2] (x, y in shares of the map), bilinear; NaN where one of the four
+    pixels round a place is outside `mask` or the map."""
+    places_px = places[:, ::-1].T * np.array(values.shape)[:, None] - 0.5  # rows, columns
+    picked = ndimage.map_coordinates(np.where(mask, values, 0).astype(np.float64), places_px, order=1)
+    weight = ndimage.map_coordinates(mask.astype(np.float64), places_px, order=1)  # 0 beyond the edges
+    return np.where(weight > 0.999, picked, np.nan)
+
+
+def aligned_mean_absolute_error(predicted: np.ndarray, truth: np.ndarray) -> float:
+    """Mean absolute error after the best scale and shift, over the entries that both know; NaN with fewer than 3."""
+    known = np.isfinite(predicted) & np.isfinite(truth)
+    if known.sum() < 3:
+        return float("nan")
+    return mean_absolute_error(align_scale_shift(predicted, truth, known), truth, known)

@@ -25,7 +25,7 @@ from backend.training.dataset import (
     hair_volume,
     load_shot,
 )
-from backend.training.evaluate import region_mask
+from backend.training.evaluation import region_mask
 
 
 @pytest.fixture(scope="module")

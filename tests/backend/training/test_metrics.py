@@ -75,3 +75,59 @@ def test_ssim_is_one_for_equal_pictures_and_falls_with_noise() -> None:
 def test_sharpness_ratio_halves_with_the_contrast() -> None:
     picture = np.random.default_rng(1).random((8, 8, 3))
     assert metrics.sharpness_ratio(picture * 0.5, picture, np.ones((8, 8), bool)) == pytest.approx(0.5)
+
+
+def test_gradient_error_of_a_ramp_doubles_with_every_scale() -> None:
+    ramp = np.repeat(np.tile(np.arange(16.0) * 0.01, (16, 1))[..., None], 3, -1)
+    flat = np.zeros_like(ramp)
+    # 0.01 a pixel, so 0.02, 0.04 and 0.08 a pixel of 2, 4 and 8
+    assert metrics.multi_scale_gradient_error(ramp, flat) == pytest.approx((0.01 + 0.02 + 0.04 + 0.08) / 4)
+    assert metrics.multi_scale_gradient_error(ramp + 0.3, ramp) == pytest.approx(0.0)
+
+
+def test_gradient_error_ignores_what_is_outside_the_mask() -> None:
+    truth = np.zeros((8, 8, 3))
+    guess = truth.copy()
+    guess[:, 4:] = 1.0  # an edge between columns 3 and 4
+    left = np.zeros((8, 8), bool)
+    left[:, :4] = True
+    assert metrics.multi_scale_gradient_error(guess, truth, left) == pytest.approx(0.0)
+    # one of seven neighbours is the edge; of four, two and one cells it is one of three, then the only one
+    assert metrics.multi_scale_gradient_error(guess, truth) == pytest.approx((1 / 7 + 1 / 3 + 1) / 3)
+
+
+def test_unchanged_leaves_out_a_changed_pixel_and_those_round_it() -> None:
+    before = np.full((5, 5, 3), 0.5)
+    after = before.copy()
+    after[2, 2, 1] += 3 / 255
+    within = np.ones((5, 5), bool)
+    within[0] = False
+    alike = metrics.unchanged(before, after, within)
+    assert not alike[1:4, 1:4].any() and not alike[0].any()
+    assert alike.sum() == 5 * 5 - 9 - 5
+
+
+def test_rotation_angle_is_that_of_the_turn_between() -> None:
+    quarter = np.array([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]])
+    assert metrics.rotation_angle_degrees(np.eye(3), quarter) == pytest.approx(90.0)
+    assert metrics.rotation_angle_degrees(quarter, quarter @ quarter) == pytest.approx(90.0)
+    assert metrics.rotation_angle_degrees(quarter, quarter) == pytest.approx(0.0)
+
+
+def test_values_are_sampled_between_pixels_and_only_where_all_four_are_known() -> None:
+    values = np.array([[0.0, 4.0, 100.0], [8.0, 12.0, 100.0], [100.0, 100.0, 100.0]])
+    mask = values < 50
+    places = np.array([[2 / 6, 2 / 6], [1 / 6, 1 / 6], [4 / 6, 2 / 6], [0.01, 0.5], [1.5, 0.5]])
+    sampled = metrics.sample_at(values, mask, places)
+    assert sampled[:2] == pytest.approx([6.0, 0.0])  # the middle of four pixels; the centre of the first
+    assert np.isnan(sampled[2:]).all()  # beside unknown ones; past the left edge; far outside
+
+
+def test_aligned_error_at_points_skips_unknown_ones() -> None:
+    truth = np.array([0.0, 1.0, 2.0, np.nan])
+    assert metrics.aligned_mean_absolute_error(np.array([10.0, 12.0, 14.0, 99.0]), truth) == pytest.approx(
+        0.0
+    )
+    # [0, 3, 0] explains nothing of [0, 1, 2] by a line: the mean is left, 1 off at both ends
+    assert metrics.aligned_mean_absolute_error(np.array([0.0, 3.0, 0.0, 5.0]), truth) == pytest.approx(2 / 3)
+    assert np.isnan(metrics.aligned_mean_absolute_error(np.array([1.0, 2.0]), np.array([1.0, np.nan])))

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a checkpoint over held-out shots: one row of numbers a sample, beside what knows nothing or only copies."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from backend.model.ensemble import VIEWS, Geometry
+from backend.model.expression import Expression
+from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
+from backend.model.pipeline import JointPortraitOutput, JointPortraitPipeline
+from backend.training import metrics
+from backend.training.augment import CROP_SIDE_MM, CroppedFrames, crop_frames, standard_crop
+from backend.training.axes import axis_bins
+from backend.training.dataset import POSE_UNIT_DEG, Shot, ShotLibrary, gather, region_box
+from backend.training.jitter import depth_jitter
+from backend.training.sheets import strip
+from backend.training.witness import Face, Witness
+
+BACKGROUND = 0.45
+FACE_CUT = 0.5
+STILL_POSE = 1e-3  # a smaller change in units of the pose is none
+Row = dict[str, Any]
+
+
+def evaluation_crop(shot: Shot, frame: int, resolution: int) -> CroppedFrames:
+    """One frame in the standard framing on grey, averaged over 2 x 2 samples a pixel."""
+    crop = standard_crop(torch.tensor([shot.span_mm]), torch.tensor([shot.centre]))
+    background = torch.full((1, 3, resolution, resolution), BACKGROUND)
+    return crop_frames(gather([shot], [frame]), crop, background, resolution, oversampling=2)
+
+
+def region_mask(shot: Shot, frames: Iterable[int], names: tuple[str, ...], resolution: int) -> np.ndarray:
+    """[R, R] bool: the named boxes (mouth, left_eye, right_eye) of all `frames`, in the standard crop."""
+    mask = np.zeros((resolution, resolution), bool)
+    share = CROP_SIDE_MM / shot.span_mm
+    for frame in frames:
+        for name in names:
+            u0, v0, u1, v1 = region_box(shot, frame, name)
+            x0, x1 = (((u - shot.centre[0]) / share + 0.5) * resolution for u in (u0, u1))
+            y0, y1 = (((v - shot.centre[1]) / share + 0.5) * resolution for v in (v0, v1))
+            rows = slice(max(0, int(y0)), max(0, int(np.ceil(y1))))
+            mask[rows, max(0, int(x0)) : max(0, int(np.ceil(x1)))] = True
+    return mask
+
+
+def head_turns(shot: Shot, frame: int) -> bool:
+    """Whether a frame's head is turned against the reference's."""
+    return bool(np.abs(shot.values[frame, -3:] - shot.values[0, -3:]).max() > STILL_POSE)
+
+
+def wanted_expression(shot: Shot, frame: int) -> Expression:
+    """Everything known: coefficients of the frame and, where it differs from the reference's, the pose."""
+    row = shot.values[frame]
+    values = dict(zip(ARKIT_NAMES, row.tolist(), strict=False))
+    if head_turns(shot, frame):
+        angles = (row[-3:] * POSE_UNIT_DEG).tolist()
+        values |= dict(zip(POSE_NAMES, angles, strict=True))
+    return Expression(values)
+
+
+def picture_of(tensor: Tensor) -> np.ndarray:
+    """[1, 3, H, W] -> [H, W, 3] in 0..1."""
+    return tensor[0].permute(1, 2, 0).float().clamp(0, 1).cpu().numpy()
+
+
+def _map_of(tensor: Tensor) -> np.ndarray:
+    return tensor[0, 0].float().cpu().numpy()
+
+
+def depth_numbers(
+    predicted: np.ndarray, truth: np.ndarray, head: np.ndarray, face: np.ndarray, mean_head: np.ndarray
+) -> Row:
+    """RMSE and MAE in mm after the best scale and shift and the angle of normals, of the prediction, a flat plane and
+    the mean head, in head and face; and the prediction's MAE as it is."""
+    row: Row = {}
+    pitch = CROP_SIDE_MM / truth.shape[0]
+    guesses = {"model": predicted, "flat": np.zeros_like(truth), "mean_head": mean_head}
+    for part, mask in (("head", head), ("face", face)):
+        if not mask.any():
+            continue
+        for name, guess in guesses.items():
+            aligned = metrics.align_scale_shift(guess, truth, mask)
+            row[f"{name}_{part}_rmse_mm"] = metrics.rmse(aligned, truth, mask)
+            row[f"{name}_{part}_mae_mm"] = metrics.mean_absolute_error(aligned, truth, mask)
+            row[f"{name}_{part}_normal_deg"] = metrics.normal_angle_degrees(guess, truth, mask, pitch)
+        row[f"model_{part}_metric_mae_mm"] = metrics.mean_absolute_error(predicted, truth, mask)
+    return row
+
+
+def picture_numbers(
+    made: np.ndarray, copy: np.ndarray, wanted: np.ndarray, regions: dict[str, np.ndarray]
+) -> Row:
+    """How near the generated picture and the copied reference come to the target in each region (masks [H, W])."""
+    row: Row = {}
+    for name, mask in regions.items():
+        if not mask.any():
+            continue
+        for source, picture in (("model", made), ("copy", copy)):
+            row[f"{source}_{name}_psnr_db"] = metrics.psnr(picture, wanted, mask)
+            row[f"{source}_{name}_ssim"] = metrics.ssim(picture, wanted, mask)
+            row[f"{source}_{name}_gradient_error"] = metrics.multi_scale_gradient_error(picture, wanted, mask)
+        row[f"{name}_response"] = metrics.response(made, copy, wanted, mask)
+        row[f"{name}_change_mse"] = float(np.mean((wanted - copy)[mask] ** 2))
+        row[f"{name}_sharpness"] = metrics.sharpness_ratio(made, wanted, mask)
+    return row
+
+
+def witness_numbers(made: Face, copy: Face, wanted: Face) -> Row:
+    """What the witness sees of the generated and of the copied picture, against what it sees of the target's."""
+    row: Row = {}
+    for source, face in (("model", made), ("copy", copy)):
+        row[f"{source}_expression_error"] = float(np.abs(face.expression - wanted.expression).mean())
+        row[f"{source}_pose_error_deg"] = metrics.rotation_angle_degrees(face.rotation, wanted.rotation)
+        away = np.linalg.norm(face.landmarks - wanted.landmarks, axis=1)
+        row[f"{source}_landmark_error_mm"] = float(away.mean() * CROP_SIDE_MM)
+    all_of_it = np.ones(len(wanted.expression), bool)
+    row["expression_response"] = metrics.response(
+        made.expression, copy.expression, wanted.expression, all_of_it
+    )
+    row["expression_change_mse"] = float(np.mean((wanted.expression - copy.expression) ** 2))
+    return row
+
+
+@dataclass(frozen=True)
+class MarkedDepth:
+    """A depth map [R, R] in mm, where it is known (bool) and the landmarks [N, 2] of the picture beside it."""
+
+    depth_mm: np.ndarray
+    known: np.ndarray
+    landmarks: np.ndarray
+
+    def at_landmarks(self) -> np.ndarray:
+        """[N] in mm, NaN where it is not known."""
+        return metrics.sample_at(self.depth_mm, self.known, self.landmarks)
+
+
+def landmark_depth_numbers(guesses: Mapping[str, MarkedDepth], wanted: MarkedDepth) -> Row:
+    """How far each guess's depth at its own landmarks is from the true depth at the target's, after the best scale and
+    shift: small only where depth and picture agree with each other."""
+    truth = wanted.at_landmarks()
+    return {
+        f"{name}_landmark_depth_mae_mm": metrics.aligned_mean_absolute_error(guess.at_landmarks(), truth)
+        for name, guess in guesses.items()
+    }
+
+
+def mean_heads(crops: dict[tuple[int, int], CroppedFrames]) -> dict[int, np.ndarray]:
+    """For every shot the mean depth map of all *other* shots' frames (0 where none is known)."""
+    sums: dict[int, np.ndarray] = {}
+    counts: dict[int, np.ndarray] = {}
+    for (shot, _), cut in crops.items():
+        depth = cut.depth[0, 0].numpy()
+        known = np.isfinite(depth) & (cut.coverage[0, 0].numpy() > 0.5)
+        sums[shot] = sums.get(shot, 0) + np.where(known, depth, 0)
+        counts[shot] = counts.get(shot, 0) + known
+    total, number = sum(sums.values()), sum(counts.values())
+    return {shot: (total - sums[shot]) / np.maximum(number - counts[shot], 1) for shot in sums}
+
+
+class Evaluation:
+    """Collects one row a sample.
+
+    Args:
+        steps: denoising steps; None takes the checkpoint's own.
+        ensemble_size: views that the depth of a picture is averaged over.
+        witness: looks at generated pictures; without it its numbers are left out.
+        still_input: also disturb each shot's first picture and measure what its depth does.
+    """
+
+    def __init__(
+        self,
+        pipeline: JointPortraitPipeline,
+        library: ShotLibrary,
+        steps: int | None = None,
+        ensemble_size: int = len(VIEWS),
+        *,
+        witness: Witness | None = None,
+        still_input: bool = False,
+    ):
+        self.pipeline, self.library, self.steps, self.ensemble_size = pipeline, library, steps, ensemble_size
+        self.witness, self.still_input = witness, still_input
+        self.resolution = pipeline.settings.resolution_px
+        self.device = next(pipeline.backbone.parameters()).device
+        self.crops = {
+            (i, k): evaluation_crop(shot, k, self.resolution)
+            for i, shot in enumerate(library.shots)
+            for k in range(shot.frames)
+        }
+        self.mean_heads = mean_heads(self.crops)
+        self.rows: list[Row] = []
+        self.strips: list[tuple[Row, np.ndarray]] = []  # of the joint samples, for contact sheets
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+
+    def run(self) -> None:
+        """All frames in depth mode, all driven frames in joint mode."""
+        for index, shot in enumerate(tqdm(self.library.shots, unit="shot", disable=None)):
+            read = {frame: self._depth(index, shot, frame) for frame in range(shot.frames)}
+            reference = self.pipeline.encode_reference(self.crops[index, 0].rgb.to(self.device))
+            before = self._seen(self.crops[index, 0].rgb)
+            for frame in range(1, shot.frames):
+                self._joint(index, shot, frame, reference, before, read[frame])
+
+    def _row(self, mode: str, shot: Shot, frame: int) -> Row:
+        bins = {f"axis_{name}": found for name, found in axis_bins(shot, frame).items()}
+        return {
+            "mode": mode, "seed": shot.seed, "frame": frame, "pose_changes": head_turns(shot, frame), **bins,
+        }  # fmt: skip
+
+    def _seen(self, rgb: Tensor) -> Face | None:
+        return self.witness.look(picture_of(rgb)) if self.witness else None
+
+    def _masks(self, index: int, frame: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """True depth (0 outside the head), head and face [R, R]."""
+        cut = self.crops[index, frame]
+        truth = cut.depth[0, 0].numpy()
+        head = (cut.coverage[0, 0].numpy() > 0.9) & np.isfinite(truth)
+        face = head & (cut.face[0, 0].numpy() > FACE_CUT)
+        return np.where(head, truth, 0), head, face
+
+    def _read_depth(self, rgb: Tensor) -> JointPortraitOutput:
+        return self.pipeline(
+            mode="depth",
+            rgb=rgb.to(self.device),
+            num_inference_steps=self.steps,
+            ensemble_size=self.ensemble_size,
+        )
+
+    def _geometry(self, rgb: Tensor) -> Geometry:
+        output = self._read_depth(rgb)
+        return Geometry(output.depth_mm, output.coverage, output.crop_side_mm)
+
+    def _depth(self, index: int, shot: Shot, frame: int) -> np.ndarray:
+        """Adds the row of one picture whose depth is read; returns that depth [R, R] in mm."""
+        truth, head, face = self._masks(index, frame)
+        cut = self.crops[index, frame]
+        start = time.perf_counter()
+        output = self._read_depth(cut.rgb)
+        predicted = _map_of(output.depth_mm)
+        self.seconds["depth"].append(time.perf_counter() - start)
+        row = self._row("depth", shot, frame)
+        row |= depth_numbers(predicted, truth, head, face, self.mean_heads[index])
+        row["coverage_iou"] = metrics.intersection_over_union(_map_of(output.coverage), _map_of(cut.coverage))
+        row["extent_error_percent"] = 100 * abs(float(output.crop_side_mm[0]) / CROP_SIDE_MM - 1)
+        if self.still_input and frame == 0:
+            changes = depth_jitter(self._geometry, cut.rgb.to(self.device), output.depth_mm, head)
+            row |= {f"jitter_{name}_mm": change for name, change in changes.items()}
+        self.rows.append(row)
+        return predicted
+
+    def _joint(
+        self, index: int, shot: Shot, frame: int, reference: Any, before: Face | None, read_mm: np.ndarray
+    ) -> None:
+        """Adds the row of one driven frame."""
+        truth, head, face = self._masks(index, frame)
+        first, cut = self.crops[index, 0], self.crops[index, frame]
+        start = time.perf_counter()
+        output = self.pipeline(
+            mode="joint",
+            reference=reference,
+            expression=wanted_expression(shot, frame),
+            num_inference_steps=self.steps,
+            generator=torch.Generator().manual_seed(0),
+        )
+        made, depth_mm = picture_of(output.rgb), _map_of(output.depth_mm)
+        self.seconds["joint"].append(time.perf_counter() - start)
+        wanted, copy = picture_of(cut.rgb), picture_of(first.rgb)
+        row = self._row("joint", shot, frame)
+        row |= depth_numbers(depth_mm, truth, head, face, self.mean_heads[index])
+        row["coverage_iou"] = metrics.intersection_over_union(_map_of(output.coverage), _map_of(cut.coverage))
+        regions = {
+            "whole": np.ones_like(head),
+            "mouth": region_mask(shot, (0, frame), ("mouth",), self.resolution),
+            "eyes": region_mask(shot, (0, frame), ("left_eye", "right_eye"), self.resolution),
+        }
+        row |= picture_numbers(made, copy, wanted, regions)
+        if not row["pose_changes"]:
+            alike = metrics.unchanged(copy, wanted, head & self._masks(index, 0)[1])
+            if alike.any():
+                row["model_identity_psnr_db"] = metrics.psnr(made, wanted, alike)
+                row["copy_identity_psnr_db"] = metrics.psnr(copy, wanted, alike)
+        if self.witness:
+            after, target = self.witness.look(made), self._seen(cut.rgb)
+            row["witnessed_percent"] = 100.0 * (before is not None and target is not None)
+            if before is not None and target is not None:
+                row["found_percent"] = 100.0 * (after is not None)
+                if after is not None:
+                    row |= witness_numbers(after, before, target)
+                    everywhere = np.ones_like(head)
+                    row |= landmark_depth_numbers(
+                        {
+                            "model": MarkedDepth(depth_mm, everywhere, after.landmarks),
+                            "read": MarkedDepth(read_mm, everywhere, target.landmarks),
+                            "copy": MarkedDepth(*self._masks(index, 0)[:2], before.landmarks),
+                        },
+                        MarkedDepth(truth, head, target.landmarks),
+                    )
+        self.rows.append(row)
+        self.strips.append((row, strip(copy, wanted, made, (truth, depth_mm), head)))
