@@ -24,6 +24,7 @@ from backend.training.axes import axis_bins
 from backend.training.dataset import POSE_UNIT_DEG, Shot, ShotLibrary, gather, region_box
 from backend.training.jitter import depth_jitter
 from backend.training.sheets import strip
+from backend.training.turned import same_expression, turn_between, turned_picture
 from backend.training.witness import Face, Witness
 
 BACKGROUND = 0.45
@@ -201,6 +202,28 @@ class Evaluation:
         self.strips: list[tuple[Row, np.ndarray]] = []  # of the joint samples, for contact sheets
         self.seconds: dict[str, list[float]] = defaultdict(list)
 
+    def _turn(self, index: int, shot: Shot, frame: int, copy: Face | None, target: Face | None) -> Row:
+        """How near the reference comes to a frame that differs by the head's turn alone, turned by the depth that is
+        read from it."""
+        read = self._read_depth(self.crops[index, 0].rgb)
+        before, wanted = picture_of(self.crops[index, 0].rgb), picture_of(self.crops[index, frame].rgb)
+        made = turned_picture(
+            before, _map_of(read.depth_mm), _map_of(read.coverage), turn_between(shot, frame)
+        )
+        _, head, face = self._masks(index, frame)
+        row: Row = {}
+        for part, mask in (("whole", np.ones_like(head)), ("face", face)):
+            if mask.any():
+                row[f"turn_model_{part}_psnr_db"] = metrics.psnr(made, wanted, mask)
+                row[f"turn_copy_{part}_psnr_db"] = metrics.psnr(before, wanted, mask)
+        after = self.witness.look(made) if self.witness else None
+        if after is not None and copy is not None and target is not None:
+            for source, seen in (("model", after), ("copy", copy)):
+                row[f"turn_{source}_pose_error_deg"] = metrics.rotation_angle_degrees(
+                    seen.rotation, target.rotation
+                )
+        return row
+
     def run(self) -> None:
         """All frames in depth mode, all driven frames in joint mode."""
         for index, shot in enumerate(tqdm(self.library.shots, unit="shot", disable=None)):
@@ -304,5 +327,7 @@ class Evaluation:
                         },
                         MarkedDepth(truth, head, target.landmarks),
                     )
+        if row["pose_changes"] and same_expression(shot, frame):
+            row |= self._turn(index, shot, frame, before, self._seen(cut.rgb))
         self.rows.append(row)
         self.strips.append((row, strip(copy, wanted, made, (truth, depth_mm), head)))

@@ -116,6 +116,20 @@ def picture_table(summary: Summary) -> list[str]:
             f"{of('joint_turned_model_whole_pooled_psnr_db', '.2f')} dB, of copying "
             f"{of('joint_turned_copy_whole_pooled_psnr_db', '.2f')} dB; {summary['joint_turned_samples']} pairs.",
         ]
+    if "joint_turn_model_whole_psnr_db" in summary:
+        pose = ""
+        if "joint_turn_model_pose_error_deg" in summary:
+            pose = (
+                f" MediaPipe sees the head's pose off by {of('joint_turn_model_pose_error_deg', '.1f')} degrees "
+                f"({of('joint_turn_copy_pose_error_deg', '.1f')})."
+            )
+        lines += [
+            "",
+            f"Turned by the depth that is read from the reference, as the editor does it: face "
+            f"{of('joint_turn_model_face_psnr_db', '.2f')} dB (copying {of('joint_turn_copy_face_psnr_db', '.2f')}), "
+            f"whole {of('joint_turn_model_whole_psnr_db', '.2f')} dB "
+            f"({of('joint_turn_copy_whole_psnr_db', '.2f')}), mean over pairs that differ by the turn alone.{pose}",
+        ]
     return lines
 
 
