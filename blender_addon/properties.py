@@ -16,6 +16,7 @@ from bpy.props import (
     StringProperty,
 )
 
+from . import symmetry
 from .core import arkit
 from .core.crop import SMALLEST_PX
 from .core.errors import Remedy
@@ -86,6 +87,18 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         max=1.0,
         subtype="FACTOR",
     )
+    symmetric: BoolProperty(
+        name="Symmetric",
+        description="Moving a slider of one side of the face moves the other side's too",
+    )
+    strength: FloatProperty(
+        name="Overall Strength",
+        description="All sliders count times this; what comes to more than 1 counts as 1",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        subtype="FACTOR",
+    )
     keep_unset: BoolProperty(
         name="Keep the Rest as in the Photo",
         description="Sliders at 0 are left to the photo instead of being made neutral",
@@ -152,7 +165,13 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
 
 for _name in arkit.ARKIT_NAMES:
     PortraitReliefSettings.__annotations__[_name] = FloatProperty(
-        name=arkit.label(_name), description=_name, min=0.0, max=1.0, subtype="FACTOR", precision=2
+        name=arkit.label(_name),
+        description=_name,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        precision=2,
+        update=symmetry.follower(_name),
     )
 for _name in arkit.POSE_NAMES:
     PortraitReliefSettings.__annotations__[_name] = FloatProperty(

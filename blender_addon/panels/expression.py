@@ -30,6 +30,9 @@ class _ExpressionPanel(PanelMixin):
         row.operator("portrait_relief.mirror_expression", icon="MOD_MIRROR")
         row.operator("portrait_relief.reset_expression", text="Reset All", icon="LOOP_BACK").region = "ALL"
         row.menu("PORTRAIT_RELIEF_MT_own_presets", text="", icon="DOWNARROW_HLT")
+        row = layout.row(align=True)
+        row.prop(settings, "symmetric", toggle=True, icon="MOD_MIRROR")
+        row.prop(settings, "strength", text="Overall", slider=True)
         layout.prop(settings, "keep_unset")
 
 

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Symmetric editing and the overall strength of the sliders."""
+
+from __future__ import annotations
+
+import bpy
+import pytest
+
+
+def test_a_moved_slider_takes_the_other_side_along_only_while_symmetric(addon):
+    settings = bpy.context.scene.portrait_relief
+    settings.mouthSmileLeft = 0.4
+    assert settings.mouthSmileRight == 0.0
+    settings.symmetric = True
+    settings.mouthSmileLeft = 0.7
+    assert settings.mouthSmileRight == pytest.approx(0.7)
+    settings.eyeBlinkRight = 0.3
+    assert settings.eyeBlinkLeft == pytest.approx(0.3)
+    settings.jawOpen = 0.5  # has no other side
+    settings.jawLeft = 0.6
+    assert settings.jawRight == pytest.approx(0.6)
+    settings.symmetric = False
+    settings.mouthSmileRight = 0.1
+    assert settings.mouthSmileLeft == pytest.approx(0.7)
+
+
+def test_presets_and_mirroring_keep_their_sides_apart_while_symmetric(addon):
+    settings = bpy.context.scene.portrait_relief
+    settings.mouthSmileLeft, settings.yaw = 0.8, 10.0
+    settings.symmetric = True
+    bpy.ops.portrait_relief.mirror_expression()
+    assert (settings.mouthSmileLeft, settings.mouthSmileRight) == (0.0, pytest.approx(0.8))
+    assert settings.yaw == pytest.approx(-10.0)
+
+
+def test_the_overall_strength_multiplies_what_is_sent_and_never_exceeds_one(addon):
+    from blender_addon import requests
+
+    settings = bpy.context.scene.portrait_relief
+    settings.jawOpen, settings.browInnerUp = 0.4, 0.9
+    settings.strength = 0.5
+    assert requests.expression(settings) == {"jawOpen": 0.2, "browInnerUp": 0.45}
+    settings.strength = 2.0
+    assert requests.expression(settings) == {"jawOpen": 0.8, "browInnerUp": 1.0}
+    assert settings.jawOpen == pytest.approx(0.4)
+
+
+def test_the_overall_strength_can_be_keyframed(addon):
+    from blender_addon import requests
+
+    scene = bpy.context.scene
+    settings = scene.portrait_relief
+    settings.jawOpen = 0.8
+    for frame, value in ((1, 0.0), (11, 1.0)):
+        settings.strength = value
+        settings.keyframe_insert("strength", frame=frame)
+    scene.frame_set(11)
+    assert requests.expression(settings) == {"jawOpen": 0.8}
+    scene.frame_set(1)
+    assert requests.expression(settings) == {}
