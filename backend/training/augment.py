@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Crop, background and photometric augmentation of whole batches on the training device.
+"""Crop and background augmentation of whole batches on the training device.
 
 What carried a depth model from bald renders to photographs in an earlier probe: random backgrounds, scale .75-1.3,
-rotation, shift, flip, gamma, gain per channel, desaturation, soft directional shading, blur and noise.
+rotation, shift, flip, and what `photometric.py` does to the picture.
 """
 
 from __future__ import annotations
@@ -176,42 +176,3 @@ def random_background(
         colour = rand(count, 3, 1, 1) * rand(count, 1, 1, 1)
         picture = torch.where(on.unsqueeze(1), 0.6 * colour + 0.4 * picture, picture)
     return picture.clamp(0, 1)
-
-
-def photometric(pictures: list[Tensor], generator: torch.Generator) -> list[Tensor]:
-    """The same camera for all pictures of a sample: shading, gain, gamma, saturation, blur; then noise on each.
-
-    Args:
-        pictures: each [B, 3, R, R] in 0..1 (reference and target of the same samples).
-    """
-    first = pictures[0]
-    count, device, size = len(first), first.device, first.shape[-1]
-
-    def rand(*size: int) -> Tensor:
-        return torch.rand(*size, generator=generator, device=device)
-
-    def normal(sigma: float, *size: int) -> Tensor:
-        return torch.randn(*size, generator=generator, device=device) * sigma
-
-    axis = torch.linspace(-1, 1, size, device=device)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    direction = normal(0.25, count, 2, 1, 1) * (rand(count, 1, 1, 1) < 0.6)
-    shade = torch.exp((direction[:, :1] * x + direction[:, 1:] * y).clamp(-0.7, 0.7))
-    gain = torch.exp(normal(0.16, count, 1, 1, 1) + normal(0.07, count, 3, 1, 1))
-    gamma = torch.exp(normal(0.2, count, 1, 1, 1))
-    saturation = torch.where(
-        rand(count, 1, 1, 1) < 0.12, torch.zeros(1, device=device), 0.5 + 0.8 * rand(count, 1, 1, 1)
-    )
-    blur = (rand(count, 1, 1, 1) < 0.35) * rand(count, 1, 1, 1)
-    noise = (rand(count, 1, 1, 1) < 0.4) * rand(count, 1, 1, 1) * 0.05
-    luminance = torch.tensor([0.299, 0.587, 0.114], device=device).view(1, 3, 1, 1)
-    results = []
-    for picture in pictures:
-        changed = (picture * shade * gain).clamp(1e-4, 1) ** gamma
-        grey = (changed * luminance).sum(1, keepdim=True)
-        changed = grey + (changed - grey) * saturation
-        smooth = F.avg_pool2d(F.pad(changed, (1, 1, 1, 1), mode="replicate"), 3, 1)
-        changed = changed + blur * (smooth - changed)
-        changed = changed + noise * torch.randn(changed.shape, generator=generator, device=device)
-        results.append(changed.clamp(0, 1))
-    return results

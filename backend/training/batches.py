@@ -18,11 +18,11 @@ from backend.training.augment import (
     CropRange,
     CropTransform,
     crop_frames,
-    photometric,
     random_background,
     random_crop,
 )
 from backend.training.dataset import EXPRESSION_SIZE, MIRROR_ORDER, MIRROR_SIGN, Shot, ShotLibrary, gather
+from backend.training.photometric import photometric
 
 POSE_COLUMNS = slice(EXPRESSION_SIZE - 3, EXPRESSION_SIZE)
 UNCHANGED = 1e-3

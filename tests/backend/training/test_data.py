@@ -12,7 +12,7 @@ import torch
 from backend.errors import InputError
 from backend.model.composite import warp
 from backend.model.expression_names import ARKIT_NAMES
-from backend.training.augment import WIDE_CROPS, crop_frames, photometric, random_crop, standard_crop
+from backend.training.augment import WIDE_CROPS, crop_frames, random_crop, standard_crop
 from backend.training.batches import BatchSampler, motion_targets
 from backend.training.dataset import (
     EXPRESSION_SIZE,
@@ -26,6 +26,7 @@ from backend.training.dataset import (
     load_shot,
 )
 from backend.training.evaluation import region_mask
+from backend.training.photometric import photometric
 
 
 @pytest.fixture(scope="module")
