@@ -14,6 +14,7 @@ if importlib.util.find_spec("bpy") is not None:
     import bpy
 
     from . import (
+        build_properties,
         crop_overlay,
         export_properties,
         light_properties,
@@ -29,6 +30,7 @@ if importlib.util.find_spec("bpy") is not None:
         *properties.CLASSES,
         *export_properties.CLASSES,
         *light_properties.CLASSES,
+        *build_properties.CLASSES,
         *preferences.CLASSES,
         *operators.CLASSES,
         *panels.CLASSES,
@@ -44,6 +46,7 @@ if importlib.util.find_spec("bpy") is not None:
         properties.add_pointers()
         export_properties.add_pointer()
         light_properties.add_pointer()
+        build_properties.add_pointer()
         menus.add()
         crop_overlay.add()
         for name, handler in _HANDLERS:
@@ -61,6 +64,7 @@ if importlib.util.find_spec("bpy") is not None:
                 handlers.remove(handler)
         crop_overlay.remove()
         menus.remove()
+        build_properties.remove_pointer()
         light_properties.remove_pointer()
         export_properties.remove_pointer()
         properties.remove_pointers()

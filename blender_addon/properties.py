@@ -44,6 +44,8 @@ class PortraitReliefMesh(bpy.types.PropertyGroup):
     applied_depth_scale: FloatProperty(default=1.0, options={"HIDDEN"})
     metres_per_mm: FloatProperty(default=0.001, options={"HIDDEN"})
     mm_per_px: FloatProperty(default=1.0, options={"HIDDEN"})
+    camera_distance_mm: FloatProperty(options={"HIDDEN"})  # 0 is orthographic
+    displaced: BoolProperty(options={"HIDDEN"})  # flat itself; a modifier gives it its depth
     photo_size_px: IntVectorProperty(size=2, options={"HIDDEN"})
     origin_px: FloatVectorProperty(size=2, options={"HIDDEN"})
 

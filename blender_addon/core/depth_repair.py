@@ -18,13 +18,26 @@ MOST_SMOOTHING_STEPS = 30
 _RING = tuple((r, c) for r in range(-2, 3) for c in range(-2, 3) if max(abs(r), abs(c)) == 2)
 
 
-def trim(valid: np.ndarray, width_mm: float, spacing_mm: float) -> np.ndarray:
-    """Without a strip of `width_mm` along the rim. The grid's own border counts as rim only where nothing else does:
-    a head that the picture cuts off is not trimmed there."""
+def trim(
+    valid: np.ndarray,
+    width_mm: float,
+    spacing_mm: float,
+    cut_off: tuple[bool, bool, bool, bool] = (False, False, False, False),
+) -> np.ndarray:
+    """Without a strip of `width_mm` along the rim.
+
+    cut_off: whether the grid's upper, lower, left and right border is the picture's, where the head goes on unseen:
+    there nothing is trimmed.
+    """
+    upper, lower, left, right = cut_off
     steps = round(width_mm / spacing_mm)
     out = valid
     for number in range(steps):
         padded = np.pad(out, 1, mode="edge")
+        padded[0] &= upper
+        padded[-1] &= lower
+        padded[:, 0] &= left
+        padded[:, -1] &= right
         smaller = out & padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
         if number % 2:  # squares and diamonds in turn are nearly a circle
             smaller &= padded[:-2, :-2] & padded[2:, 2:] & padded[:-2, 2:] & padded[2:, :-2]
@@ -112,7 +125,7 @@ def smooth(depth: np.ndarray, valid: np.ndarray, amount: float, keep_mm: float) 
 
     Args:
         amount: 0..1, share of MOST_SMOOTHING_STEPS.
-        keep_mm: the height of a bump over its neighbours that is smoothed half as much as a small one.
+        keep_mm: the height of a bump over its neighbours that is smoothed a third as much as a small one.
     """
     steps = round(amount * MOST_SMOOTHING_STEPS)
     if steps == 0:
@@ -124,6 +137,6 @@ def smooth(depth: np.ndarray, valid: np.ndarray, amount: float, keep_mm: float) 
         bump = np.zeros_like(out)
         bump[:, 1:-1] += (out[:, :-2] + out[:, 2:] - 2 * out[:, 1:-1]) * level
         bump[1:-1] += (out[:-2] + out[2:] - 2 * out[1:-1]) * upright
-        bump *= 0.8 / (1.0 + np.square(bump / max(keep_mm, 1e-3)))
+        bump *= 0.8 * np.exp(-np.square(bump / max(keep_mm, 1e-3)))
         out += bump
     return np.where(valid, out, depth).astype(np.float32)
