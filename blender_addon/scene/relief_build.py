@@ -218,7 +218,7 @@ def _set_displacement(mesh: bpy.types.Mesh, source: Source, options: ReliefOptio
         texture = bpy.data.textures.new(image.name, "IMAGE")
     texture.image = image
     texture.extension = "EXTEND"
-    texture.use_mipmap, texture.use_clamp = False, False
+    texture.use_clamp = False
     for item in items:
         modifier = item.modifiers.get(relief_object.DISPLACE_NAME)
         if modifier is None:
@@ -237,7 +237,7 @@ def _set_normal_map(item: bpy.types.Object, source: Source, options: ReliefOptio
     if mesh.portrait_relief_build.normal_map:
         depth, valid = mended_map(source.depth_mm, source.coverage, source.mm_per_px, options)
         rows, columns = np.flatnonzero(valid.any(1)), np.flatnonzero(valid.any(0))
-        longer_px = max(np.ptp(rows), np.ptp(columns)) + 1
+        longer_px = float(max(np.ptp(rows), np.ptp(columns)) + 1)
         normals = detail_normals(
             depth, valid, source.mm_per_px, max(1.0, longer_px / options.density), kept.depth_scale
         )
