@@ -24,6 +24,7 @@ if importlib.util.find_spec("bpy") is not None:
         preferences,
         properties,
         runtime,
+        thumbnails,
     )
 
     _CLASSES = (
@@ -58,6 +59,7 @@ if importlib.util.find_spec("bpy") is not None:
     def unregister() -> None:
         atexit.unregister(unregister)
         runtime.close()
+        thumbnails.close()
         for name, handler in _HANDLERS:
             handlers = getattr(bpy.app.handlers, name)
             if handler in handlers:

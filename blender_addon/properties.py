@@ -16,6 +16,7 @@ from bpy.props import (
     StringProperty,
 )
 
+from . import slider_symmetry
 from .core import arkit
 from .core.crop import SMALLEST_PX
 from .core.errors import Remedy
@@ -81,12 +82,26 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         max=99,
     )
     preset_strength: FloatProperty(
-        name="Strength",
-        description="How strongly a preset is applied",
+        name="Preset Strength",
+        description="How strongly the next preset is applied",
         default=1.0,
         min=0.0,
         max=1.0,
         subtype="FACTOR",
+    )
+    expression_strength: FloatProperty(
+        name="Overall Strength",
+        description="One factor over all sliders, also those that a mesh or keyframes drive",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        soft_max=1.0,
+        subtype="FACTOR",
+    )
+    symmetric: BoolProperty(
+        name="Symmetric",
+        description="Moving a slider of one side of the face moves the other side's with it",
+        options=set(),
     )
     keep_unset: BoolProperty(
         name="Keep the Rest as in the Photo",
@@ -154,7 +169,13 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
 
 for _name in arkit.ARKIT_NAMES:
     PortraitReliefSettings.__annotations__[_name] = FloatProperty(
-        name=arkit.label(_name), description=_name, min=0.0, max=1.0, subtype="FACTOR", precision=2
+        name=arkit.label(_name),
+        description=_name,
+        min=0.0,
+        max=1.0,
+        subtype="FACTOR",
+        precision=2,
+        update=slider_symmetry.update_of(_name),
     )
 for _name in arkit.POSE_NAMES:
     PortraitReliefSettings.__annotations__[_name] = FloatProperty(

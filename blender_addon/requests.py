@@ -59,6 +59,9 @@ def expression(settings) -> dict[str, float]:
         values |= {
             name: round(value, 4) for name, value in driving.shape_key_values(settings.driving_object).items()
         }
+    factor = settings.expression_strength
+    if factor != 1.0:
+        values = {name: round(min(1.0, value * factor), 4) for name, value in values.items()}
     return {name: value for name, value in values.items() if value or not settings.keep_unset}
 
 

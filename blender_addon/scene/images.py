@@ -28,6 +28,19 @@ def png_of_image(image: bpy.types.Image) -> bytes:
     return arrays.write_png(srgb_of_image(image))
 
 
+def thumbnail_png(image: bpy.types.Image, side_px: int) -> bytes:
+    """The picture's middle square as a small PNG. Raises AddonError for images without pixels."""
+    pixels = srgb_of_image(image)
+    side = min(pixels.shape[:2])
+    top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
+    square = pixels[top : top + side, left : left + side].astype(np.float32)
+    edges = np.unique(np.linspace(0, side, side_px + 1).astype(int)[:-1])
+    sums = np.add.reduceat(np.add.reduceat(square, edges, 0), edges, 1)
+    widths = np.diff(edges, append=side)
+    means = sums / np.outer(widths, widths)[:, :, None]
+    return arrays.write_png(np.clip(np.round(means), 0, 255).astype(np.uint8))
+
+
 def srgb_of_image(image: bpy.types.Image) -> np.ndarray:
     """The image's pixels as they are now: uint8 [H, W, 3], top row first.
 
