@@ -14,6 +14,7 @@ if importlib.util.find_spec("bpy") is not None:
     import bpy
 
     from . import (
+        build_properties,
         crop_overlay,
         export_properties,
         light_properties,
@@ -23,12 +24,14 @@ if importlib.util.find_spec("bpy") is not None:
         preferences,
         properties,
         runtime,
+        thumbnails,
     )
 
     _CLASSES = (
         *properties.CLASSES,
         *export_properties.CLASSES,
         *light_properties.CLASSES,
+        *build_properties.CLASSES,
         *preferences.CLASSES,
         *operators.CLASSES,
         *panels.CLASSES,
@@ -44,6 +47,7 @@ if importlib.util.find_spec("bpy") is not None:
         properties.add_pointers()
         export_properties.add_pointer()
         light_properties.add_pointer()
+        build_properties.add_pointer()
         menus.add()
         crop_overlay.add()
         for name, handler in _HANDLERS:
@@ -55,12 +59,14 @@ if importlib.util.find_spec("bpy") is not None:
     def unregister() -> None:
         atexit.unregister(unregister)
         runtime.close()
+        thumbnails.close()
         for name, handler in _HANDLERS:
             handlers = getattr(bpy.app.handlers, name)
             if handler in handlers:
                 handlers.remove(handler)
         crop_overlay.remove()
         menus.remove()
+        build_properties.remove_pointer()
         light_properties.remove_pointer()
         export_properties.remove_pointer()
         properties.remove_pointers()

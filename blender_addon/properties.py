@@ -16,7 +16,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from . import symmetry
+from . import slider_symmetry
 from .core import arkit
 from .core.crop import SMALLEST_PX
 from .core.errors import Remedy
@@ -45,6 +45,8 @@ class PortraitReliefMesh(bpy.types.PropertyGroup):
     applied_depth_scale: FloatProperty(default=1.0, options={"HIDDEN"})
     metres_per_mm: FloatProperty(default=0.001, options={"HIDDEN"})
     mm_per_px: FloatProperty(default=1.0, options={"HIDDEN"})
+    camera_distance_mm: FloatProperty(options={"HIDDEN"})  # 0 is orthographic
+    displaced: BoolProperty(options={"HIDDEN"})  # flat itself; a modifier gives it its depth
     photo_size_px: IntVectorProperty(size=2, options={"HIDDEN"})
     origin_px: FloatVectorProperty(size=2, options={"HIDDEN"})
 
@@ -80,24 +82,26 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         max=99,
     )
     preset_strength: FloatProperty(
-        name="Strength",
-        description="How strongly a preset is applied",
+        name="Preset Strength",
+        description="How strongly the next preset is applied",
         default=1.0,
         min=0.0,
         max=1.0,
         subtype="FACTOR",
     )
-    symmetric: BoolProperty(
-        name="Symmetric",
-        description="Moving a slider of one side of the face moves the other side's too",
-    )
-    strength: FloatProperty(
+    expression_strength: FloatProperty(
         name="Overall Strength",
-        description="All sliders count times this; what comes to more than 1 counts as 1",
+        description="One factor over all sliders, also those that a mesh or keyframes drive",
         default=1.0,
         min=0.0,
         max=2.0,
+        soft_max=1.0,
         subtype="FACTOR",
+    )
+    symmetric: BoolProperty(
+        name="Symmetric",
+        description="Moving a slider of one side of the face moves the other side's with it",
+        options=set(),
     )
     keep_unset: BoolProperty(
         name="Keep the Rest as in the Photo",
@@ -171,7 +175,7 @@ for _name in arkit.ARKIT_NAMES:
         max=1.0,
         subtype="FACTOR",
         precision=2,
-        update=symmetry.follower(_name),
+        update=slider_symmetry.update_of(_name),
     )
 for _name in arkit.POSE_NAMES:
     PortraitReliefSettings.__annotations__[_name] = FloatProperty(

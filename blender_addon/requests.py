@@ -52,16 +52,16 @@ def portrait(settings) -> tuple[bytes, str]:
 
 
 def expression(settings) -> dict[str, float]:
-    """The sliders as coefficients, or what a driving mesh shows, times the overall strength.
-
-    With "keep the rest" those at 0 are left out (masked, not zero).
-    """
+    """The sliders as coefficients, or what a driving mesh shows; with "keep the rest" those at 0 are left out (masked,
+    not zero)."""
     values = {name: round(getattr(settings, name), 4) for name in arkit.ARKIT_NAMES}
     if settings.driving_object is not None:
         values |= {
             name: round(value, 4) for name, value in driving.shape_key_values(settings.driving_object).items()
         }
-    values = {name: round(min(value * settings.strength, 1.0), 4) for name, value in values.items()}
+    factor = settings.expression_strength
+    if factor != 1.0:
+        values = {name: round(min(1.0, value * factor), 4) for name, value in values.items()}
     return {name: value for name, value in values.items() if value or not settings.keep_unset}
 
 

@@ -82,6 +82,16 @@ def mirrored_name(name: str) -> str:
     return name
 
 
+# These move to one side of the face; the others move one side of it.
+_SIDEWAYS = ("jawLeft", "jawRight", "mouthLeft", "mouthRight")
+
+
+def counterpart(name: str) -> str | None:
+    """The coefficient that has the same value in a symmetric face; None where there is none."""
+    other = mirrored_name(name)
+    return None if other == name or name in _SIDEWAYS else other
+
+
 def mirrored(values: Mapping[str, float]) -> dict[str, float]:
     """Swaps left and right in a mapping of coefficients and pose (yaw and roll change their sign)."""
     return {

@@ -159,6 +159,12 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
             "Try again in another scene.",
             Remedy.RETRY,
         ),
+        _problem(
+            "relief_was_sculpted",
+            "The relief was sculpted or edited since it was built.",
+            "Duplicate it first to keep that, or rebuild it with Discard Sculpting.",
+            Remedy.NONE,
+        ),
         _problem("cancelled", "The work was cancelled.", "Try again.", Remedy.RETRY),
         _problem("no_picture", "No picture is chosen.", "Choose a portrait photo.", Remedy.CHOOSE_PICTURE),
         _problem(

@@ -54,6 +54,20 @@ def load(path: Path) -> dict[str, float]:
     return {name: min(1.0, max(0.0, value)) for name, value in numbers.items()}
 
 
+def thumbnail_of(folder: Path, name: str) -> Path:
+    """Where the preset's picture lies, if it has one. Raises ValueError for a name that cannot be a file's."""
+    return path_of(folder, name).with_suffix(".png")
+
+
+def save_thumbnail(folder: Path, name: str, png: bytes | None) -> None:
+    """Writes the preset's picture, or removes an earlier one for None. Raises ValueError or OSError."""
+    path = thumbnail_of(folder, name)
+    if png is None:
+        path.unlink(missing_ok=True)
+    else:
+        path.write_bytes(png)
+
+
 def names(folder: Path) -> list[str]:
     """Names of the presets in the folder, sorted; none where there is no folder."""
     with contextlib.suppress(OSError):
@@ -67,8 +81,12 @@ def rename(folder: Path, old: str, new: str) -> None:
     if target.exists() and not target.samefile(source):
         raise ValueError(f"There is a preset “{new.strip()}” already")
     source.rename(target)
+    picture = thumbnail_of(folder, old)
+    if picture.is_file():
+        picture.replace(thumbnail_of(folder, new))
 
 
 def delete(folder: Path, name: str) -> None:
     """Raises OSError when it is not there."""
     path_of(folder, name).unlink()
+    thumbnail_of(folder, name).unlink(missing_ok=True)

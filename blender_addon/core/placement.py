@@ -29,6 +29,10 @@ class Placement:
         """[3]: what one millimetre of depth moves a point by."""
         return self.axes[:, 2]
 
+    def positions(self, points_mm: np.ndarray) -> np.ndarray:
+        """x, z and depth in mm [N, 3], the depth at the mesh's depth scale -> mesh coordinates float32 [N, 3]."""
+        return (points_mm @ self.axes.T + self.origin).astype(np.float32)
+
     def millimetres(self, positions: np.ndarray) -> np.ndarray:
         """Mesh coordinates [N, 3] -> x, z and depth in mm [N, 3], the depth at the mesh's depth scale."""
         inverse = np.linalg.inv(self.axes.astype(np.float64))

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from . import depth_repair
+from .grid_labels import label
 from .relief_outline import smooth_outline
+from .rtin import triangulate
 
 METRES_PER_MM = 0.001
 COVERAGE_THRESHOLD = 0.5
@@ -20,6 +23,30 @@ MAX_STEEPNESS = 8.0
 # The cut only works this near to the outline: an open mouth or a nose in profile is steep too, and no hole.
 OUTLINE_SHARE = 0.04
 DEEPEST_FOLD_MM = 80.0
+
+
+@dataclass(frozen=True)
+class ReliefOptions:
+    """How the depth becomes a mesh.
+
+    Attributes:
+        density: vertices along the longer side of the head; never more than it has pixels.
+        adaptive: large triangles where the surface is even, instead of a uniform grid of quads.
+        tolerance_mm: how far the adaptive mesh may lie off the uniform one.
+        trim_mm: strip along the rim that is cut off.
+        fill_holes_mm: holes up to this wide are filled; 0 leaves them open.
+        spikes: whether spikes and pits are taken off.
+        smoothing: 0..1; keep_mm: bumps above this height stay.
+    """
+
+    density: int = 512
+    adaptive: bool = False
+    tolerance_mm: float = 0.2
+    trim_mm: float = 0.0
+    fill_holes_mm: float = 12.0
+    spikes: bool = True
+    smoothing: float = 0.0
+    keep_mm: float = 0.6
 
 
 class ReliefError(ValueError):
@@ -35,7 +62,8 @@ class ReliefMesh:
     depth_mm: np.ndarray  # float32 [V], nearer = larger
     uv: np.ndarray  # float32 [V, 2], 0..1 over the whole picture, v upwards
     corner_vertex: np.ndarray  # int32 [L], faces one after another, seen from the front anticlockwise
-    face_start: np.ndarray  # int32 [F], quads first, then triangles at the outline
+    face_start: np.ndarray  # int32 [F], quads first, then triangles
+    front_vertices: int | None = None  # how many come first that the photo shows; None for all
 
     def positions(self, metres_per_mm: float, depth_scale: float) -> np.ndarray:
         """float32 [V, 3] in Blender units."""
@@ -49,13 +77,17 @@ class ReliefMesh:
 def make_relief(
     depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, max_vertices: int = 512
 ) -> ReliefMesh:
-    """Cuts the head out of a depth map and turns it into a grid mesh.
+    """The head cut out of a depth map as an open grid of quads, its depth as it is; see `build`."""
+    return build(depth_mm, coverage, mm_per_px, ReliefOptions(max_vertices, fill_holes_mm=0, spikes=False))
+
+
+def build(depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, options: ReliefOptions) -> ReliefMesh:
+    """Cuts the head out of a depth map, mends its depth and turns it into a mesh.
 
     Args:
         depth_mm: float32 [H, W], NaN outside the head, nearer = larger.
         coverage: float32 [H, W], 0..1.
         mm_per_px: millimetres a pixel of the picture.
-        max_vertices: vertices along the longer side of the head; never more than it has pixels.
 
     Raises ReliefError when no head is left after the cut.
     """
@@ -63,19 +95,17 @@ def make_relief(
     inside = np.isfinite(depth_mm) & (coverage >= COVERAGE_THRESHOLD)
     top, bottom, left, right = _head_window(inside)
     crop = np.s_[top:bottom, left:right]
-    stride = max(1.0, max(bottom - top, right - left) / max(8, max_vertices))
+    stride = max(1.0, max(bottom - top, right - left) / max(8, options.density))
     row_edges, column_edges = _bin_edges(bottom - top, stride), _bin_edges(right - left, stride)
     depth, valid = _area_mean(depth_mm[crop], inside[crop], row_edges, column_edges)
+    spacing_mm = mm_per_px * stride
+    cut_off = (top == 0, bottom == height, left == 0, right == width)
+    depth, valid = _mended(depth, valid, spacing_mm, options, cut_off)
 
-    corners = _triangle_corners(depth, valid, mm_per_px * stride)
+    corners = _triangle_corners(depth, valid, spacing_mm)
     corners &= _largest_component(corners)
-    quads, triangles = _faces(corners)
-    used = np.zeros(depth.size, bool)
-    used[quads.ravel()] = True
-    used[triangles.ravel()] = True
-    if not used.any():
+    if not corners.any():
         raise ReliefError("There is no connected head in the result.")
-    new_index = (np.cumsum(used) - 1).astype(np.int32)
     # Edges are pixel borders, so the bins' middles are the vertices.
     y_px, x_px = (row_edges[:-1] + row_edges[1:]) / 2 + top, (column_edges[:-1] + column_edges[1:]) / 2 + left
     place = np.empty((*depth.shape, 3), np.float32)
@@ -83,6 +113,14 @@ def make_relief(
     place = smooth_outline(
         place, corners, _at_picture_border(row_edges + top, column_edges + left, height, width)
     )
+    if options.adaptive:
+        quads, triangles = _adaptive_faces(place[..., 2], corners, options.tolerance_mm)
+    else:
+        quads, triangles = _faces(corners)
+    used = np.zeros(depth.size, bool)
+    used[quads.ravel()] = True
+    used[triangles.ravel()] = True
+    new_index = (np.cumsum(used) - 1).astype(np.int32)
     column, row, depth = place.reshape(-1, 3)[used].T
     x_px, y_px = column * stride, row * stride
     uv = np.stack([x_px / width, 1.0 - y_px / height], 1).astype(np.float32)
@@ -100,6 +138,59 @@ def make_relief(
             ]
         ),
     )
+
+
+def mended_map(
+    depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, options: ReliefOptions
+) -> tuple[np.ndarray, np.ndarray]:
+    """The depth map in its own resolution as the mesh shows it, continued beyond the rim -> (float32 [H, W] in mm,
+    bool [H, W]: where the head is)."""
+    inside = np.isfinite(depth_mm) & (coverage >= COVERAGE_THRESHOLD)
+    depth, valid = _mended(np.nan_to_num(depth_mm), inside, mm_per_px, options, (True, True, True, True))
+    return depth_repair.extended(depth, valid), valid
+
+
+def _mended(
+    depth: np.ndarray,
+    valid: np.ndarray,
+    spacing_mm: float,
+    options: ReliefOptions,
+    cut_off: tuple[bool, bool, bool, bool],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Trimmed first, as what is doubtful lies at the rim; smoothed last, as spikes would spread."""
+    if options.trim_mm > 0:
+        valid = depth_repair.trim(valid, options.trim_mm, spacing_mm, cut_off)
+    if options.spikes:
+        depth = depth_repair.without_spikes(depth, valid, spacing_mm)
+    if options.fill_holes_mm > 0:
+        wanted = depth_repair.holes(valid, options.fill_holes_mm, spacing_mm)
+        if wanted.any():
+            depth, valid = depth_repair.fill(depth, valid, wanted), valid | wanted
+    if options.smoothing > 0:
+        depth = depth_repair.smooth(depth, valid, options.smoothing, options.keep_mm)
+    return depth, valid
+
+
+def _adaptive_faces(
+    depth: np.ndarray, corners: np.ndarray, tolerance_mm: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Like `_faces`, with large triangles where the surface is even. The rim keeps all its cells."""
+    count = corners.sum(0)
+    padded = np.pad(count, 1)
+    around = np.stack([padded[:-1, :-1], padded[:-1, 1:], padded[1:, :-1], padded[1:, 1:]])
+    rim = (around > 0).any(0) & (around < 4).any(0)
+    needed = np.zeros_like(rim)
+    # All corners of the cells at a rim point: the outline's smoothing has moved it within them.
+    wide = np.pad(rim, 1)
+    for down in range(3):
+        for right in range(3):
+            needed |= wide[down : down + rim.shape[0], right : right + rim.shape[1]]
+    triangles = triangulate(np.nan_to_num(depth), needed, tolerance_mm)
+    row, column = np.divmod(triangles, depth.shape[1])
+    whole = np.pad(count == 4, ((0, 1), (0, 1)))
+    triangles = triangles[whole[row.sum(1) // 3, column.sum(1) // 3]]
+    _none, partial = _faces(np.where(count == 3, corners, False))
+    return np.empty((0, 4), triangles.dtype), np.concatenate([triangles, partial])
 
 
 def _head_window(inside: np.ndarray) -> tuple[int, int, int, int]:
@@ -170,34 +261,14 @@ def _deep_inside(valid: np.ndarray, margin: int) -> np.ndarray:
 
 
 def _largest_component(corners: np.ndarray) -> np.ndarray:
-    """bool [R-1, C-1]: the cells that belong to the largest piece connected over shared edges.
-
-    Runs of connected cells in a row are labelled with numpy; only the few links between runs go through Python.
-    """
+    """bool [R-1, C-1]: the cells that belong to the largest piece connected over shared edges."""
     filled = corners.any(0)
     if not filled.any():
         return filled
     # An edge is shared when both cells kept both of its ends.
     right_link = (corners[2] & corners[3])[:, :-1] & (corners[0] & corners[1])[:, 1:]
     down_link = (corners[1] & corners[2])[:-1] & (corners[0] & corners[3])[1:]
-    starts = filled.copy()
-    starts[:, 1:] &= ~right_link
-    run = np.cumsum(starts.ravel()).reshape(filled.shape) - 1
-    links = np.unique(np.stack([run[:-1][down_link], run[1:][down_link]], 1), axis=0)
-    root = list(range(int(starts.sum())))
-
-    def find(node: int) -> int:
-        while root[node] != node:
-            root[node] = root[root[node]]
-            node = root[node]
-        return node
-
-    for first, second in links.tolist():
-        a, b = find(first), find(second)
-        if a != b:
-            root[max(a, b)] = min(a, b)
-    label_of_run = np.array([find(node) for node in range(len(root))])
-    labels = label_of_run[run]
+    labels = label(filled, right_link, down_link)
     sizes = np.bincount(labels[filled])
     return filled & (labels == int(sizes.argmax()))
 

@@ -13,6 +13,7 @@ from . import (
     light,
     own_presets,
     portrait,
+    relief,
     results,
     sequence,
 )
@@ -31,4 +32,5 @@ CLASSES = (
     *history.CLASSES,
     *export.CLASSES,
     *light.CLASSES,
+    *relief.CLASSES,
 )

@@ -6,14 +6,14 @@ from __future__ import annotations
 import bpy
 from bpy.props import EnumProperty
 
-from .. import symmetry
+from .. import slider_symmetry
 from ..core import arkit, presets
 from ..core.picture_settings import PictureSettings
 
 
 def set_sliders(settings, values: dict[str, float]) -> None:
-    """Writes coefficients (and pose, where given) to the scene's sliders, each side as it is given."""
-    with symmetry.paused():
+    """Writes coefficients (and pose, where given) to the scene's sliders."""
+    with slider_symmetry.paused():
         for name, value in values.items():
             setattr(settings, name, value)
 
@@ -25,7 +25,7 @@ def apply_settings(settings, found: PictureSettings) -> None:
     # What was left to the photo was not sent, and so not kept.
     settings.keep_unset = any(name not in found.expression for name in arkit.ARKIT_NAMES)
     settings.use_pose = bool(found.pose)
-    settings.strength = 1.0  # what was sent had been multiplied already
+    settings.expression_strength = 1.0  # what was sent held it already
 
 
 class PORTRAIT_RELIEF_OT_apply_preset(bpy.types.Operator):

@@ -9,7 +9,7 @@ import bpy
 
 from ..core import picture_settings
 from ..core.picture_settings import PictureSettings
-from ..scene import images, relief_object
+from ..scene import images, relief_build, relief_object
 from .expression import apply_settings
 from .results import ResultOperator
 
@@ -79,7 +79,10 @@ def delete_data(result_id: str) -> None:
         for material in materials:
             if not material.users:
                 bpy.data.materials.remove(material)
-    for kind in ("rgb", "depth"):
+    for texture in [each for each in bpy.data.textures if each.type == "IMAGE" and each.image]:
+        if not texture.users and texture.image.get(images.RESULT_KEY) == result_id:
+            bpy.data.textures.remove(texture)
+    for kind in ("rgb", "depth", relief_build.DISPLACEMENT_KIND, relief_build.NORMALS_KIND):
         image = images.find(result_id, kind)
         if image is not None and not image.users:
             bpy.data.images.remove(image)

@@ -3,12 +3,18 @@
 
 from __future__ import annotations
 
+import json
+
 import bpy
 from bpy.props import StringProperty
 
-from .. import own_presets_folder
+from .. import own_presets_folder, requests, thumbnails
 from ..core import arkit, own_presets
+from ..core.errors import AddonError
+from ..scene import images
 from .expression import set_sliders
+
+THUMBNAIL_PX = 128
 
 
 class _OwnPreset:
@@ -16,10 +22,33 @@ class _OwnPreset:
     name: StringProperty(name="Name", options={"SKIP_SAVE"})
 
 
+def _refresh() -> None:
+    own_presets_folder.refresh()
+    thumbnails.forget_own()
+
+
+def _picture(settings) -> bytes | None:
+    """A thumbnail of the active result, where that shows the expression that the sliders have now."""
+    if not settings.results:
+        return None
+    result = settings.results[min(settings.active_result, len(settings.results) - 1)]
+    image = images.find(result.result_id, "rgb")
+    asked = json.loads(result.expression or "{}")
+    now = requests.expression(settings)
+    if image is None or any(
+        abs(asked.get(name, 0.0) - now.get(name, 0.0)) > 1e-3 for name in arkit.ARKIT_NAMES
+    ):
+        return None
+    try:
+        return images.thumbnail_png(image, THUMBNAIL_PX)
+    except AddonError:
+        return None
+
+
 def _refused(operator: bpy.types.Operator, name: str, error: Exception) -> set[str]:
     text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
     operator.report({"ERROR"}, f"“{name}”: {text}")
-    own_presets_folder.refresh()  # its file may have gone
+    _refresh()  # its file may have gone
     return {"CANCELLED"}
 
 
@@ -52,9 +81,10 @@ class PORTRAIT_RELIEF_OT_save_own_preset(_OwnPreset, bpy.types.Operator):
         try:
             values = {name: getattr(settings, name) for name in arkit.ARKIT_NAMES}
             own_presets.save(own_presets_folder.path(), self.name, values)
+            own_presets.save_thumbnail(own_presets_folder.path(), self.name, _picture(settings))
         except (ValueError, OSError) as error:
             return _refused(self, self.name, error)
-        own_presets_folder.refresh()
+        _refresh()
         return {"FINISHED"}
 
 
@@ -78,7 +108,7 @@ class PORTRAIT_RELIEF_OT_rename_own_preset(_OwnPreset, bpy.types.Operator):
             own_presets.rename(own_presets_folder.path(), self.name, self.new_name)
         except (ValueError, OSError) as error:
             return _refused(self, self.name, error)
-        own_presets_folder.refresh()
+        _refresh()
         return {"FINISHED"}
 
 
@@ -96,7 +126,7 @@ class PORTRAIT_RELIEF_OT_delete_own_preset(_OwnPreset, bpy.types.Operator):
             own_presets.delete(own_presets_folder.path(), self.name)
         except (ValueError, OSError) as error:
             return _refused(self, self.name, error)
-        own_presets_folder.refresh()
+        _refresh()
         return {"FINISHED"}
 
 

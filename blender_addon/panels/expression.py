@@ -5,35 +5,59 @@ from __future__ import annotations
 
 import bpy
 
-from .. import own_presets_folder
+from .. import own_presets_folder, thumbnails
 from ..core import arkit, presets
 from ..scene import driving
 from .places import PanelMixin, in_both_editors
 
-PRESET_COLUMNS = 3
+CELL_WIDTH = 85  # of the library's pictures with their frames, in units of the interface's scale
+CELL_SCALE = 3.5
 
 
 class _ExpressionPanel(PanelMixin):
     def draw(self, context: bpy.types.Context) -> None:
         settings = context.scene.portrait_relief
         layout = self.layout
-        grid = layout.grid_flow(row_major=True, columns=PRESET_COLUMNS, even_columns=True, align=True)
-        for preset in presets.PRESETS:
-            grid.operator("portrait_relief.apply_preset", text=preset.label).preset = preset.identifier
-        own = own_presets_folder.names()
-        if own:
-            grid = layout.grid_flow(row_major=True, columns=PRESET_COLUMNS, even_columns=True, align=True)
-            for name in own:
-                grid.operator("portrait_relief.apply_own_preset", text=name).name = name
-        layout.prop(settings, "preset_strength", slider=True)
-        row = layout.row(align=True)
-        row.operator("portrait_relief.mirror_expression", icon="MOD_MIRROR")
+        column = layout.column(align=True)
+        row = column.row(align=True)
+        row.prop(settings, "expression_strength", slider=True)
+        row.prop(settings, "symmetric", text="", icon="MOD_MIRROR")
+        row = column.row(align=True)
+        row.operator("portrait_relief.mirror_expression", icon="ARROW_LEFTRIGHT")
         row.operator("portrait_relief.reset_expression", text="Reset All", icon="LOOP_BACK").region = "ALL"
         row.menu("PORTRAIT_RELIEF_MT_own_presets", text="", icon="DOWNARROW_HLT")
-        row = layout.row(align=True)
-        row.prop(settings, "symmetric", toggle=True, icon="MOD_MIRROR")
-        row.prop(settings, "strength", text="Overall", slider=True)
         layout.prop(settings, "keep_unset")
+
+
+class _LibraryPanel(PanelMixin):
+    def draw_header_preset(self, _context: bpy.types.Context) -> None:
+        self.layout.operator("portrait_relief.save_own_preset", text="", icon="ADD", emboss=False)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        width = context.region.width / context.preferences.system.ui_scale
+        columns = max(2, int(width / CELL_WIDTH))
+        grid = layout.grid_flow(
+            row_major=True, columns=columns, even_columns=True, even_rows=True, align=True
+        )
+        for preset in presets.PRESETS:
+            cell = self._cell(grid, thumbnails.icon_of_preset(preset.identifier))
+            cell.operator("portrait_relief.apply_preset", text=preset.label).preset = preset.identifier
+        for name in own_presets_folder.names():
+            cell = self._cell(grid, thumbnails.icon_of_own(name))
+            cell.operator("portrait_relief.apply_own_preset", text=name).name = name
+        layout.prop(context.scene.portrait_relief, "preset_strength", slider=True)
+
+    def _cell(self, grid: bpy.types.UILayout, icon: int) -> bpy.types.UILayout:
+        """A picture with room for its button below."""
+        column = grid.box().column(align=True)
+        if icon:
+            column.template_icon(icon_value=icon, scale=CELL_SCALE)
+        else:
+            empty = column.row()
+            empty.scale_y = CELL_SCALE
+            empty.label(text="", icon="USER")
+        return column
 
 
 class PORTRAIT_RELIEF_MT_own_presets(bpy.types.Menu):
@@ -113,6 +137,7 @@ class _PosePanel(PanelMixin):
 
 CLASSES = (
     *in_both_editors(_ExpressionPanel, "expression", "Expression", order=1),
+    *in_both_editors(_LibraryPanel, "library", "Library", parent="expression", order=0),
     *(
         panel
         for number, (region, names) in enumerate(arkit.REGIONS.items())
@@ -122,14 +147,14 @@ CLASSES = (
             region,
             parent="expression",
             closed=True,
-            order=number,
+            order=number + 1,
         )
     ),
     PORTRAIT_RELIEF_MT_own_presets,
     *in_both_editors(
-        _DrivingPanel, "driving", "Driving", parent="expression", closed=True, order=len(arkit.REGIONS) + 1
+        _DrivingPanel, "driving", "Driving", parent="expression", closed=True, order=len(arkit.REGIONS) + 2
     ),
     *in_both_editors(
-        _PosePanel, "pose", "Head Pose", parent="expression", closed=True, order=len(arkit.REGIONS)
+        _PosePanel, "pose", "Head Pose", parent="expression", closed=True, order=len(arkit.REGIONS) + 1
     ),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..scene import images, relief_object, sending_back, sequence_import
+from ..scene import images, relief_object, sending_back
 from .places import PanelMixin, in_both_editors
 
 
@@ -58,7 +58,7 @@ class _ResultsPanel(PanelMixin):
         box.label(text=item.name, icon="MESH_GRID")
         row = box.row()
         row.active = row.enabled = relief_object.can_displace(item.data)
-        if sequence_import.is_animated(item):
+        if relief_object.is_animated(item):
             row.active = row.enabled = True
             row.prop(item, "scale", index=1, text="Depth Scale")
         else:

@@ -12,6 +12,7 @@ from ..core import arrays, errors, temp_files
 from ..core.errors import AddonError, Remedy
 
 KIND_KEY = "portrait_relief_kind"
+NO_DEPTH = 0.49  # coverage below which a relief has no surface
 RESULT_KEY = "portrait_relief_result"
 
 
@@ -25,6 +26,19 @@ def png_of_image(image: bpy.types.Image) -> bytes:
     Raises AddonError for images without pixels.
     """
     return arrays.write_png(srgb_of_image(image))
+
+
+def thumbnail_png(image: bpy.types.Image, side_px: int) -> bytes:
+    """The picture's middle square as a small PNG. Raises AddonError for images without pixels."""
+    pixels = srgb_of_image(image)
+    side = min(pixels.shape[:2])
+    top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
+    square = pixels[top : top + side, left : left + side].astype(np.float32)
+    edges = np.unique(np.linspace(0, side, side_px + 1).astype(int)[:-1])
+    sums = np.add.reduceat(np.add.reduceat(square, edges, 0), edges, 1)
+    widths = np.diff(edges, append=side)
+    means = sums / np.outer(widths, widths)[:, :, None]
+    return arrays.write_png(np.clip(np.round(means), 0, 255).astype(np.uint8))
 
 
 def srgb_of_image(image: bpy.types.Image) -> np.ndarray:
@@ -93,11 +107,45 @@ def add_depth(name: str, depth_mm: np.ndarray, coverage: np.ndarray, result_id: 
     image.alpha_mode = "CHANNEL_PACKED"  # coverage must not be multiplied into the depth
     pixels = np.empty((height, width, 4), np.float32)
     pixels[:, :, :3] = np.nan_to_num(depth_mm[::-1], nan=0.0)[:, :, None]
-    pixels[:, :, 3] = coverage[::-1]
+    # A hole in the head is no depth of 0: no coverage there lets it be found again.
+    pixels[:, :, 3] = np.where(np.isfinite(depth_mm), coverage, np.minimum(coverage, NO_DEPTH))[::-1]
     image.pixels.foreach_set(pixels.ravel())
     image.update()
     image.pack()  # an unpacked generated image is black after reloading
     image[KIND_KEY], image[RESULT_KEY] = "depth", result_id
+    return image
+
+
+def depth_of(image: bpy.types.Image) -> tuple[np.ndarray, np.ndarray]:
+    """What `add_depth` put in: depth in mm, NaN where the coverage is below a half, and coverage, both float32
+    [H, W], top row first."""
+    width, height = image.size
+    pixels = np.empty(len(image.pixels), np.float32)
+    image.pixels.foreach_get(pixels)
+    pixels = pixels.reshape(height, width, -1)[::-1]
+    coverage = np.ascontiguousarray(pixels[:, :, 3])
+    return np.where(coverage > NO_DEPTH, pixels[:, :, 0], np.nan).astype(np.float32), coverage
+
+
+def data_picture(name: str, values: np.ndarray, result_id: str, kind: str) -> bpy.types.Image:
+    """A packed picture that is no colour: float32 [H, W] as a float picture, [H, W, 3] in 0..1 as a byte picture.
+
+    The result's earlier one of this kind is used again, so that what reads it reads the new one.
+    """
+    height, width = values.shape[:2]
+    image = find(result_id, kind)
+    if image is not None and tuple(image.size) != (width, height):
+        bpy.data.images.remove(image)
+        image = None
+    if image is None:
+        is_float = values.ndim == 2
+        image = bpy.data.images.new(name, width, height, alpha=False, float_buffer=is_float, is_data=True)
+        image[KIND_KEY], image[RESULT_KEY] = kind, result_id
+    pixels = np.ones((height, width, 4), np.float32)
+    pixels[:, :, :3] = values[::-1, :, None] if values.ndim == 2 else values[::-1]
+    image.pixels.foreach_set(pixels.ravel())
+    image.update()
+    image.pack()  # an unpacked generated image is black after reloading
     return image
 
 

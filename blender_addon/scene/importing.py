@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import bpy
 
 from ..core.jobs import FrameResult
-from ..core.relief import ReliefMesh, make_relief
-from . import images, material, relief_object
+from ..core.relief import ReliefMesh, ReliefOptions, build
+from . import images, material, relief_build, relief_object
 
 
 @dataclass(frozen=True)
@@ -33,13 +33,16 @@ def import_result(
     Uses bpy.data only, so it works from a timer, an operator or a script.
     """
     settings = scene.portrait_relief
-    relief = make_relief(result.depth_mm, result.coverage, result.mm_per_px, settings.density)
+    options = replace(ReliefOptions(), density=settings.density)
+    relief = build(result.depth_mm, result.coverage, result.mm_per_px, options)
     name = description.name
     rgb = images.add_rgb(f"{name} RGB", result.rgb_png, temporary, description.result_id)
     depth = images.add_depth(f"{name} Depth", result.depth_mm, result.coverage, description.result_id)
     mesh = relief_object.make_mesh(name, relief, size=settings.size, depth_scale=settings.depth_scale)
     height, width = result.depth_mm.shape
     remember_photo(mesh, relief, description.result_id, (width, height), result.mm_per_px)
+    mesh.portrait_relief_build.density = settings.density
+    relief_build.remember_built(mesh)
     mesh.materials.append(material.make(name, rgb, depth))
     item = bpy.data.objects.new(name, mesh)
     item.location = scene.cursor.location

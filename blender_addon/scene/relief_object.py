@@ -8,10 +8,13 @@ import numpy as np
 
 from ..core import placement
 from ..core.placement import Placement
+from ..core.projection import Projection
 from ..core.relief import METRES_PER_MM, ReliefMesh
 
 DEPTH_ATTRIBUTE = "depth_mm"
+BACK_ATTRIBUTE = "relief_back"  # 1 on walls' lower ends, backs and plates: no part of the photo
 UV_NAME = "UVMap"
+DISPLACE_NAME = "Relief Depth"  # the modifier of reliefs that are flat themselves
 PLACEMENT_POINTS = 256
 
 
@@ -19,24 +22,31 @@ def make_mesh(name: str, relief: ReliefMesh, *, size: float, depth_scale: float)
     """A mesh with UVs and the depth in millimetres as a point attribute. `size` 1 is life-sized in metres."""
     mesh = bpy.data.meshes.new(name)
     metres_per_mm = METRES_PER_MM * size
+    settings = mesh.portrait_relief
+    settings.metres_per_mm = metres_per_mm
+    settings.applied_depth_scale = depth_scale
+    settings.depth_scale = depth_scale  # its update callback finds nothing left to do
+    fill_mesh(mesh, relief, placement.as_made(metres_per_mm), depth_scale)
+    mesh.shade_smooth()
+    return mesh
+
+
+def fill_mesh(mesh: bpy.types.Mesh, relief: ReliefMesh, place: Placement, depth_scale: float) -> None:
+    """Gives an empty mesh the relief's geometry, UVs and depth."""
     mesh.vertices.add(len(relief.x_mm))
     mesh.loops.add(len(relief.corner_vertex))
     mesh.polygons.add(len(relief.face_start))
-    mesh.attributes["position"].data.foreach_set(
-        "vector", relief.positions(metres_per_mm, depth_scale).ravel()
-    )
+    points = np.stack([relief.x_mm, relief.z_mm, relief.depth_mm * np.float32(depth_scale)], 1)
+    mesh.attributes["position"].data.foreach_set("vector", place.positions(points).ravel())
     mesh.attributes[".corner_vert"].data.foreach_set("value", relief.corner_vertex)
     mesh.polygons.foreach_set("loop_start", relief.face_start)
     uv_layer = mesh.uv_layers.new(name=UV_NAME, do_init=False)
     uv_layer.uv.foreach_set("vector", relief.uv[relief.corner_vertex].ravel())
     mesh.attributes.new(DEPTH_ATTRIBUTE, "FLOAT", "POINT").data.foreach_set("value", relief.depth_mm)
+    if relief.front_vertices is not None:
+        behind = (np.arange(len(relief.x_mm)) >= relief.front_vertices).astype(np.float32)
+        mesh.attributes.new(BACK_ATTRIBUTE, "FLOAT", "POINT").data.foreach_set("value", behind)
     mesh.update(calc_edges=True)
-    mesh.shade_smooth()
-    settings = mesh.portrait_relief
-    settings.metres_per_mm = metres_per_mm
-    settings.applied_depth_scale = depth_scale
-    settings.depth_scale = depth_scale  # its update callback finds nothing left to do
-    return mesh
 
 
 def is_held_elsewhere(mesh: bpy.types.Mesh) -> bool:
@@ -44,6 +54,11 @@ def is_held_elsewhere(mesh: bpy.types.Mesh) -> bool:
     active = bpy.context.view_layer.objects.active
     dyntopo = active is not None and active.data == mesh and active.use_dynamic_topology_sculpting
     return mesh.is_editmode or dyntopo
+
+
+def is_animated(item: bpy.types.Object) -> bool:
+    """Whether it is the relief of a sequence, whose shape a file plays."""
+    return any(modifier.type == "MESH_CACHE" for modifier in item.modifiers)
 
 
 def can_displace(mesh: bpy.types.Mesh) -> bool:
@@ -59,6 +74,11 @@ def apply_depth_scale(mesh: bpy.types.Mesh) -> bool:
     """
     settings = mesh.portrait_relief
     change = settings.depth_scale - settings.applied_depth_scale
+    if settings.displaced:
+        for modifier in displace_modifiers(mesh):
+            modifier.strength = settings.depth_scale * displacement_per_mm(mesh)
+        settings.applied_depth_scale = settings.depth_scale
+        return True
     if not change:
         return True
     if not can_displace(mesh):
@@ -73,6 +93,32 @@ def apply_depth_scale(mesh: bpy.types.Mesh) -> bool:
     settings.applied_depth_scale = settings.depth_scale
     mesh.update()
     return True
+
+
+def displace_modifiers(mesh: bpy.types.Mesh) -> list[bpy.types.Modifier]:
+    """Those that give a flat relief its depth, of all its objects."""
+    return [
+        modifier
+        for item in bpy.data.objects
+        if item.data == mesh
+        for modifier in item.modifiers
+        if modifier.type == "DISPLACE" and modifier.name == DISPLACE_NAME
+    ]
+
+
+def displacement_per_mm(mesh: bpy.types.Mesh) -> float:
+    """How far along y one millimetre of depth moves a flat relief's points."""
+    return float(placement_of(mesh).depth_axis[1])
+
+
+def projection_of(mesh: bpy.types.Mesh) -> Projection:
+    """How the mesh's millimetres lie behind the photo's pixels."""
+    settings = mesh.portrait_relief
+    width, height = settings.photo_size_px
+    middle = (width / 2 - settings.origin_px[0], settings.origin_px[1] - height / 2)
+    return Projection(
+        settings.camera_distance_mm, (middle[0] * settings.mm_per_px, middle[1] * settings.mm_per_px)
+    )
 
 
 def _shift(data: bpy.types.bpy_prop_collection, name: str, depth: np.ndarray, axis: np.ndarray) -> None:
@@ -94,16 +140,21 @@ def placement_of(mesh: bpy.types.Mesh) -> Placement:
     # Few points one by one: reading all of them would cost more than moving them.
     vertices, uv, points = mesh.attributes[".corner_vert"].data, layer.uv, mesh.attributes["position"].data
     width, height = settings.photo_size_px
-    known, positions = [], []
+    base_scale = 0.0 if settings.displaced else settings.applied_depth_scale
+    known, positions, depth_mm = [], [], []
     for corner in (
         np.linspace(0, len(mesh.loops) - 1, min(len(mesh.loops), PLACEMENT_POINTS)).astype(int).tolist()
     ):
         vertex, (u, v) = vertices[corner].value, uv[corner].vector
         x_px, y_px = u * width - settings.origin_px[0], (1 - v) * height - settings.origin_px[1]
-        depth_mm = depths.data[vertex].value * settings.applied_depth_scale
-        known.append((x_px * settings.mm_per_px, -y_px * settings.mm_per_px, depth_mm))
+        depth_mm.append(depths.data[vertex].value)
+        known.append((x_px * settings.mm_per_px, -y_px * settings.mm_per_px, depth_mm[-1] * base_scale))
         positions.append(points[vertex].vector[:])
-    return placement.measure(np.array(known), np.array(positions), made)
+    points_mm = np.array(known)
+    points_mm[:, 0], points_mm[:, 1] = projection_of(mesh).unprojected(
+        points_mm[:, 0], points_mm[:, 1], np.array(depth_mm)
+    )
+    return placement.measure(points_mm, np.array(positions), made)
 
 
 def find(result_id: str, layer: bpy.types.ViewLayer) -> bpy.types.Object | None:

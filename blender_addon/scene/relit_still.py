@@ -45,6 +45,10 @@ def make_scene(
         message = f"“{item.name}” is hidden from renders."
         hint = "Click the camera beside it in the Outliner, then try again."
         raise AddonError(errors.Problem("relief_hidden", message, hint, Remedy.NONE))
+    if item.data.portrait_relief.camera_distance_mm > 0:
+        message = "A relief in perspective does not lie straight behind its photo."
+        hint = "Set its projection to Orthographic in the panel Relief, then try again."
+        raise AddonError(errors.Problem("relief_in_perspective", message, hint, Remedy.NONE))
     identifier = cycles_or_eevee(engine)
     discard_scenes()
     layer = next(iter(scene.view_layers))

@@ -31,7 +31,13 @@ def _arrays(item: bpy.types.Object) -> tuple[np.ndarray, np.ndarray, np.ndarray]
         uv = np.zeros(len(mesh.loops) * 2 if layer else 0, np.float32)
         if layer:
             layer.uv.foreach_get("vector", uv)
-        return positions.reshape(-1, 3), triangles.reshape(-1, 3), uv.reshape(-1, 2)
+        triangles = triangles.reshape(-1, 3)
+        behind = mesh.attributes.get(relief_object.BACK_ATTRIBUTE)
+        if behind is not None and behind.domain == "POINT":
+            values = np.empty(len(mesh.vertices), np.float32)
+            behind.data.foreach_get("value", values)
+            triangles = triangles[values[triangles].max(1) < 0.5]
+        return positions.reshape(-1, 3), triangles, uv.reshape(-1, 2)
     finally:
         evaluated.to_mesh_clear()
 
@@ -49,10 +55,14 @@ def depth_map(item: bpy.types.Object, longest_px: int = 0) -> np.ndarray:
     share = min(1.0, longest_px / max(kept.photo_size_px)) if longest_px else 1.0
     positions, triangles, _uv = _arrays(item)
     millimetres = relief_object.placement_of(item.data).millimetres(positions)
+    depth_mm = millimetres[:, 2] / kept.applied_depth_scale
+    x_mm, z_mm = relief_object.projection_of(item.data).projected(
+        millimetres[:, 0], millimetres[:, 1], depth_mm
+    )
     return depth_from_mesh(
-        millimetres[:, 0],
-        millimetres[:, 1],
-        millimetres[:, 2] / kept.applied_depth_scale,
+        x_mm,
+        z_mm,
+        depth_mm,
         triangles,
         size_px=(max(1, round(kept.photo_size_px[0] * share)), max(1, round(kept.photo_size_px[1] * share))),
         origin_px=(kept.origin_px[0] * share, kept.origin_px[1] * share),

@@ -63,10 +63,6 @@ def import_sequence(
     return item
 
 
-def is_animated(item: bpy.types.Object) -> bool:
-    return any(modifier.type == "MESH_CACHE" for modifier in item.modifiers)
-
-
 def _image_sequence(folder: SequenceFolder, first: int, name: str, result_id: str) -> bpy.types.Image:
     image = bpy.data.images.load(str(folder.file("rgb", first)), check_existing=False)
     image.name = f"{name} RGB"

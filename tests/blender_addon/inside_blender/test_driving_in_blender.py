@@ -139,3 +139,72 @@ def test_a_dropped_file_and_the_cameras_background_become_the_source(addon, tmp_
     bpy.context.scene.camera = camera
     assert bpy.ops.portrait_relief.use_camera_background() == {"FINISHED"}
     assert settings.image == image
+
+
+def test_symmetric_editing_moves_the_other_side_and_presets_stay_as_they_are(addon):
+    settings = bpy.context.scene.portrait_relief
+    settings.mouthSmileLeft = 0.4
+    assert settings.mouthSmileRight == 0.0
+    settings.symmetric = True
+    settings.mouthSmileRight = 0.7
+    settings.jawLeft = 0.5
+    assert settings.mouthSmileLeft == pytest.approx(0.7) and settings.jawRight == 0.0
+    bpy.ops.portrait_relief.apply_preset(preset="WINK_LEFT")
+    assert (settings.eyeBlinkLeft, settings.eyeBlinkRight) == (1.0, 0.0)
+
+
+def test_one_strength_scales_what_is_sent_and_is_animated_like_the_sliders(addon):
+    from blender_addon import requests
+
+    scene = bpy.context.scene
+    settings = scene.portrait_relief
+    settings.jawOpen, settings.browInnerUp, settings.expression_strength = 0.8, 0.4, 0.5
+    assert requests.expression(settings) == {"jawOpen": pytest.approx(0.4), "browInnerUp": pytest.approx(0.2)}
+    settings.expression_strength = 2.0
+    assert requests.expression(settings)["jawOpen"] == 1.0
+    for frame, value in ((1, 0.0), (11, 1.0)):
+        settings.expression_strength = value
+        settings.eyeWideLeft = value
+        assert settings.keyframe_insert("expression_strength", frame=frame)
+        assert settings.keyframe_insert("eyeWideLeft", frame=frame)
+    scene.frame_set(6)
+    assert settings.expression_strength == pytest.approx(0.5) == settings.eyeWideLeft
+
+
+def test_the_library_has_a_picture_of_every_preset_and_of_own_ones_that_were_generated(
+    fake, photo, tmp_path, monkeypatch
+):
+    from blender_addon import own_presets_folder, thumbnails
+    from blender_addon.core import own_presets
+    from blender_addon.core.presets import PRESETS
+
+    monkeypatch.setattr(own_presets_folder, "path", lambda: tmp_path)
+
+    def read(key: str) -> bool:  # icons have no numbers without a window
+        icons = thumbnails._icons
+        return icons is not None and key in icons and tuple(icons[key].image_size) > (0, 0)
+
+    for preset in PRESETS:
+        thumbnails.icon_of_preset(preset.identifier)
+        assert read(f"preset/{preset.identifier}")
+    assert len(PRESETS) >= 16
+    files = list(thumbnails._FOLDER.glob("*.jpg"))
+    assert len(files) == len(PRESETS) and sum(file.stat().st_size for file in files) < 400_000
+
+    fake("ok")
+    settings = bpy.context.scene.portrait_relief
+    settings.jawOpen = 0.5
+    bpy.ops.portrait_relief.generate(timeout=20)
+    bpy.ops.portrait_relief.save_own_preset(name="Mine")
+    thumbnails.icon_of_own("Mine")
+    assert read("own/Mine")
+    settings.jawOpen = 0.1  # no result shows this
+    bpy.ops.portrait_relief.save_own_preset(name="Unseen")
+    assert thumbnails.icon_of_own("Unseen") == 0 and not read("own/Unseen")
+    bpy.ops.portrait_relief.rename_own_preset(name="Mine", new_name="Yours")
+    thumbnails.icon_of_own("Yours")
+    assert (
+        read("own/Yours") and not read("own/Mine") and not own_presets.thumbnail_of(tmp_path, "Mine").exists()
+    )
+    bpy.ops.portrait_relief.delete_own_preset(name="Yours")
+    assert [path.name for path in tmp_path.iterdir()] == ["Unseen.json"]

@@ -38,9 +38,9 @@ def test_the_overall_strength_multiplies_what_is_sent_and_never_exceeds_one(addo
 
     settings = bpy.context.scene.portrait_relief
     settings.jawOpen, settings.browInnerUp = 0.4, 0.9
-    settings.strength = 0.5
+    settings.expression_strength = 0.5
     assert requests.expression(settings) == {"jawOpen": 0.2, "browInnerUp": 0.45}
-    settings.strength = 2.0
+    settings.expression_strength = 2.0
     assert requests.expression(settings) == {"jawOpen": 0.8, "browInnerUp": 1.0}
     assert settings.jawOpen == pytest.approx(0.4)
 
@@ -52,8 +52,8 @@ def test_the_overall_strength_can_be_keyframed(addon):
     settings = scene.portrait_relief
     settings.jawOpen = 0.8
     for frame, value in ((1, 0.0), (11, 1.0)):
-        settings.strength = value
-        settings.keyframe_insert("strength", frame=frame)
+        settings.expression_strength = value
+        settings.keyframe_insert("expression_strength", frame=frame)
     scene.frame_set(11)
     assert requests.expression(settings) == {"jawOpen": 0.8}
     scene.frame_set(1)

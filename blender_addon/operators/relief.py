@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build the active relief's mesh again with other settings."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import BoolProperty
+
+from ..core.errors import AddonError
+from ..scene import relief_build
+
+
+class PORTRAIT_RELIEF_OT_rebuild_relief(bpy.types.Operator):
+    bl_idname = "portrait_relief.rebuild_relief"
+    bl_label = "Rebuild Relief"
+    bl_description = "Build the active relief again from its depth picture with the settings of this panel"
+    bl_options = {"REGISTER", "UNDO"}
+
+    overwrite: BoolProperty(
+        name="Discard Sculpting",
+        description="Also where the relief was sculpted or edited: that is lost",
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return relief_build.can_rebuild(context.active_object)
+
+    def invoke(self, context: bpy.types.Context, event) -> set[str]:
+        if not self.overwrite and relief_build.is_edited(context.active_object.data):
+            self.overwrite = True  # what the user confirms
+            return context.window_manager.invoke_props_dialog(self, width=360)
+        return self.execute(context)
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        column = self.layout.column()
+        column.label(text="This relief was sculpted or edited since it was built.", icon="ERROR")
+        column.prop(self, "overwrite")
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        item = context.active_object
+        try:
+            relief_build.rebuild(item, overwrite=self.overwrite)
+        except AddonError as error:
+            self.report({"ERROR"}, error.problem.text)
+            return {"CANCELLED"}
+        item.data.portrait_relief_build.message = ""
+        return {"FINISHED"}
+
+
+CLASSES = (PORTRAIT_RELIEF_OT_rebuild_relief,)
