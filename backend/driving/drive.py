@@ -43,11 +43,11 @@ def record(
     if not footage.moving:
         return record_photo(_only_picture(footage), footage.name, model=model, progress=progress)
     times, rows = [], []
-    with FaceTracker(model, moving=True) as tracker:
+    with FaceTracker(model) as tracker:
         for index, picture in enumerate(footage.pictures()):
             if progress is not None:
                 progress(PHASE, index, max(footage.count, index + 1))
-            face = tracker.read(picture.rgb, picture.time_s)
+            face = tracker.read(picture.rgb)
             times.append(picture.time_s)
             rows.append(None if face is None else face.values)
     times_s = np.array(times, np.float64)
@@ -74,7 +74,7 @@ def record_photo(
     """
     if progress is not None:
         progress(PHASE, 0, 1)
-    with FaceTracker(model, moving=False) as tracker:
+    with FaceTracker(model) as tracker:
         face = tracker.read(rgb)
         if face is None:
             closer = _closer(rgb)

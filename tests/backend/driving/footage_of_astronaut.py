@@ -32,7 +32,9 @@ def landmarker_model() -> Path:
         path = place if named else place / "mediapipe" / MODEL_FILE
         if path.is_file():
             return path
-    pytest.skip(f"no face landmarker model: set {MODEL_VARIABLE}, or put {MODEL_FILE} into {ASSETS}/mediapipe")
+    pytest.skip(
+        f"no face landmarker model: set {MODEL_VARIABLE}, or put {MODEL_FILE} into {ASSETS}/mediapipe"
+    )
 
 
 def astronaut() -> np.ndarray:
