@@ -6,10 +6,11 @@ It is optional: neither the package nor the model (Apache 2.0, 3.6 MB) comes wit
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,6 @@ class FaceTracker:
         self._lost = 0
 
     def __enter__(self) -> FaceTracker:
-        os.environ.setdefault("GLOG_minloglevel", "2")
         try:
             from mediapipe.tasks.python import BaseOptions, vision
 
@@ -112,7 +112,10 @@ class FaceTracker:
                 output_face_blendshapes=True,
                 output_facial_transformation_matrixes=True,
             )
-            self._landmarker = vision.FaceLandmarker.create_from_options(options)
+            with _quiet():
+                self._landmarker = vision.FaceLandmarker.create_from_options(options)
+                # The network itself is only made with the first picture.
+                self._detect(np.zeros((8, 8, 3), np.uint8), (0, 0))
         except ImportError as error:
             raise InputError(
                 f"The package mediapipe does not work here ({error}).", _PACKAGE_HINT, code="no_landmarker"
@@ -213,6 +216,19 @@ def pose_deg(matrix: np.ndarray) -> tuple[float, float, float]:
     pitch = math.asin(float(np.clip(rotation[1, 2], -1, 1)))
     roll = math.atan2(-rotation[1, 0], rotation[1, 1])
     return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """While the landmarker starts, its C++ parts write notes for developers to the process's stderr."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _values(shapes: Sequence[Any], matrix: np.ndarray) -> np.ndarray:
