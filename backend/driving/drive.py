@@ -41,7 +41,10 @@ def record(
     """
     footage = open_footage(driver, frames_per_s=frames_per_s)
     if not footage.moving:
-        return record_photo(_only_picture(footage), footage.name, model=model, progress=progress)
+        try:
+            return record_photo(_only_picture(footage), footage.name, model=model, progress=progress)
+        except NoFaceError as error:
+            raise _no_face(footage.name, error) from None
     times, rows = [], []
     with FaceTracker(model) as tracker:
         for index, picture in enumerate(footage.pictures()):
@@ -57,7 +60,7 @@ def record(
     try:
         values = filled(times_s, values, found)
     except NoFaceError as error:
-        raise NoFaceError(f"No face was found in {footage.name}.", error.hint) from None
+        raise _no_face(footage.name, error) from None
     return Recording(times_s, values, found)
 
 
@@ -92,6 +95,11 @@ def portrait_values(
     """The portrait's own expression and pose, float32 [54]: what relative motion is added to."""
     loaded = load_photo(photo, name=None if isinstance(photo, str | Path) else name)
     return record_photo(loaded.rgb, loaded.name, model=model).values[0]
+
+
+def _no_face(name: str, error: NoFaceError) -> NoFaceError:
+    """Another code than for the portrait: what mends it is another driver."""
+    return NoFaceError(f"No face was found in {name}.", error.hint, code="no_face_in_driver")
 
 
 def _only_picture(footage: Footage) -> np.ndarray:

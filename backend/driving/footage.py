@@ -67,7 +67,7 @@ def open_footage(driver: Path | Sequence[Path], *, frames_per_s: float | None = 
     if driver.suffix.lower() == ".zip":
         return _zip(driver, frames_per_s)
     if driver.suffix.lower() in PICTURE_ENDINGS:
-        return Footage(driver.name, 1, False, lambda: iter([Picture(0.0, load_photo(driver).rgb)]))
+        return Footage(driver.name, 1, False, lambda: iter([Picture(0.0, _read(driver, driver.name))]))
     return _movie(driver, frames_per_s)
 
 
@@ -109,13 +109,21 @@ def _check_count(name: str, count: int) -> None:
         )
 
 
+def _read(picture: Path | bytes, name: str) -> np.ndarray:
+    """Other codes than for the portrait: what mends it is another driver."""
+    try:
+        return load_photo(picture, name=name).rgb
+    except InputError as error:
+        raise InputError(error.message, error.hint, code="unreadable_driver") from error
+
+
 def _sequence(name: str, paths: Sequence[Path], frames_per_s: float | None) -> Footage:
     _check_count(name, len(paths))
     rate = frames_per_s or DEFAULT_FRAMES_PER_S
 
     def pictures() -> Iterator[Picture]:
         for index, path in enumerate(paths):
-            yield Picture(index / rate, load_photo(path).rgb)
+            yield Picture(index / rate, _read(path, path.name))
 
     return Footage(name, len(paths), len(paths) > 1, pictures)
 
@@ -136,7 +144,7 @@ def _zip(path: Path, frames_per_s: float | None) -> Footage:
                     content = archive.read(name)
                 except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
                     raise damaged from error
-                yield Picture(index / rate, load_photo(content, name=name.rsplit("/", 1)[-1]).rgb)
+                yield Picture(index / rate, _read(content, name.rsplit("/", 1)[-1]))
 
     return Footage(path.name, len(names), len(names) > 1, pictures)
 

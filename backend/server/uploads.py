@@ -100,7 +100,13 @@ def check_driver(file: BinaryIO, name: str, folder: Path, limits: Limits) -> Non
         raise InputError(f"{name} is empty.", "Choose another driver.", code="unreadable_driver")
     ending = Path(name).suffix.lower()
     if ending in PICTURE_ENDINGS:
-        photo_size(file, name, limits)
+        try:
+            photo_size(file, name, limits)
+        except InputError as error:
+            status = error.http_status
+            raise InputError(
+                error.message, error.hint, code="unreadable_driver", http_status=status
+            ) from None
     elif ending == ".zip":
         try:
             with zipfile.ZipFile(file) as archive:

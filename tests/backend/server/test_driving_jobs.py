@@ -113,7 +113,7 @@ def test_what_is_no_driver_is_said_readably(driving: tuple[Backend, Path], photo
     backend, movie = driving
     assert backend.drive(b"", "a.mp4").code == "unreadable_driver"
     assert backend.drive(b"no zip", "a.zip").code == "unreadable_driver"
-    assert backend.drive(b"no picture", "a.jpg").code == "unreadable_photo"
+    assert backend.drive(b"no picture", "a.jpg").code == "unreadable_driver"
     assert backend.drive(photo, "a.jpg", own="portrait").code == "bad_input"
     assert backend.drive(photo, "a.jpg", strength={"ears": 1}).code == "bad_input"
     assert backend.submit({"mode": "drive"}, photo).code == "unreadable_driver"
@@ -121,7 +121,7 @@ def test_what_is_no_driver_is_said_readably(driving: tuple[Backend, Path], photo
     assert job["error"]["code"] == "unreadable_driver" and "a.mp4" in job["error"]["message"]
     grey = write_movie(movie.parent / "grey.mp4", [np.full((256, 256, 3), 90, np.uint8)] * 3)
     job = backend.wait_job(backend.drive(grey.read_bytes(), "grey.mp4").json()["job_id"])
-    assert job["error"]["code"] == "no_face" and "grey.mp4" in job["error"]["message"]
+    assert job["error"]["code"] == "no_face_in_driver" and "grey.mp4" in job["error"]["message"]
     done = backend.wait_job(backend.drive(photo, "a.jpg").json()["job_id"])
     answer = backend.request("GET", f"/v1/jobs/{done['job_id']}/frames/0/rgb?format=png")
     assert (answer.status, answer.code) == (404, "no_such_frame")
