@@ -18,9 +18,11 @@ def driver(tmp_path):
 
 
 def sent() -> str:
+    """The last request that the backend got, and the fields of its form."""
     from blender_addon import runtime
 
-    return runtime.session().backend.log_path.read_text(encoding="utf-8")
+    lines = runtime.session().backend.log_path.read_text(encoding="utf-8").splitlines()
+    return next(line for line in reversed(lines) if line.startswith("request"))
 
 
 def test_a_movie_becomes_keyframes_with_its_own_times(fake, photo, driver):
