@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from backend.driving_commands import DRIVING_COMMANDS
 from backend.errors import (
     BackendUnavailable,
     CheckpointError,
@@ -156,7 +157,7 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         return command
 
-    for name, photo_command in PHOTO_COMMANDS.items():
+    for name, photo_command in {**PHOTO_COMMANDS, **DRIVING_COMMANDS}.items():
         photo_command.add_arguments(add(name, photo_command.help, photo_command.run))
     _add_serve_arguments(add("serve", "run the local backend for the Blender extension", _run_serve))
     doctor = add("doctor", "check installation, device, checkpoint and folders", _run_doctor)

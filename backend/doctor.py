@@ -80,6 +80,7 @@ def examine(*, checkpoint: str | None = None, device: str = "auto") -> Report:
         ("device", lambda: _device(device)),
         ("memory", _memory),
         ("checkpoint", lambda: _checkpoint(checkpoint, device)),
+        ("driving", _driving),
         ("folders", _folders),
         ("network", _loopback),
     )
@@ -166,6 +167,16 @@ def _checkpoint(checkpoint: str | None, device: str) -> Check:
     value = f"{editor.checkpoint}: {side} px, loaded in {loaded_s:.1f} s, one step in {forward_s:.2f} s"
     hint = "" if ok else "The network returns no numbers: install the checkpoint again."
     return Check("checkpoint", ok, value, hint, details)
+
+
+def _driving() -> Check:
+    """Optional, so never a failure."""
+    from backend.driving.landmarker import availability
+
+    told = availability()
+    if told["available"]:
+        return Check("driving", True, "the face landmarker is there", details=told)
+    return Check("driving", True, f"not available: {told['reason']} {told['hint']}", details=told)
 
 
 def _folders() -> Check:

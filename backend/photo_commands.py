@@ -33,7 +33,7 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_photo_arguments(parser: argparse.ArgumentParser) -> None:
+def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("photo", type=Path, metavar="PHOTO")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: PHOTO's name with -relief, beside it"
@@ -57,7 +57,7 @@ def _add_expression_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_generate_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_photo_arguments(parser)
+    add_photo_arguments(parser)
     _add_expression_argument(parser)
     parser.add_argument(
         "--pose",
@@ -67,13 +67,13 @@ def _add_generate_arguments(parser: argparse.ArgumentParser) -> None:
         help="yaw, pitch or roll from how the head is in the photo; may be given several times",
     )
     parser.add_argument(
-        "--steps", type=_positive, metavar="N", help="denoising steps (default: the checkpoint's own)"
+        "--steps", type=positive, metavar="N", help="denoising steps (default: the checkpoint's own)"
     )
-    parser.add_argument("--seed", type=_seed, default=0, metavar="N", help="default: 0")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="default: 0")
 
 
 def _add_appearance_arguments(parser: argparse.ArgumentParser) -> None:
-    _add_photo_arguments(parser)
+    add_photo_arguments(parser)
     _add_expression_argument(parser)
     parser.add_argument(
         "--depth",
@@ -88,8 +88,8 @@ def _run_generate(arguments: argparse.Namespace) -> int:
     from backend.server.request import check_pose
 
     expression = _expression(arguments)
-    pose = check_pose(_pairs(arguments.pose, "--pose", "yaw=5"))
-    with _opened(arguments) as (editor, portrait, progress):
+    pose = check_pose(pairs(arguments.pose, "--pose", "yaw=5"))
+    with opened(arguments) as (editor, portrait, progress):
         result = editor.generate(
             portrait,
             expression,
@@ -102,7 +102,7 @@ def _run_generate(arguments: argparse.Namespace) -> int:
 
 
 def _run_depth(arguments: argparse.Namespace) -> int:
-    with _opened(arguments) as (editor, portrait, progress):
+    with opened(arguments) as (editor, portrait, progress):
         result = editor.depth(portrait, progress=progress)
     return _write(arguments, result)
 
@@ -112,7 +112,7 @@ def _run_appearance(arguments: argparse.Namespace) -> int:
     from backend.imaging.depth_codec import read_depth
 
     depth_mm = read_depth(arguments.depth)
-    with _opened(arguments) as (editor, portrait, progress):
+    with opened(arguments) as (editor, portrait, progress):
         result = editor.appearance(portrait, depth_mm, expression=expression or None, progress=progress)
     return _write(arguments, result)
 
@@ -121,7 +121,7 @@ PHOTO_COMMANDS: Mapping[str, PhotoCommand] = {
     "generate": PhotoCommand(
         "give a portrait another expression, with its depth", _add_generate_arguments, _run_generate
     ),
-    "depth": PhotoCommand("estimate the depth of a portrait", _add_photo_arguments, _run_depth),
+    "depth": PhotoCommand("estimate the depth of a portrait", add_photo_arguments, _run_depth),
     "appearance": PhotoCommand(
         "make the photo follow another depth", _add_appearance_arguments, _run_appearance
     ),
@@ -129,12 +129,12 @@ PHOTO_COMMANDS: Mapping[str, PhotoCommand] = {
 
 
 @contextlib.contextmanager
-def _opened(arguments: argparse.Namespace) -> Iterator[tuple[Any, Any, Progress]]:
+def opened(arguments: argparse.Namespace) -> Iterator[tuple[Any, Any, Progress]]:
     """(editor, opened portrait, progress callback)."""
     crop = _crop(arguments.crop)
     if not arguments.photo.is_file():
         raise InputError(f"There is no file {arguments.photo}.", "Check the name.", code="unreadable_photo")
-    with _progress_bars() as progress:
+    with progress_bars() as progress:
         progress("loading", 0, 1)
         from backend.editor import PortraitEditor
         from backend.imaging.crop import CropBox
@@ -174,7 +174,7 @@ def _write(arguments: argparse.Namespace, result: Any) -> int:
 
 
 @contextlib.contextmanager
-def _progress_bars() -> Iterator[Progress]:
+def progress_bars() -> Iterator[Progress]:
     """A progress callback that shows one tqdm bar a phase on stderr; silent unless that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _phase, _step, _total: None
@@ -204,10 +204,10 @@ def _expression(arguments: argparse.Namespace) -> dict[str, float]:
     from backend.model.expression_names import ARKIT_NAMES
     from backend.server.request import check_expression
 
-    return check_expression(_pairs(arguments.expression, "--expression", "jawOpen=0.5"), ARKIT_NAMES)
+    return check_expression(pairs(arguments.expression, "--expression", "jawOpen=0.5"), ARKIT_NAMES)
 
 
-def _pairs(texts: Sequence[str], option: str, example: str) -> dict[str, float]:
+def pairs(texts: Sequence[str], option: str, example: str) -> dict[str, float]:
     pairs = {}
     for text in texts:
         name, _, value = text.partition("=")
@@ -232,7 +232,7 @@ def _crop(text: str | None) -> tuple[float, float, float] | None:
     return x, y, side
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError("must be 1 or more")
@@ -246,7 +246,7 @@ def _face(text: str) -> int:
     return value
 
 
-def _seed(text: str) -> int:
+def seed(text: str) -> int:
     value = int(text)
     if not 0 <= value < 2**63:
         raise argparse.ArgumentTypeError("must lie between 0 and 2**63 - 1")

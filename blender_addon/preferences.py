@@ -36,6 +36,11 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
         description="Checkpoint in diffusers layout; empty for the one that comes with the backend",
         subtype="DIR_PATH",
     )
+    landmarker: bpy.props.StringProperty(
+        name="Face Landmarker",
+        description="Google's face_landmarker.task, for expressions from photos and movies (see docs/driving.md)",
+        subtype="FILE_PATH",
+    )
     install_folder: bpy.props.StringProperty(
         name="Folder",
         description="Folder that the backend is installed in; empty for the extension's own",
@@ -67,6 +72,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
             layout.prop(self, "backend_python")
             layout.prop(self, "backend_source")
             layout.prop(self, "checkpoint")
+            layout.prop(self, "landmarker")
             column = layout.column(align=True)
             column.label(
                 text=f"{ENV_PYTHON} and {ENV_SOURCE} in the environment go before these.", icon="INFO"

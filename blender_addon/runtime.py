@@ -17,11 +17,12 @@ import bpy
 from . import installation, requests, sequences, storage
 from .core import errors, temp_files
 from .core.backend_process import BackendState
+from .core.drive_job import DriveInput
 from .core.errors import AddonError, Problem, Remedy
 from .core.jobs import FrameInput, Job, JobInput, JobState
 from .core.relief import ReliefError
 from .core.session import Session
-from .scene import importing
+from .scene import driving, importing
 
 BUSY_INTERVAL_S = 0.03
 IDLE_INTERVAL_S = 1.0  # only looks whether the backend still runs
@@ -217,6 +218,10 @@ def import_job(job: Job) -> None:
         _push_undo("Import Portrait Sequence")
         return
     given = job.input
+    if isinstance(given, DriveInput):
+        driving.apply(scene, job.results[0], given.start_frame)
+        _push_undo("Drive Expression")
+        return
     for number, frame in enumerate(job.results):
         description = importing.Description(
             result_id=job.id if len(job.results) == 1 else f"{job.id}-{number}",
@@ -290,7 +295,7 @@ def sync() -> None:
         waiting = job is _undelivered()
         shown.state = (JobState.DOWNLOADING if waiting else job.state).value
         shown.status = "Waiting for the render or stroke" if waiting else _job_text(job)
-        shown.mode = "sequence" if sequences.of(job) else job.input.mode
+        shown.mode = "sequence" if sequences.of(job) else job.input.kind
         shown.progress = job.progress
         if job.problem is not None:
             _show(job.problem)
@@ -331,6 +336,12 @@ def _backend_text() -> str:
     if isinstance(device, dict):
         device = device.get("name") or device.get("type")
     return f"Backend {backend.version} is ready" + (f" on {device}" if device else "")
+
+
+def why_no_driving() -> str:
+    """Why the backend that runs cannot follow faces; empty where it can, or where that is not known."""
+    told = _session.backend.capabilities.get("driving") if _session else None
+    return str(told.get("reason") or "") if isinstance(told, dict) and not told.get("available") else ""
 
 
 def _redraw() -> None:

@@ -19,6 +19,7 @@ class DefaultPreferences:
     backend_python: str = ""
     backend_source: str = ""
     checkpoint: str = ""
+    landmarker: str = ""
     install_folder: str = ""
     install_python: str = ""
     package_index: str = ""

@@ -82,7 +82,7 @@ def create_app(
 
     @app.get("/v1/capabilities")
     async def capabilities() -> dict[str, Any]:
-        """``device`` and ``checkpoint`` are null until the worker is ready."""
+        """``device``, ``checkpoint`` and ``driving`` are null until the worker is ready."""
         return {
             "protocol": PROTOCOL_VERSION,
             "version": VERSION,
@@ -93,6 +93,7 @@ def create_app(
             "formats": frames.formats(),
             "limits": {
                 "photo_bytes": limits.photo_bytes,
+                "driver_bytes": limits.driver_bytes,
                 "side_px": limits.side_px,
                 "frames_per_job": limits.frames_per_job,
                 "queued_jobs": limits.queued_jobs,
@@ -100,6 +101,7 @@ def create_app(
             },
             "device": None,
             "checkpoint": None,
+            "driving": None,
             **state["supervisor"].capabilities,
         }
 

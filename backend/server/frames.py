@@ -8,6 +8,7 @@ picture    formats                  content
 rgb        png                      8-bit sRGB
 depth      exr, npy, png16          mm, nearer = larger, NaN outside the head; see ``imaging.depth_codec``
 coverage   png, npy                 0..1; png: 8-bit grey
+recording  json, csv                of mode drive, which has none of the others
 =========  =======================  =====================================================================
 """
 
@@ -29,11 +30,12 @@ Writer = Callable[[Path, np.ndarray, Mapping[str, Any]], None]
 
 @dataclass(frozen=True)
 class _Format:
-    """How a download is written. Without a writer the stored .npy file is sent as it is."""
+    """How a download is written. Without a writer the stored file is sent as it is."""
 
     file_name: str
     media_type: str
     write: Writer | None = None
+    stored: str = "npy"
 
 
 _FORMATS: dict[str, dict[str, _Format]] = {
@@ -46,6 +48,10 @@ _FORMATS: dict[str, dict[str, _Format]] = {
     "coverage": {
         "png": _Format("coverage.png", "image/png", write_coverage_png),
         "npy": _Format("coverage.npy", "application/octet-stream"),
+    },
+    "recording": {
+        "json": _Format("recording.json", "application/json", stored="json"),
+        "csv": _Format("recording.csv", "text/csv", stored="csv"),
     },
 }
 
@@ -61,8 +67,8 @@ def encode(
     """A stored picture as a file.
 
     Args:
-        frame_folder: holds ``rgb.npy``, ``depth.npy`` and ``coverage.npy``.
-        picture: rgb, depth or coverage.
+        frame_folder: holds ``rgb.npy``, ``depth.npy`` and ``coverage.npy``, or ``recording.json`` and ``.csv``.
+        picture: rgb, depth, coverage or recording.
         file_format: None takes the picture's first format.
         info: the frame's entry in the job's JSON; its report and scale become the file's metadata.
 
@@ -80,14 +86,17 @@ def encode(
     if chosen is None:
         hint = f"Use one of: {', '.join(known)}."
         raise InputError(f"'{picture}' is not available as '{file_format}'.", hint, code="bad_format")
-    stored = frame_folder / f"{picture}.npy"
+    stored = frame_folder / f"{picture}.{chosen.stored}"
     try:
         if chosen.write is None:
             return stored.read_bytes(), chosen.media_type
         array = np.load(stored, allow_pickle=False)
     except FileNotFoundError:
         raise InputError(
-            "This frame was deleted.", "Start the job again.", code="no_such_frame", http_status=404
+            "This frame has no such picture, or was deleted.",
+            "Start the job again.",
+            code="no_such_frame",
+            http_status=404,
         ) from None
     metadata = {**info["report"], "mm_per_px": info["mm_per_px"]}
     with tempfile.TemporaryDirectory() as folder:  # OpenEXR writes to named files only

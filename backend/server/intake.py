@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,13 +24,14 @@ async def receive_job(request: Request, board: JobBoard, limits: Limits) -> Job:
     """Check the form and lay the job's files down; nothing stays behind if anything is wrong.
 
     Raises:
-        InputError: anything about the form, the parameters, the photo or the depth.
+        InputError: anything about the form, the parameters, the photo, the depth or the driver.
         BackendUnavailable: the queue is full. PortraitReliefError: the disk is.
     """
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise InputError(
             "Jobs are sent as multipart/form-data.",
-            "Send the fields 'request' (JSON), 'portrait' (a picture) and, for 'appearance', 'depth' (.npy).",
+            "Send the fields 'request' (JSON), 'portrait' (a picture), for 'appearance' 'depth' (.npy), and for "
+            "'drive' 'driver'.",
             code="wrong_content_type",
             http_status=415,
         )
@@ -41,7 +43,26 @@ async def receive_job(request: Request, board: JobBoard, limits: Limits) -> Job:
         if text is None:
             raise InputError("The field 'request' is missing.", "It holds the parameters as JSON.")
         wanted = parse_request(text, limits=limits, expression_names=ARKIT_NAMES)
-        photo, depth = form.get("portrait"), form.get("depth")
+        photo, depth, driver = form.get("portrait"), form.get("depth"), form.get("driver")
+        if wanted.drive is not None:
+            if not isinstance(driver, UploadFile):
+                raise InputError(
+                    "The driver is missing.",
+                    "Send a photo, a movie or a zip of pictures as the file field 'driver'.",
+                    code="unreadable_driver",
+                )
+            if wanted.drive.own != "portrait" or wanted.drive.motion != "relative":
+                photo = None
+            elif not isinstance(photo, UploadFile):
+                raise InputError("The photo is missing.", "'own' is 'portrait': send the field 'portrait'.")
+            return await run_in_threadpool(
+                _lay_down_driver,
+                board,
+                limits,
+                wanted,
+                driver,
+                photo if isinstance(photo, UploadFile) else None,
+            )
         if not isinstance(photo, UploadFile):
             raise InputError("The photo is missing.", "Send it as the file field 'portrait'.")
         if wanted.mode == "appearance" and not isinstance(depth, UploadFile):
@@ -63,19 +84,39 @@ def _lay_down(
     if depth is not None:
         uploads.check_depth(depth.file, size)
     uploads.check_disk(board.folder, size, len(wanted.frames), limits)
+    wanted = replace(wanted, photo_file=f"photo/{name}")
+    return _job(board, wanted, {wanted.photo_file: photo, **({"depth.npy": depth} if depth else {})})
+
+
+def _lay_down_driver(
+    board: JobBoard, limits: Limits, wanted: JobRequest, driver: UploadFile, photo: UploadFile | None
+) -> Job:
+    name = uploads.safe_file_name(driver.filename)
+    uploads.check_driver(driver.file, name, board.folder, limits)
+    wanted = replace(wanted, driver_file=f"driver/{name}")
+    files = {wanted.driver_file: driver}
+    if photo is not None:
+        photo_name = uploads.safe_file_name(photo.filename)
+        uploads.photo_size(photo.file, photo_name, limits)
+        wanted = replace(wanted, photo_file=f"photo/{photo_name}")
+        files[wanted.photo_file] = photo
+    return _job(board, wanted, files)
+
+
+def _job(board: JobBoard, wanted: JobRequest, files: Mapping[str, UploadFile]) -> Job:
+    """``files``: place below the job's folder -> content. What a client named lies in a folder of its own: no
+    such name can meet one of ours.
+    """
     job_id, folder = board.new_folder()
     try:
-        # A folder of its own: no name a client chooses can meet one of ours.
-        (folder / "photo").mkdir()
-        _copy(photo, folder / "photo" / name)
-        if depth is not None:
-            _copy(depth, folder / "depth.npy")
-        wanted = replace(wanted, photo_file=f"photo/{name}")
+        for place, upload in files.items():
+            (folder / place).parent.mkdir(exist_ok=True)
+            _copy(upload, folder / place)
         (folder / "request.json").write_text(wanted.to_json(), encoding="utf-8")
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise PortraitReliefError(
-            f"The photo cannot be written to {folder} ({error.strerror}).",
+            f"What was sent cannot be written to {folder} ({error.strerror}).",
             "Free some space or set another folder for temporary files.",
             code="disk_full",
             http_status=507,

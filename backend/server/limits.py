@@ -14,8 +14,10 @@ class Limits:
 
     photo_bytes: int = 64 * MIB
     """The photo's file."""
-    body_bytes: int = 64 * MIB + 4 * 8000 * 8000 + 5 * MIB
-    """Body of one request: the largest photo, float32 depth for it, and parameters."""
+    body_bytes: int = 64 * MIB + 256 * MIB + 5 * MIB
+    """Body of one request: the largest photo, a driver or float32 depth for it, and parameters."""
+    driver_bytes: int = 256 * MIB
+    """The file of a driver: photo, movie or zip of pictures. It must fit into ``body_bytes`` with a photo."""
     request_json_bytes: int = 4 * MIB
     side_px: int = 8000
     """Longest side of the photo."""

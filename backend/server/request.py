@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from backend.errors import InputError
+from backend.server.drive_request import DriveRequest, parse_drive
 from backend.server.limits import Limits
 
-MODES = ("depth", "generate", "appearance")
+MODES = ("depth", "generate", "appearance", "drive")
 POSE_RANGE_DEG = 90.0
 SEED_MAX = 2**63 - 1
 
@@ -48,6 +49,10 @@ class JobRequest:
     client_job_id: str = ""
     photo_file: str = "portrait"
     """The photo, relative to the job's folder; set by the front process, never by the client."""
+    drive: DriveRequest | None = None
+    """In mode ``drive``."""
+    driver_file: str = ""
+    """As ``photo_file``: the driver's photo, movie or zip of pictures."""
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -58,17 +63,20 @@ class JobRequest:
         data = json.loads(text)
         data["frames"] = tuple(FrameRequest(**frame) for frame in data["frames"])
         data["crop"] = tuple(data["crop"]) if data["crop"] else None
+        data["drive"] = DriveRequest(**data["drive"]) if data["drive"] else None
         return cls(**data)
 
 
-_KEYS = frozenset({"mode", "expression", "pose", "frames", "steps", "seed", "crop", "face", "client_job_id"})
+_KEYS = frozenset(
+    {"mode", "expression", "pose", "frames", "steps", "seed", "crop", "face", "client_job_id", "drive"}
+)
 
 
 def parse_request(text: str | bytes, *, limits: Limits, expression_names: Sequence[str]) -> JobRequest:
     """Check the JSON text of a request.
 
     With ``frames`` each frame is complete by itself and the top-level ``expression`` and ``pose`` are not
-    used; mode ``depth`` uses neither. Raises InputError naming the field at fault.
+    used; the modes ``depth`` and ``drive`` use neither. Raises InputError naming the field at fault.
     """
     data = _load_object(text, limits)
     unknown = sorted(set(data) - _KEYS)
@@ -90,6 +98,7 @@ def parse_request(text: str | bytes, *, limits: Limits, expression_names: Sequen
         crop=_crop(data.get("crop")),
         face=_integer(data, "face", 0, 1000),
         client_job_id=client_job_id,
+        drive=parse_drive(data.get("drive"), tuple(expression_names)) if mode == "drive" else None,
     )
 
 
@@ -154,7 +163,7 @@ def _frames(
 ) -> tuple[FrameRequest, ...]:
     frames = data.get("frames")
     if frames is None:
-        if mode == "depth":
+        if mode in ("depth", "drive"):
             return (FrameRequest(),)
         return (FrameRequest(check_expression(data.get("expression"), names), check_pose(data.get("pose"))),)
     if mode != "generate":

@@ -7,12 +7,14 @@ import os
 import re
 import shutil
 import warnings
+import zipfile
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 from PIL import Image
 
+from backend.driving.footage import PICTURE_ENDINGS, checked_zip
 from backend.errors import InputError, PortraitReliefError
 from backend.server.limits import MIB, Limits
 
@@ -83,9 +85,44 @@ def check_depth(file: BinaryIO, size: tuple[int, int]) -> None:
         raise InputError("The depth file is not complete.", hint, code="bad_depth")
 
 
+def check_driver(file: BinaryIO, name: str, folder: Path, limits: Limits) -> None:
+    """Size and, for pictures and zips, the inside. What a movie holds shows when the worker reads it."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    if size > limits.driver_bytes:
+        raise InputError(
+            f"{name} is too large: at most {limits.driver_bytes // MIB} MiB can be sent.",
+            "Cut it, scale it down, or use 'portrait-relief drive' and import the recording.",
+            code="driver_too_large",
+            http_status=413,
+        )
+    if size == 0:
+        raise InputError(f"{name} is empty.", "Choose another driver.", code="unreadable_driver")
+    ending = Path(name).suffix.lower()
+    if ending in PICTURE_ENDINGS:
+        try:
+            photo_size(file, name, limits)
+        except InputError as error:
+            status = error.http_status
+            raise InputError(
+                error.message, error.hint, code="unreadable_driver", http_status=status
+            ) from None
+    elif ending == ".zip":
+        try:
+            with zipfile.ZipFile(file) as archive:
+                checked_zip(archive, name)
+        except (OSError, ValueError, zipfile.BadZipFile):
+            raise InputError(f"{name} is damaged.", "Send it again.", code="unreadable_driver") from None
+    file.seek(0)
+    _check_free(folder, size, limits)
+
+
 def check_disk(folder: Path, size: tuple[int, int], frames: int, limits: Limits) -> None:
     """Raise if the results of a job would not fit on the disk that holds ``folder``."""
-    needed = frames * size[0] * size[1] * _BYTES_PER_PIXEL
+    _check_free(folder, frames * size[0] * size[1] * _BYTES_PER_PIXEL, limits)
+
+
+def _check_free(folder: Path, needed: int, limits: Limits) -> None:
     free = shutil.disk_usage(folder).free - limits.free_disk_bytes
     if needed > free:
         raise PortraitReliefError(

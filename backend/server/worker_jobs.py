@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from backend.driving.landmarker import availability
 from backend.errors import JobCancelled, OutOfMemoryError_, PortraitReliefError
 from backend.server import devices
 from backend.server.failures import internal_error, readable
@@ -73,6 +74,7 @@ class Studio:
         return {
             "device": devices.describe_device(self._device),
             "checkpoint": checkpoint_facts(self._checkpoint or os.environ.get("PORTRAIT_RELIEF_CHECKPOINT")),
+            "driving": availability(),
         }
 
     def run(self, context: JobContext) -> PortraitReliefError | None:
@@ -104,6 +106,11 @@ class Studio:
 
     def _run(self, context: JobContext) -> None:
         request = JobRequest.from_json((context.folder / "request.json").read_text(encoding="utf-8"))
+        if request.mode == "drive":
+            from backend.server.drive_job import run_drive
+
+            context.frame(0, *run_drive(context.folder, request, context.progress))
+            return
         if self._editor is None:
             context.progress("loading", 0, 1)
             self._editor = self._editor_class(self._checkpoint, device=self._device)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,15 @@ from .errors import AddonError, Problem
 from .exchange import Address, Answer, BadAnswerError, Exchange, ExchangeError
 
 POLL_INTERVAL_S = 0.2
-PARTS = (("rgb", "png"), ("depth", "npy"), ("coverage", "npy"))
+Parts = tuple[tuple[str, str], ...]
+PARTS: Parts = (("rgb", "png"), ("depth", "npy"), ("coverage", "npy"))
+
+
+_READERS: dict[str, Callable[[bytes], bytes | np.ndarray]] = {
+    "png": arrays.checked_png,
+    "npy": arrays.read_npy,
+    "json": bytes,
+}
 
 
 class JobState(Enum):
@@ -69,6 +78,25 @@ class JobInput:
     label: str = ""
     frames: tuple[FrameInput, ...] = ()
 
+    @property
+    def kind(self) -> str:
+        """Which button made this job, for "Try Again"."""
+        return self.mode
+
+    @property
+    def parts(self) -> Parts:
+        """What is fetched of every frame: (part, format)."""
+        return PARTS
+
+    def files(self) -> dict[str, tuple[str, bytes]]:
+        """What is uploaded: field -> (file name, content)."""
+        files = {"portrait": (self.portrait_name, self.portrait)}
+        return files if self.depth_npy is None else {**files, "depth": ("depth.npy", self.depth_npy)}
+
+    def result(self, parts: Mapping[str, bytes | np.ndarray], info: dict) -> Any:
+        """A frame's result from its parts and the backend's word of it. Raises BadAnswerError."""
+        return _frame_result(parts, info)
+
     def request(self, client_job_id: str) -> dict[str, object]:
         frames = [{"expression": dict(frame.expression), "pose": dict(frame.pose)} for frame in self.frames]
         return {
@@ -109,7 +137,7 @@ class Job:
         self.step = 0
         self.total = 0
         self.problem: Problem | None = None
-        self.results: list[FrameResult] = []
+        self.results: list[Any] = []  # FrameResult, or what else `JobInput.result` makes
         self.dropped_answers = 0
         self.started_s = time.monotonic()
         self._deadlines = deadlines
@@ -132,8 +160,9 @@ class Job:
         if self.input.frames:
             return min(1.0, (self._fetched + len(self._parts) / len(PARTS)) / len(self.input.frames))
         if self.state is JobState.DOWNLOADING:
-            wanted = max(1, len(self._frames) * len(PARTS))
-            return 0.9 + 0.1 * (self._fetched * len(PARTS) + len(self._parts)) / wanted
+            parts = len(self.input.parts)
+            wanted = max(1, len(self._frames) * parts)
+            return 0.9 + 0.1 * (self._fetched * parts + len(self._parts)) / wanted
         return 0.9 * min(1.0, self.step / self.total) if self.total else 0.0
 
     @property
@@ -196,10 +225,7 @@ class Job:
     def _advance(self, address: Address, budget_s: float) -> None:
         now_s = time.monotonic()
         if self.state is JobState.WAITING:
-            given = self.input
-            self._exchange = protocol.post_job(
-                address, given.request(self.id), given.portrait, given.portrait_name, given.depth_npy
-            )
+            self._exchange = protocol.post_job(address, self.input.request(self.id), self.input.files())
             self._enter(JobState.UPLOADING)
         if self._exchange is None and self.state is not JobState.UPLOADING:
             self._fetching = self._fetched < len(self._frames)
@@ -273,19 +299,19 @@ class Job:
         self._changed_s = time.monotonic()
 
     def _next_part(self, address: Address) -> Exchange:
-        part, fmt = PARTS[len(self._parts)]
+        part, fmt = self.input.parts[len(self._parts)]
         return protocol.get_frame_part(address, self._server_id, self._fetched, part, fmt, self.id)
 
     def _take_part(self, answer: Answer) -> None:
         """Checks one file of a frame; after the last file of the last frame the job is done."""
-        part, fmt = PARTS[len(self._parts)]
+        part, fmt = self.input.parts[len(self._parts)]
         body = protocol.checked(answer).body
         try:
-            self._parts[part] = arrays.checked_png(body) if fmt == "png" else arrays.read_npy(body)
+            self._parts[part] = _READERS[fmt](body)
         except ValueError as error:
             raise BadAnswerError(f"{part}: {error}") from error
-        if len(self._parts) == len(PARTS):
-            self.results.append(_frame_result(self._parts, self._frames[self._fetched]))
+        if len(self._parts) == len(self.input.parts):
+            self.results.append(self.input.result(self._parts, self._frames[self._fetched]))
             self._parts = {}
             self._fetched += 1
             self._changed_s = time.monotonic()

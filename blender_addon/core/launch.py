@@ -17,6 +17,7 @@ ENV_PYTHON = "PORTRAIT_RELIEF_PYTHON"
 ENV_SOURCE = "PORTRAIT_RELIEF_BACKEND_SOURCE"
 ENV_TOKEN = "PORTRAIT_RELIEF_TOKEN"
 ENV_CHECKPOINT = "PORTRAIT_RELIEF_CHECKPOINT"
+ENV_LANDMARKER = "PORTRAIT_RELIEF_LANDMARKER"
 
 # Blender's own Python settings would make another Python import Blender's packages.
 _REMOVED_VARIABLES = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE", "PYTHONSAFEPATH")
@@ -90,6 +91,7 @@ def make_launch(
     storage: Path,
     installed: Path,
     inside_blender_program: bool,
+    landmarker: str = "",
 ) -> Launch:
     """Puts the pieces together; the working folder is also the first entry of the child's import path.
 
@@ -97,7 +99,8 @@ def make_launch(
     """
     source = source_folder(package_folder, chosen_source)
     python = find_python(chosen_python, source, installed, inside_blender_program=inside_blender_program)
-    variables = {ENV_CHECKPOINT: checkpoint} if checkpoint else {}
+    chosen = {ENV_CHECKPOINT: checkpoint, ENV_LANDMARKER: landmarker}
+    variables = {name: value for name, value in chosen.items() if value}
     if source is None:
         folder = storage / "run"  # empty: nothing there can shadow the installed backend
         try:

@@ -65,17 +65,13 @@ def get_capabilities(address: Address) -> Exchange:
 def post_job(
     address: Address,
     request: Mapping[str, object],
-    portrait: bytes,
-    portrait_name: str,
-    depth_npy: bytes | None,
+    files: Mapping[str, tuple[str, bytes]],
 ) -> Exchange:
-    """Sends a job. `portrait` is an image file's content, `depth_npy` a .npy file's content or None."""
+    """Sends a job. `files`: field -> (file name, content)."""
     fields: dict[str, tuple[str | None, str, bytes]] = {
         "request": (None, "application/json", json.dumps(request).encode()),
-        "portrait": (portrait_name, "application/octet-stream", portrait),
+        **{name: (file, "application/octet-stream", content) for name, (file, content) in files.items()},
     }
-    if depth_npy is not None:
-        fields["depth"] = ("depth.npy", "application/octet-stream", depth_npy)
     content_type, body = multipart(fields)
     return Exchange(
         address,

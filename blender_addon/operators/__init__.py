@@ -4,6 +4,7 @@
 from . import (
     backend,
     crop,
+    drive,
     driving,
     export,
     expression,
@@ -25,6 +26,7 @@ CLASSES = (
     *expression.CLASSES,
     *own_presets.CLASSES,
     *driving.CLASSES,
+    *drive.CLASSES,
     *sequence.CLASSES,
     *portrait.CLASSES,
     *crop.CLASSES,

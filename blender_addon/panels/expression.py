@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import bpy
 
-from .. import own_presets_folder, thumbnails
+from .. import own_presets_folder, runtime, thumbnails
 from ..core import arkit, presets
 from ..scene import driving
+from .job import draw_wrapped
 from .places import PanelMixin, in_both_editors
 
 CELL_WIDTH = 85  # of the library's pictures with their frames, in units of the interface's scale
@@ -82,6 +83,12 @@ class _DrivingPanel(PanelMixin):
             count = len(driving.driving_keys(settings.driving_object))
             column.label(text=f"{count} of {len(arkit.ARKIT_NAMES)} sliders follow it", icon="SHAPEKEY_DATA")
             column.operator("portrait_relief.read_shape_keys", icon="IMPORT")
+        column = layout.column(align=True)
+        column.operator("portrait_relief.expression_from_photo", icon="IMAGE_DATA")
+        column.operator("portrait_relief.drive_from_footage", icon="FILE_MOVIE")
+        reason = runtime.why_no_driving()
+        if reason:
+            draw_wrapped(column, reason, context, icon="INFO")
         layout.operator("portrait_relief.import_live_link", icon="FILE")
         scene = context.scene
         column = layout.column(align=True)

@@ -35,6 +35,8 @@ _JOB_OPERATORS = {
     "depth": "portrait_relief.estimate_depth",
     "appearance": "portrait_relief.repaint",
     "sequence": "portrait_relief.generate_sequence",
+    "drive": "portrait_relief.drive_from_footage",
+    "drive_photo": "portrait_relief.expression_from_photo",
 }
 
 

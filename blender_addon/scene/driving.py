@@ -11,6 +11,9 @@ import numpy as np
 from ..core import arkit
 from ..core.live_link import Recording
 
+# With "keep the rest as in the photo" a slider at 0 is left to the photo: a face that came through 0 would jump there.
+LEAST_DRIVEN = 1e-4
+
 
 def driving_keys(item: bpy.types.Object | None) -> dict[str, str]:
     """Shape keys of a mesh that are named as ARKit names its coefficients: coefficient -> key's name."""
@@ -36,6 +39,23 @@ def shape_key_values(item: bpy.types.Object, layer: bpy.types.ViewLayer | None =
     }
 
 
+def apply(scene: bpy.types.Scene, recording: Recording, start_frame: float | None) -> int:
+    """A followed face: keyframes from `start_frame` on, or with None the sliders as at its first frame.
+
+    Returns how many frames of the scene it spans. The head's pose is switched on where it was followed.
+    """
+    settings = scene.portrait_relief
+    if any(name in recording.names for name in arkit.POSE_NAMES):
+        settings.use_pose = True
+    if start_frame is None:
+        for name, value in recording.frames[0].items():
+            setattr(settings, name, value if name in arkit.POSE_NAMES else max(value, LEAST_DRIVEN))
+        return 1
+    span = write_keyframes(scene, recording, start_frame=start_frame, strength=1.0, names=recording.names)
+    scene.frame_set(scene.frame_current)  # the sliders show this frame of it
+    return span
+
+
 def write_keyframes(
     scene: bpy.types.Scene, recording: Recording, *, start_frame: float, strength: float, names: Sequence[str]
 ) -> int:
@@ -47,6 +67,8 @@ def write_keyframes(
     frames = np.array([start_frame + time * per_second for time in recording.times_s], np.float32)
     for name in names:
         values = np.array([frame[name] for frame in recording.frames], np.float32) * strength
+        if name not in arkit.POSE_NAMES:
+            values = np.maximum(values, LEAST_DRIVEN)
         points = np.stack([frames, values], 1).astype(np.float32)
         curve = _curve(scene, f"portrait_relief.{name}")
         curve.keyframe_points.clear()

@@ -161,6 +161,17 @@ class Backend:
         body, content_type = multipart({"request": text}, files)
         return self.request("POST", "/v1/jobs", body, {"Content-Type": content_type})
 
+    def drive(
+        self, driver: bytes, name: str, portrait: bytes | None = None, client_job_id: str = "", **drive: Any
+    ) -> Answer:
+        """A job in mode ``drive``; ``drive`` is the request's part of that name."""
+        files = {"driver": (name, driver)}
+        if portrait is not None:
+            files["portrait"] = ("a.jpg", portrait)
+        request = {"mode": "drive", "drive": drive, "client_job_id": client_job_id}
+        body, content_type = multipart({"request": json.dumps(request)}, files)
+        return self.request("POST", "/v1/jobs", body, {"Content-Type": content_type})
+
     def start_job(self, photo: bytes, **request: Any) -> str:
         answer = self.submit({"mode": "generate", "crop": CROP, **request}, photo)
         assert answer.status == 202, answer.content

@@ -84,3 +84,50 @@ def test_killing_the_front_process_fails_the_job_readably(astronaut):
     runtime.sync()
     shown = bpy.context.window_manager.portrait_relief
     assert (shown.state, shown.error_code, shown.remedy) == ("FAILED", "backend_stopped", "RESTART_BACKEND")
+
+
+def test_a_photo_and_a_movie_drive_the_sliders_through_the_real_landmarker(astronaut, monkeypatch, tmp_path):
+    """The driver is the portrait itself: absolute gives its smile, relative motion leaves it where it is."""
+    from blender_addon import runtime
+    from tests.backend.driving.footage_of_astronaut import landmarker_model, rolls_deg, swinging, write_movie
+
+    monkeypatch.setenv("PORTRAIT_RELIEF_LANDMARKER", str(landmarker_model()))
+    scene = bpy.context.scene
+    settings = scene.portrait_relief
+    assert bpy.ops.portrait_relief.expression_from_photo(filepath=settings.filepath, timeout=240) == {
+        "FINISHED"
+    }
+    assert settings.mouthSmileLeft > 0.7 and settings.jawOpen < 0.2 and settings.use_pose
+    assert runtime.why_no_driving() == ""
+    movie = write_movie(tmp_path / "swing.mp4", swinging(25))
+    scene.render.fps = 25
+    assert bpy.ops.portrait_relief.drive_from_footage(
+        filepath=str(movie), smoothing=0.0, start_frame=1, timeout=120
+    ) == {"FINISHED"}
+    rolls, smiles = [], []
+    for frame in range(1, 26):
+        scene.frame_set(frame)
+        rolls.append(settings.roll)
+        smiles.append(settings.mouthSmileLeft)
+    assert np.abs(np.array(rolls) - rolls[0] - rolls_deg(25)).max() < 3
+    assert min(smiles) > 0.6
+    # A photo with nobody in it: one sentence that names it, and nothing changes.
+    from blender_addon.core import arrays
+
+    (tmp_path / "wall.png").write_bytes(arrays.write_png(np.full((256, 256, 3), 90, np.uint8)))
+    with pytest.raises(RuntimeError, match=r"No face was found in wall\.png"):
+        bpy.ops.portrait_relief.expression_from_photo(filepath=str(tmp_path / "wall.png"), timeout=60)
+    assert settings.mouthSmileLeft == pytest.approx(smiles[-1])
+
+
+def test_without_the_landmarkers_model_its_address_and_the_preferences_are_offered(astronaut, monkeypatch):
+    monkeypatch.setenv("PORTRAIT_RELIEF_LANDMARKER", "/nowhere/face.task")
+    from blender_addon import runtime
+
+    with pytest.raises(RuntimeError, match=r"(mediapipe|face\.task)"):
+        bpy.ops.portrait_relief.expression_from_photo(
+            filepath=bpy.context.scene.portrait_relief.filepath, timeout=240
+        )
+    shown = bpy.context.window_manager.portrait_relief
+    assert (shown.error_code, shown.remedy) == ("no_landmarker", "OPEN_PREFERENCES")
+    assert runtime.why_no_driving()

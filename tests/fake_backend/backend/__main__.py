@@ -73,6 +73,21 @@ def half_ball(width: int, height: int) -> tuple[array, array]:
     return depth, coverage
 
 
+def recording(drive: dict) -> bytes:
+    """Three frames 0.5 s apart: the jaw opens as far as its strength says, the head turns if it is driven."""
+    strength = drive["strength"]
+    driven = {"jawOpen": (0.0, 0.4, 0.8)} if strength["jaw"] else {}
+    if strength["head"]:
+        driven["yaw"] = (0.0, 10.0, 60.0)
+    rows = [
+        [value[i] * (strength["jaw"] if name == "jawOpen" else 1) for name, value in driven.items()]
+        for i in range(3)
+    ]
+    value = {"names": list(driven), "times_s": [0.0, 0.5, 1.0], "frames": rows, "found": [True] * 3}
+    text = json.dumps(value)
+    return (text[: len(text) // 2] if MODE == "damaged" else text).encode()
+
+
 def photo_size(data: bytes) -> tuple[int, int]:
     return struct.unpack(">II", data[16:24]) if data[:4] == b"\x89PNG" else (64, 64)
 
@@ -154,7 +169,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if frames:
             lower = 1 - frames[number]["expression"].get("jawOpen", 0.0)
             depth = array("f", (value * lower for value in depth))
-        if part == "rgb":
+        if part == "recording":
+            self.send(200, recording(job["request"]["drive"]))
+        elif part == "rgb":
             self.send(200, png(width, height, 200 - number), "image/png")
         elif part == "depth":
             data = npy(depth, width, height)
@@ -177,7 +194,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "id": job_id,
             "client": request["client_job_id"],
             "request": request,
-            "size": photo_size(fields["portrait"].get_payload(decode=True)),
+            "size": photo_size(fields["portrait"].get_payload(decode=True) if "portrait" in fields else b""),
             "started": time.monotonic(),
             "cancelled": False,
         }

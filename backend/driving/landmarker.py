@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Google's MediaPipe Face Landmarker: 51 coefficients and the head's pose from a picture.
+
+It is optional: neither the package nor the model (Apache 2.0, 3.6 MB) comes with this one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import math
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backend.errors import InputError
+from backend.model.expression_names import ARKIT_NAMES
+
+MODEL_VARIABLE = "PORTRAIT_RELIEF_LANDMARKER"
+ASSETS_VARIABLE = "PORTRAIT_RELIEF_ASSETS"
+MODEL_FILE = "face_landmarker_v2_with_blendshapes.task"
+MODEL_URL = (
+    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/latest/"
+    "face_landmarker.task"
+)
+MAX_FACES = 4
+LOST_FRAMES = 15  # the face that was followed may be hidden for so long before another one is taken
+CROP_SIDES = 2.0  # side of the square that is looked at, in sides of the face
+REACH = 0.75  # a face moves by less than this share of its size between two frames
+
+# Asked for by --no-deps: mediapipe names opencv-contrib-python, which overwrites opencv-python-headless.
+_PACKAGE_HINT = "Install it: pip install --no-deps mediapipe, then pip install absl-py certifi flatbuffers."
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels."""
+
+
+@dataclass(frozen=True)
+class FaceReading:
+    """One face. ``values`` as ``EXPRESSION_NAMES``."""
+
+    values: np.ndarray
+    box: Box
+
+
+def model_path(chosen: str | Path | None = None) -> Path:
+    """The model's file: chosen, from $PORTRAIT_RELIEF_LANDMARKER, or in the assets' folder ``mediapipe``.
+
+    Raises InputError when it is not there.
+    """
+    named = str(chosen or os.environ.get(MODEL_VARIABLE, ""))
+    if named:
+        path = Path(named)
+    else:
+        path = Path(os.environ.get(ASSETS_VARIABLE) or "assets") / "mediapipe" / MODEL_FILE
+    if path.is_file():
+        return path
+    what = f"is not there: {path}" if named else "is not installed"
+    raise InputError(
+        f"The face landmarker's model {what}.",
+        f"Download {MODEL_URL} and name the file: in Blender in the extension's preferences, elsewhere with "
+        f"--landmarker or ${MODEL_VARIABLE}.",
+        code="no_landmarker",
+    )
+
+
+def check_package() -> None:
+    """Raises InputError when mediapipe is missing."""
+    if importlib.util.find_spec("mediapipe") is None:
+        raise InputError("The package mediapipe is not installed.", _PACKAGE_HINT, code="no_landmarker")
+
+
+def availability(chosen: str | Path | None = None) -> dict[str, Any]:
+    """``{"available", "reason", "hint"}`` for capabilities; cheap, loads nothing."""
+    try:
+        check_package()
+        model_path(chosen)
+    except InputError as error:
+        return {"available": False, "reason": error.message, "hint": error.hint}
+    return {"available": True, "reason": "", "hint": ""}
+
+
+class FaceTracker:
+    """Reads pictures one after the other and keeps to one face; a context manager.
+
+    Every picture is measured in a square round the face: the landmarker's detector sees 128 pixels a side, and
+    in a wide picture its guess of a small face's tilt is off by up to 13 degrees. MediaPipe's own tracking
+    (its video mode) lags behind turns by 1 to 2 degrees and is not used.
+
+    Raises InputError on entering when package or model are missing or broken.
+    """
+
+    def __init__(self, model: str | Path | None = None) -> None:
+        check_package()
+        self._model = model_path(model)
+        self._landmarker: Any = None
+        self._last: Box | None = None
+        self._lost = 0
+
+    def __enter__(self) -> FaceTracker:
+        try:
+            from mediapipe.tasks.python import BaseOptions, vision
+
+            # As bytes: file names with letters beyond ASCII fail on Windows.
+            options = vision.FaceLandmarkerOptions(
+                base_options=BaseOptions(model_asset_buffer=self._model.read_bytes()),
+                num_faces=MAX_FACES,
+                output_face_blendshapes=True,
+                output_facial_transformation_matrixes=True,
+            )
+            with _quiet():
+                self._landmarker = vision.FaceLandmarker.create_from_options(options)
+                # The network itself is only made with the first picture.
+                self._detect(np.zeros((8, 8, 3), np.uint8), (0, 0))
+        except ImportError as error:
+            raise InputError(
+                f"The package mediapipe does not work here ({error}).", _PACKAGE_HINT, code="no_landmarker"
+            ) from error
+        except (OSError, RuntimeError, ValueError) as error:
+            raise InputError(
+                f"{self._model.name} is not a face landmarker's model.",
+                f"Download it again: {MODEL_URL}.",
+                code="no_landmarker",
+            ) from error
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._landmarker is not None:
+            self._landmarker.close()
+
+    def read(self, rgb: np.ndarray) -> FaceReading | None:
+        """The face that is followed, or None where it is not seen. ``rgb`` is uint8 [H, W, 3]."""
+        if self._last is not None:
+            face = self._nearby(rgb, self._last)
+            if face is not None:
+                return self._follow(face)
+        boxes = [face.box for face in self._detect(rgb, (0, 0))]
+        index = choose_face(boxes, self._last)
+        if index is None and self._last is not None:
+            self._lost += 1
+            if self._lost > LOST_FRAMES:
+                index = choose_face(boxes, None)
+        if index is None:
+            return None
+        face = self._nearby(rgb, boxes[index])
+        return None if face is None else self._follow(face)
+
+    def _follow(self, face: FaceReading) -> FaceReading:
+        self._lost, self._last = 0, face.box
+        return face
+
+    def _nearby(self, rgb: np.ndarray, box: Box) -> FaceReading | None:
+        """The face at ``box``, seen in a square round it."""
+        half = max(box[2] - box[0], box[3] - box[1]) * CROP_SIDES / 2
+        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        left, top = max(0, round(x - half)), max(0, round(y - half))
+        crop = rgb[top : max(0, round(y + half)), left : max(0, round(x + half))]
+        if min(crop.shape[:2]) < 2:
+            return None
+        faces = self._detect(crop, (left, top))
+        index = choose_face([face.box for face in faces], box)
+        return None if index is None else faces[index]
+
+    def _detect(self, rgb: np.ndarray, corner: tuple[int, int]) -> list[FaceReading]:
+        import mediapipe
+
+        image = mediapipe.Image(
+            image_format=mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(rgb, dtype=np.uint8)
+        )
+        result = self._landmarker.detect(image)
+        parts = zip(
+            result.face_landmarks,
+            result.face_blendshapes,
+            result.facial_transformation_matrixes,
+            strict=True,
+        )
+        size = rgb.shape[1], rgb.shape[0]
+        return [
+            FaceReading(_values(shapes, np.asarray(matrix)), _box(marks, size, corner))
+            for marks, shapes, matrix in parts
+        ]
+
+
+def choose_face(boxes: Sequence[Box], last: Box | None) -> int | None:
+    """The largest face, or the one nearest to where the followed one was; None where none is near enough."""
+    if not boxes:
+        return None
+    if last is None:
+        return max(range(len(boxes)), key=lambda i: _size(boxes[i]))
+
+    def distance(box: Box) -> float:
+        return math.hypot(box[0] + box[2] - last[0] - last[2], box[1] + box[3] - last[1] - last[3]) / 2
+
+    nearest = min(range(len(boxes)), key=lambda i: distance(boxes[i]))
+    reach = REACH * max(_size(last), _size(boxes[nearest]))
+    return nearest if distance(boxes[nearest]) <= reach else None
+
+
+def pose_deg(matrix: np.ndarray) -> tuple[float, float, float]:
+    """Yaw, pitch and roll in degrees from MediaPipe's 4 x 4 matrix (camera: x right, y up, z towards it).
+
+    The matrix says how the head stands to the camera's axis; a portrait's crop shows how it stands to the line
+    of sight. They differ where the head is off the picture's middle: a head that moves through the picture
+    would seem to turn.
+    """
+    rotation, position = matrix[:3, :3], matrix[:3, 3]
+    sight = position / np.linalg.norm(position)
+    axis, cosine = np.cross(sight, (0.0, 0.0, -1.0)), -sight[2]
+    cross = np.array([[0, -axis[2], axis[1]], [axis[2], 0, -axis[0]], [-axis[1], axis[0], 0]])
+    rotation = (np.eye(3) + cross + cross @ cross / (1.0 + cosine)) @ rotation
+    yaw = math.atan2(rotation[0, 2], rotation[2, 2])
+    pitch = math.asin(float(np.clip(rotation[1, 2], -1, 1)))
+    roll = math.atan2(-rotation[1, 0], rotation[1, 1])
+    return math.degrees(yaw), math.degrees(pitch), math.degrees(roll)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """While the landmarker starts, its C++ parts write notes for developers to the process's stderr."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _values(shapes: Sequence[Any], matrix: np.ndarray) -> np.ndarray:
+    scores = {shape.category_name: float(shape.score) for shape in shapes}
+    return np.array([*(scores.get(name, 0.0) for name in ARKIT_NAMES), *pose_deg(matrix)], np.float32)
+
+
+def _box(marks: Sequence[Any], size: tuple[int, int], corner: tuple[int, int]) -> Box:
+    xs = [corner[0] + mark.x * size[0] for mark in marks]
+    ys = [corner[1] + mark.y * size[1] for mark in marks]
+    return min(xs), min(ys), max(xs), max(ys)
+
+
+def _size(box: Box) -> float:
+    return math.sqrt(max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0))

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Expressions that follow a photo or a movie, against the fake backend."""
+
+from __future__ import annotations
+
+import bpy
+import pytest
+
+from tests.blender_addon.inside_blender.test_jobs_in_blender import tick
+
+
+@pytest.fixture
+def driver(tmp_path):
+    """A file to send; the fake backend does not look into it."""
+    path = tmp_path / "driver.mp4"
+    path.write_bytes(b"a movie")
+    return str(path)
+
+
+def sent() -> str:
+    """The last request that the backend got, and the fields of its form."""
+    from blender_addon import runtime
+
+    lines = runtime.session().backend.log_path.read_text(encoding="utf-8").splitlines()
+    return next(line for line in reversed(lines) if line.startswith("request"))
+
+
+def test_a_movie_becomes_keyframes_with_its_own_times(fake, photo, driver):
+    fake("ok")
+    scene = bpy.context.scene
+    scene.render.fps = 24
+    settings = scene.portrait_relief
+    settings.browInnerUp = 0.7
+    assert bpy.ops.portrait_relief.drive_from_footage(filepath=driver, start_frame=5, timeout=20) == {
+        "FINISHED"
+    }
+    for frame, jaw, yaw in ((5, 0.0, 0.0), (17, 0.4, 10.0), (29, 0.8, 45.0)):
+        scene.frame_set(frame)
+        assert settings.jawOpen == pytest.approx(jaw, abs=2e-4) and settings.yaw == pytest.approx(yaw)
+    assert settings.browInnerUp == pytest.approx(0.7) and settings.use_pose
+    assert not settings.results, "no relief is made of it"
+
+
+def test_a_driven_slider_is_never_left_to_the_photo(fake, photo, driver):
+    from blender_addon import requests
+
+    fake("ok")
+    bpy.ops.portrait_relief.drive_from_footage(filepath=driver, start_frame=1, timeout=20)
+    bpy.context.scene.frame_set(1)
+    assert "jawOpen" in requests.expression(bpy.context.scene.portrait_relief)
+
+
+def test_regions_strength_and_the_rest_are_sent(fake, photo, driver):
+    fake("ok")
+    settings = bpy.context.scene.portrait_relief
+    settings.mouthPucker = 0.25
+    assert bpy.ops.portrait_relief.drive_from_footage(
+        filepath=driver,
+        regions={"jaw"},
+        strength=0.5,
+        own="given",
+        neutral_frame=3,
+        smoothing=0.1,
+        timeout=20,
+    ) == {"FINISHED"}
+    bpy.context.scene.frame_set(25)
+    assert settings.jawOpen == pytest.approx(0.4) and not settings.use_pose
+    log = sent()
+    assert '"jaw": 0.5' in log and '"head": 0.0' in log and '"neutral_frame": 2' in log
+    assert '"mouthPucker": 0.25' in log and "['driver', 'request']" in log
+
+
+def test_relative_motion_sends_the_portrait_and_needs_one(fake, photo, driver):
+    fake("ok")
+    assert bpy.ops.portrait_relief.drive_from_footage(filepath=driver, timeout=20) == {"FINISHED"}
+    assert "['driver', 'portrait', 'request']" in sent()
+    bpy.context.scene.portrait_relief.image = None
+    with pytest.raises(RuntimeError, match="No picture is chosen"):
+        bpy.ops.portrait_relief.drive_from_footage(filepath=driver, timeout=20)
+    assert bpy.ops.portrait_relief.drive_from_footage(filepath=driver, motion="absolute", timeout=20) == {
+        "FINISHED"
+    }
+
+
+def test_a_photo_sets_the_sliders(fake, addon, tmp_path):
+    fake("ok")
+    path = tmp_path / "friend.jpg"
+    path.write_bytes(b"a photo")
+    settings = bpy.context.scene.portrait_relief
+    settings.jawOpen, settings.noseSneerLeft = 0.9, 0.3
+    assert bpy.ops.portrait_relief.expression_from_photo(filepath=str(path), timeout=20) == {"FINISHED"}
+    assert settings.jawOpen == pytest.approx(1e-4) and settings.noseSneerLeft == pytest.approx(0.3)
+    assert bpy.context.scene.animation_data is None
+
+
+def test_pictures_go_as_one_zip_at_the_scenes_rate(fake, photo, tmp_path):
+    fake("ok")
+    bpy.context.scene.render.fps = 30
+    for number in (1, 2):
+        (tmp_path / f"shot{number}.jpg").write_bytes(b"a picture")
+    assert bpy.ops.portrait_relief.drive_from_footage(filepath=str(tmp_path / "shot1.jpg"), timeout=20) == {
+        "FINISHED"
+    }
+    assert '"frames_per_s": 30.0' in sent()
+    assert bpy.ops.portrait_relief.drive_from_footage(
+        directory=str(tmp_path),
+        filepath=str(tmp_path / "shot2.jpg"),
+        files=[{"name": "shot2.jpg"}, {"name": "shot1.jpg"}],
+        timeout=20,
+    ) == {"FINISHED"}
+
+
+def test_with_a_window_the_operator_returns_at_once_and_the_timer_goes_on(fake, photo, driver):
+    from pathlib import Path
+
+    from blender_addon import runtime
+    from blender_addon.core.drive_job import DriveInput, read_driver, strengths
+
+    fake("slow")
+    name, content = read_driver([Path(driver)])
+    given = DriveInput(
+        "drive", b"", "", driver=content, driver_name=name, drive={"strength": strengths({"jaw"}, 1.0)},
+        start_frame=1,
+    )  # fmt: skip
+    job = runtime.submit(bpy.context.scene, given)
+    shown = bpy.context.window_manager.portrait_relief
+    tick(lambda: job.state.value == "RUNNING")
+    assert shown.mode == "drive"
+    assert bpy.ops.portrait_relief.cancel() == {"FINISHED"}
+    tick(lambda: job.state.ended)
+    assert job.state.value == "CANCELLED" and bpy.context.scene.animation_data is None
+    job = runtime.submit(bpy.context.scene, given)
+    tick(lambda: bpy.context.scene.animation_data is not None)
+    assert job.state.value == "DONE"
+
+
+def test_failures_are_one_readable_sentence_and_change_nothing(fake, photo, driver, tmp_path):
+    fake("damaged")
+    with pytest.raises(RuntimeError, match="cannot be read"):
+        bpy.ops.portrait_relief.drive_from_footage(filepath=driver, timeout=20)
+    assert bpy.context.scene.animation_data is None
+    with pytest.raises(RuntimeError, match=r"cannot be read.*gone\.mp4"):
+        bpy.ops.portrait_relief.drive_from_footage(filepath=str(tmp_path / "gone.mp4"), timeout=20)
+    assert bpy.context.window_manager.portrait_relief.error_code == "driver_unreadable"
+
+
+def test_nothing_of_mediapipe_or_opencv_is_imported_into_blender(fake, photo, driver):
+    import sys
+
+    fake("ok")
+    bpy.ops.portrait_relief.drive_from_footage(filepath=driver, timeout=20)
+    assert not {"mediapipe", "cv2", "torch"} & set(sys.modules)
