@@ -68,6 +68,11 @@ class BatchSampler:
         self.rng.bit_generator.state = state.numpy
         self.generator.set_state(state.torch)
 
+    def reseed(self, seed: int) -> None:
+        """Start the random numbers anew."""
+        self.rng = np.random.default_rng(seed)
+        self.generator.manual_seed(seed)
+
     def _pick(self, shots: list[Shot], count: int) -> list[Shot]:
         return [shots[i] for i in self.rng.integers(0, len(shots), count)]
 

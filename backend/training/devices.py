@@ -105,7 +105,8 @@ def processes_to_start(args: argparse.Namespace) -> int:
     count = _launcher_processes(Path(f"/proc/{os.getppid()}/cmdline"))
     if count is None:
         raise InputError(
-            "accelerate launch --cpu starts only one process here.", "Give the number to train: --processes N."
+            "accelerate launch --cpu starts only one process here.",
+            "Give the number to train: --processes N.",
         )
     return count
 

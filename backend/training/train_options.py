@@ -58,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--total-minutes", type=float, help="length the learning-rate decay is planned for (all calls)"
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), default="embedded")
-    parser.add_argument("--batch", type=int, default=16, help="samples a step and process; default: %(default)s")
+    parser.add_argument(
+        "--batch", type=int, default=16, help="samples a step and process; default: %(default)s"
+    )
     parser.add_argument("--learning-rate", type=float, default=5e-4)
     parser.add_argument("--depth-share", type=float, default=TrainConfig.depth_share)
     parser.add_argument("--joint-share", type=float, default=TrainConfig.joint_share)
@@ -84,9 +86,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--processes", type=int, help="processes of this machine, one a GPU (or on the CPU); default: 1"
     )
     add_speed_arguments(parser)
-    parser.add_argument("--tensorboard", action="store_true", help="write scalars and sheets to OUT/tensorboard")
     parser.add_argument(
-        "--sheet-minutes", type=float, help="interval between sheets of fixed samples in OUT/sheets; default: none"
+        "--tensorboard", action="store_true", help="write scalars and sheets to OUT/tensorboard"
+    )
+    parser.add_argument(
+        "--sheet-minutes",
+        type=float,
+        help="interval between sheets of fixed samples in OUT/sheets; default: none",
     )
 
 
@@ -108,7 +114,9 @@ def config_of(args: argparse.Namespace) -> TrainConfig:
     config = TrainConfig(**{name: value for name, value in vars(args).items() if name in names})
     for name in ("depth_share", "joint_share", "expression_dropout", "reference_dropout"):
         if not 0 <= getattr(config, name) <= 1:
-            raise InputError(f"--{name.replace('_', '-')} is {getattr(config, name)}.", "It is a share from 0 to 1.")
+            raise InputError(
+                f"--{name.replace('_', '-')} is {getattr(config, name)}.", "It is a share from 0 to 1."
+            )
     if config.batch < 1:
         raise InputError(f"--batch is {config.batch}.", "Use at least 1.")
     return config
