@@ -31,8 +31,9 @@ from backend.training.batches import BatchSampler
 from backend.training.canonical import canonical_basis
 from backend.training.dataset import ShotLibrary
 from backend.training.evaluation import Evaluation
+from backend.training.objective import trained_networks, training_loss
 from backend.training.render.assets import HeadAssets
-from backend.training.train import TrainConfig, trained_networks, training_loss
+from backend.training.train_options import TrainConfig
 
 NO_GEOMETRY = replace(LossWeights(), depth=0, depth_gradient=0, depth_normal=0, coverage=0, coverage_iou=0)
 NO_APPEARANCE = replace(

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from backend.training.augment import (
     random_background,
     random_crop,
 )
-from backend.training.dataset import EXPRESSION_SIZE, MIRROR_ORDER, MIRROR_SIGN, Shot, ShotLibrary, gather
+from backend.training.dataset import EXPRESSION_SIZE, MIRROR_ORDER, MIRROR_SIGN, Shot, gather
 from backend.training.photometric import photometric
 
 POSE_COLUMNS = slice(EXPRESSION_SIZE - 3, EXPRESSION_SIZE)
@@ -29,6 +29,20 @@ UNCHANGED = 1e-3
 TURNED_SHARE = 0.1
 """Of the driven pairs that may differ in the head's pose too. The editor turns heads by their depth, so that the
 network need not."""
+
+
+class Shots(Protocol):
+    """What batches are drawn from: `ShotLibrary` or `TrainingLibrary`."""
+
+    @property
+    def shots(self) -> list[Shot]:
+        """All, each with a picture and its depth."""
+        ...
+
+    @property
+    def paired(self) -> list[Shot]:
+        """Those with driven frames."""
+        ...
 
 
 @dataclass
@@ -42,9 +56,7 @@ class SamplerState:
 class BatchSampler:
     """Draws augmented batches from a library; all randomness comes from one seed."""
 
-    def __init__(
-        self, library: ShotLibrary, resolution_px: int, seed: int, device: torch.device | str = "cpu"
-    ):
+    def __init__(self, library: Shots, resolution_px: int, seed: int, device: torch.device | str = "cpu"):
         self.library, self.resolution_px = library, resolution_px
         self.device = torch.device(device)
         self.rng = np.random.default_rng(seed)
@@ -59,8 +71,13 @@ class BatchSampler:
         self.rng.bit_generator.state = state.numpy
         self.generator.set_state(state.torch)
 
-    def _pick(self, count: int) -> list[Shot]:
-        return [self.library.shots[i] for i in self.rng.integers(0, len(self.library.shots), count)]
+    def reseed(self, seed: int) -> None:
+        """Start the random numbers anew."""
+        self.rng = np.random.default_rng(seed)
+        self.generator.manual_seed(seed)
+
+    def _pick(self, shots: list[Shot], count: int) -> list[Shot]:
+        return [shots[i] for i in self.rng.integers(0, len(shots), count)]
 
     def _crop(self, shots: list[Shot], limits: CropRange) -> CropTransform:
         span = torch.tensor([s.span_mm for s in shots], device=self.device)
@@ -69,7 +86,7 @@ class BatchSampler:
 
     def depth(self, count: int) -> dict[str, Tensor]:
         """Any frame, picture given: keys rgb, depth (NaN unknown), coverage, crop_side_mm, values, known (both 0)."""
-        shots = self._pick(count)
+        shots = self._pick(self.library.shots, count)
         frames = [int(self.rng.integers(0, s.frames)) for s in shots]
         crop = self._crop(shots, WIDE_CROPS)
         background = random_background(count, self.resolution_px, self.generator, self.device)
@@ -89,7 +106,7 @@ class BatchSampler:
     def joint(self, count: int) -> dict[str, Tensor]:
         """Reference (frame 0) and target of one shot. Adds reference_rgb, flow, flow_valid, visible, change_weight,
         generated_weight, regions, values and known."""
-        shots = self._pick(count)
+        shots = self._pick(self.library.paired, count)
         # One sample in ten asks for the photo itself: what "as in the photo" and a fully known neutral mean.
         same = self.rng.random(count) < 0.1
         turned = self.rng.random(count) < TURNED_SHARE

@@ -48,11 +48,30 @@ def save_folder(folder: Path, write: Any) -> None:
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     write(temporary)
-    shutil.rmtree(old, ignore_errors=True)
+    _sync(temporary)
     if folder.exists():
+        # Only now, when there is a complete one in its place, may an .old of an earlier kill go.
+        shutil.rmtree(old, ignore_errors=True)
         os.replace(folder, old)
     os.replace(temporary, folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _sync(folder: Path) -> None:
+    """Onto the disk, so that a power failure after the move finds whole files."""
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with open(path, "rb+") as file:
+                os.fsync(file.fileno())
+
+
+def recover_folder(folder: Path) -> None:
+    """Undo what a kill in `save_folder` left: put the old one back if it stood aside, drop a half-written new one."""
+    temporary, old = folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+    if old.exists() and not folder.exists():
+        os.replace(old, folder)
+    for leftover in (temporary, old):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def newest_folder(folder: Path) -> Path | None:

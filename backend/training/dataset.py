@@ -156,6 +156,11 @@ class ShotLibrary:
         return len(new)
 
     @property
+    def paired(self) -> list[Shot]:
+        """The shots that hold a driven frame beside the reference: what joint batches are drawn from."""
+        return [shot for shot in self.shots if shot.frames > 1]
+
+    @property
     def frames(self) -> int:
         """Number of frames in memory."""
         return sum(shot.frames for shot in self.shots)

@@ -20,7 +20,7 @@ from backend.model.pipeline import JointPortraitPipeline
 from backend.training.aggregate import by_axis, summarise
 from backend.training.dataset import ShotLibrary
 from backend.training.evaluation import Evaluation
-from backend.training.sheets import write_axis_sheets, write_evaluation_sheet
+from backend.training.evaluation_sheets import write_axis_sheets, write_evaluation_sheet
 from backend.training.tables import tables
 from backend.training.witness import DOWNLOAD, VARIABLE, Witness, find_landmarker
 

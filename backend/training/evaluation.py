@@ -22,8 +22,8 @@ from backend.training import metrics
 from backend.training.augment import CROP_SIDE_MM, CroppedFrames, crop_frames, standard_crop
 from backend.training.axes import axis_bins
 from backend.training.dataset import POSE_UNIT_DEG, Shot, ShotLibrary, gather, region_box
+from backend.training.evaluation_sheets import strip
 from backend.training.jitter import depth_jitter
-from backend.training.sheets import strip
 from backend.training.turned import same_expression, turn_between, turned_picture
 from backend.training.witness import Face, Witness
 

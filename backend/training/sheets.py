@@ -1,27 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Contact sheets, to be judged by eye: what the network is shown, and what a checkpoint makes of it."""
+"""Contact sheets to be judged by eye: of a data set, and of what a network in training makes of fixed samples."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
+from torch import Tensor
 
-from backend.training import metrics
-from backend.training.augment import CROP_SIDE_MM, crop_frames, random_background, standard_crop
-from backend.training.axes import AXES, in_order
-from backend.training.dataset import ShotLibrary, gather
+from backend.model.expression import Expression
+from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
+from backend.model.pipeline import JointPortraitPipeline
+from backend.training.augment import CroppedFrames, crop_frames, random_background, standard_crop
+from backend.training.dataset import POSE_UNIT_DEG, Shot, ShotLibrary, gather
 
 CELL_PX = 96
 DEPTH_RANGE_MM = (-120.0, 130.0)
-SHEET_ROWS = 12
-ROWS_A_BIN = 3
-LABEL_PX = 96
-Strips = Sequence[tuple[Mapping[str, Any], np.ndarray]]
+COLUMNS = ("reference", "truth", "generated", "true depth", "predicted depth")
+HEADING_PX = 14
+MOST_SAMPLES = {"driven": 4, "depth only": 2}
 
 
 def write_data_sheet(folder: Path, target: Path, count: int = 64, columns: int = 8) -> None:
@@ -35,10 +34,7 @@ def write_data_sheet(folder: Path, target: Path, count: int = 64, columns: int =
         background = random_background(1, CELL_PX, generator, torch.device("cpu"))
         driven = 1 + number % (shot.frames - 1)
         cuts = [crop_frames(gather([shot], [k]), crop, background, CELL_PX, 2) for k in (0, driven)]
-        low, high = DEPTH_RANGE_MM
-        depth = (torch.nan_to_num(cuts[1].depth, nan=low) - low) / (high - low)
-        strip = torch.cat([cuts[0].rgb, cuts[1].rgb, depth.expand(-1, 3, -1, -1)], -1)[0]
-        cells.append((strip.clamp(0, 1).permute(1, 2, 0).numpy() * 255).astype(np.uint8))
+        cells.append(_strip([cuts[0].rgb, cuts[1].rgb, _depth_picture(cuts[1].depth)]))
     while len(cells) % columns:
         cells.append(np.zeros_like(cells[0]))
     rows = [np.concatenate(cells[i : i + columns], 1) for i in range(0, len(cells), columns)]
@@ -46,55 +42,76 @@ def write_data_sheet(folder: Path, target: Path, count: int = 64, columns: int =
     Image.fromarray(np.concatenate(rows, 0)).save(target)  # the ending chooses the format
 
 
-def shaded(depth_mm: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """[H, W, 3] in 0..1: the height field under a light from the upper left, black outside `mask`."""
-    normal = metrics.normals(np.where(mask, depth_mm, 0), CROP_SIDE_MM / depth_mm.shape[0])
-    light = np.array([-0.5, -0.5, 0.7]) / np.linalg.norm([-0.5, -0.5, 0.7])
-    shade = np.clip(normal @ light, 0, 1) * mask
-    return np.repeat(shade[..., None], 3, -1)
+class SampleSheet:
+    """A few samples that stay the same over a run: the first shots of the library, in the standard crop.
 
-
-def strip(
-    copy: np.ndarray,
-    wanted: np.ndarray,
-    made: np.ndarray,
-    depths_mm: tuple[np.ndarray, np.ndarray],
-    head: np.ndarray,
-) -> np.ndarray:
-    """uint8 [R, 5 R, 3]: reference, truth, generated, true depth, generated depth."""
-    cells = [copy, wanted, made, *(shaded(depth, head) for depth in depths_mm)]
-    return (np.concatenate(cells, 1).clip(0, 1) * 255 + 0.5).astype(np.uint8)
-
-
-def write_evaluation_sheet(strips: Strips, target: Path) -> None:
-    """Up to twelve driven frames, spread evenly over the shots."""
-    chosen = [picture for row, picture in strips if row["frame"] in (2, 3)]
-    picks = np.linspace(0, len(chosen) - 1, min(SHEET_ROWS, len(chosen))).round().astype(int)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.concatenate([chosen[i] for i in picks], 0)).save(target)
-
-
-def write_axis_sheets(strips: Strips, folder: Path) -> None:
-    """`folder`/AXIS.png: up to three driven frames a bin, the bin's name at their left.
-
-    The three are those with the least, the middle and the largest error of the picture.
+    Args:
+        shots: driven ones show their second frame from the first; those of one frame show depth alone.
+        resolution_px: side of the network's crop.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    for axis in AXES:
-        column = f"axis_{axis}"
-        rows = []
-        for name in in_order(axis, {row[column] for row, _ in strips}):
-            members = sorted(
-                (s for s in strips if s[0][column] == name), key=lambda s: -s[0]["model_whole_psnr_db"]
-            )
-            picks = np.unique(np.linspace(0, len(members) - 1, ROWS_A_BIN).round().astype(int))
-            rows += [_labelled(members[i], name) for i in picks]
-        Image.fromarray(np.concatenate(rows, 0)).save(folder / f"{axis}.png")
+
+    def __init__(self, shots: list[Shot], resolution_px: int):
+        driven = [shot for shot in shots if shot.frames > 1][: MOST_SAMPLES["driven"]]
+        single = [shot for shot in shots if shot.frames == 1][: MOST_SAMPLES["depth only"]]
+        generator = torch.Generator().manual_seed(0)
+        self.rows: list[tuple[Shot, CroppedFrames | None, CroppedFrames]] = []
+        for shot in driven + single:
+            crop = standard_crop(torch.tensor([shot.span_mm]), torch.tensor([shot.centre]))
+            background = random_background(1, resolution_px, generator, torch.device("cpu"))
+            cuts = [
+                crop_frames(gather([shot], [k]), crop, background, resolution_px, 2)
+                for k in range(min(2, shot.frames))
+            ]
+            self.rows.append((shot, cuts[0] if len(cuts) > 1 else None, cuts[-1]))
+
+    def draw(self, pipeline: JointPortraitPipeline) -> np.ndarray:
+        """uint8 [H, W, 3]: a row a sample, columns as in `COLUMNS`. Leaves the networks in training mode."""
+        device = next(pipeline.backbone.parameters()).device
+        pipeline.eval()
+        strips = []
+        # Batches of one would be compiled anew.
+        with torch.compiler.set_stance("force_eager"):
+            for shot, reference, truth in self.rows:
+                if reference is None:
+                    output = pipeline(mode="depth", rgb=truth.rgb.to(device))
+                    shown, made = torch.full_like(truth.rgb, 0.5), torch.full_like(truth.rgb, 0.5)
+                else:
+                    output = pipeline(
+                        mode="joint",
+                        reference=reference.rgb.to(device),
+                        expression=_expression(shot, 1),
+                        generator=torch.Generator().manual_seed(0),
+                    )
+                    shown, made = reference.rgb, output.rgb.float().cpu()
+                predicted = torch.where(output.coverage > 0.5, output.depth_mm, torch.nan).float().cpu()
+                depths = [_depth_picture(truth.depth), _depth_picture(predicted)]
+                strips.append(_strip([shown, truth.rgb, made, *depths]))
+        pipeline.train()
+        return np.concatenate([_headings(strips[0].shape[1]), *strips])
 
 
-def _labelled(sample: tuple[Mapping[str, Any], np.ndarray], name: str) -> np.ndarray:
-    row, picture = sample
-    label = Image.new("RGB", (LABEL_PX, len(picture)))
-    text = f"{name}\n{row['seed']}\nframe {row['frame']}\n{row['model_whole_psnr_db']:.1f} dB"
-    ImageDraw.Draw(label).multiline_text((4, 4), text, fill=(255, 255, 255))
-    return np.concatenate([np.asarray(label), picture], 1)
+def _expression(shot: Shot, frame: int) -> Expression:
+    """The expression and pose of one frame, all known."""
+    row = shot.values[frame]
+    pose = (float(value) * POSE_UNIT_DEG for value in row[len(ARKIT_NAMES) :])
+    return Expression(
+        {**dict(zip(ARKIT_NAMES, map(float, row), strict=False)), **dict(zip(POSE_NAMES, pose, strict=True))}
+    )
+
+
+def _depth_picture(depth_mm: Tensor) -> Tensor:
+    """[B, 1, R, R], NaN outside -> grey [B, 3, R, R] in 0..1, nearer is brighter."""
+    low, high = DEPTH_RANGE_MM
+    return ((torch.nan_to_num(depth_mm, nan=low) - low) / (high - low)).expand(-1, 3, -1, -1)
+
+
+def _strip(pictures: list[Tensor]) -> np.ndarray:
+    """Pictures [1, 3, R, R] in 0..1 side by side as uint8 [R, n R, 3]."""
+    return (torch.cat(pictures, -1)[0].clamp(0, 1).permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+
+
+def _headings(width_px: int) -> np.ndarray:
+    image = Image.new("RGB", (width_px, HEADING_PX), "white")
+    for column, text in enumerate(COLUMNS):
+        ImageDraw.Draw(image).text((column * width_px // len(COLUMNS) + 2, 1), text, "black")
+    return np.asarray(image)

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rendering assets and a tiny data set rendered once for the tests of this folder."""
+"""Rendering assets, a tiny data set rendered once, and one that is drawn in numpy, for the tests of this folder."""
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
+from backend.model.presets import create_pipeline
 from backend.training.render.assets import HeadAssets
 
 REPOSITORY = Path(__file__).parents[3]
@@ -54,4 +58,67 @@ def small_data(assets_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
         assets_folder, folder, "--count", "3", "--resolution", "96", "--samples", "2", "--processes", "1"
     )
     assert done.returncode == 0, done.stderr
+    return folder
+
+
+def ellipsoid(size_px: int, span_mm: float, turn: float = 0.0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A head without a face: grey shading [S, S] in 0..1, height in mm (NaN outside), matte [S, S] bool."""
+    axis = (np.arange(size_px) + 0.5) / size_px - 0.5
+    x, y = np.meshgrid(axis * span_mm, axis * span_mm)
+    inside = 1 - (x / 75) ** 2 - (y / 115) ** 2
+    matte = inside > 0
+    height = np.where(matte, 95 * np.sqrt(np.maximum(inside, 0)), np.nan)
+    return np.clip(0.5 + (x * np.cos(turn) + y) / 400, 0, 1), height, matte
+
+
+def write_shot(path: Path, seed: int, size_px: int = 64, frames: int = 3) -> None:
+    """An .npz as the renderer writes it: the ellipsoid shifts its shading from frame to frame."""
+    span_mm = 420.0
+    boxes = {
+        "mouth": [0.4, 0.55, 0.6, 0.65],
+        "left_eye": [0.52, 0.4, 0.62, 0.47],
+        "right_eye": [0.38, 0.4, 0.48, 0.47],
+    }
+    pictures = [ellipsoid(size_px, span_mm, seed + 0.4 * k) for k in range(frames)]
+    matte = np.stack([p[2] for p in pictures])
+    grey = np.rint(255 * np.stack([p[0] for p in pictures])).astype(np.uint8)
+    parameters = {
+        "identity": {"seed": seed},
+        "shot": {"offset": [0.0, 0.0], "span_mm": span_mm},
+        "frames": [
+            {"expression": {"jawOpen": 0.4 * k}, "pose_deg": [0.0, 0.0, 0.0], "regions": boxes}
+            for k in range(frames)
+        ],
+    }
+    np.savez_compressed(
+        path,
+        rgba=np.concatenate([np.repeat(grey[..., None], 3, -1), 255 * matte[..., None].astype(np.uint8)], -1),
+        depth_mm=np.stack([p[1] for p in pictures]).astype(np.float16),
+        coverage=255 * matte.astype(np.uint8),
+        face=255 * matte.astype(np.uint8),
+        motion=np.zeros((*matte.shape, 2), np.float16),
+        visible=matte.astype(np.uint8),
+        parameters=json.dumps(parameters),
+    )
+
+
+@pytest.fixture(scope="session")
+def drawn_shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three shots of ellipsoids at 64 px."""
+    folder = tmp_path_factory.mktemp("drawn")
+    for seed in range(3):
+        write_shot(folder / f"shot_{seed:08d}.npz", seed)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained networks of the tiny preset, to start from without assets."""
+    folder = tmp_path_factory.mktemp("tiny") / "weights"
+    pipeline = create_pipeline("tiny", seed=1)
+    basis = pipeline.expression_encoder.canonical_basis
+    pipeline.expression_encoder.set_canonical_basis(
+        torch.randn(basis.shape, generator=torch.Generator().manual_seed(0)) * 0.3
+    )
+    pipeline.save_pretrained(folder)
     return folder

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Forward pass and losses of one batch in one role: what `train`, `ablate` and `bench train` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from backend.model.joint_model import Conditions, roles_tensor
+from backend.model.losses import JointLoss, LossWeights, joint_losses
+from backend.model.pipeline import JointPortraitPipeline
+from backend.training.train_options import TrainConfig
+
+GIVEN: Mapping[str, tuple[str, ...]] = {"joint": (), "depth": ("appearance",), "appearance": ("geometry",)}
+GIVEN_IMAGES: Mapping[str, tuple[str, ...]] = {
+    "joint": (),
+    "depth": ("rgb",),
+    "appearance": ("depth", "coverage"),
+}
+# What only a reference makes sense of: without one there is nothing to warp, blend or change.
+REFERENCE_KEYS = (
+    "reference_rgb", "flow", "flow_valid", "visible", "blend_weight", "change_weight", "generated_weight",
+)  # fmt: skip
+
+
+def trained_networks(pipeline: JointPortraitPipeline) -> dict[str, nn.Module]:
+    """The networks by the names under which the pipeline saves them."""
+    return {
+        "reference_network": pipeline.reference_network,
+        "backbone": pipeline.backbone,
+        "expression_encoder": pipeline.expression_encoder,
+    }
+
+
+def training_loss(
+    pipeline: JointPortraitPipeline,
+    batch: dict[str, Tensor],
+    mode: str,
+    generator: torch.Generator,
+    config: TrainConfig,
+    weights: LossWeights | None = None,
+    network: nn.Module | None = None,
+) -> JointLoss:
+    """Forward pass and losses of one batch in one role.
+
+    Args:
+        batch: of `BatchSampler`.
+        mode: a key of `GIVEN`.
+        generator: of the noise of few-step training.
+        weights: default to `LossWeights()`.
+        network: what is called in place of `pipeline.model` (a distributed wrapper of it).
+    """
+    count, side = batch["coverage"].shape[0], batch["coverage"].shape[-1]
+    device = batch["coverage"].device
+    model, layout = pipeline.model, pipeline.model.layout
+    roles = roles_tensor(GIVEN[mode], count, device)
+    images = {name: batch[name] for name in GIVEN_IMAGES[mode]}
+    reference = batch.get("reference_rgb")
+    conditions = Conditions(roles, batch["values"], batch["known"], images, reference)
+    latent = side // pipeline.model.codec.downscale
+    like = torch.empty(count, layout.channels, latent, latent, device=device)
+    if config.one_step_fraction >= 1:
+        inputs = pipeline.denoiser.one_step_input(like)
+    else:
+        target = layout.encode(_target_images(batch, side))
+        wanted = layout.wanted_mask(roles)
+        inputs = pipeline.denoiser.training_inputs(target, wanted, generator, config.one_step_fraction)
+    with torch.autocast(device.type, dtype=torch.bfloat16):
+        output = (network or model)(inputs.noisy, inputs.timestep, conditions)
+    estimate = pipeline.denoiser.to_x0(output, inputs.noisy, inputs.timestep)
+    return joint_losses(layout.decode(estimate), batch, roles, weights)
+
+
+def drop_expression(batch: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+    """The batch with nothing told of the expression in `rows` [B] bool."""
+    kept = (~rows).to(batch["known"].dtype)[:, None]
+    return batch | {"values": batch["values"] * kept, "known": batch["known"] * kept}
+
+
+def drop_reference(batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The batch without its reference picture, nor the targets that need one."""
+    return {name: tensor for name, tensor in batch.items() if name not in REFERENCE_KEYS}
+
+
+def _target_images(batch: dict[str, Tensor], side: int) -> dict[str, Tensor]:
+    images = {name: batch[name] for name in ("rgb", "depth", "coverage")}
+    images["extent"] = batch["crop_side_mm"].view(-1, 1, 1, 1).expand(-1, 1, side, side)
+    if "flow" in batch:
+        images["motion"] = torch.cat([batch["flow"], batch["visible"]], 1)
+    return images
