@@ -13,13 +13,11 @@ from backend.driving.landmarker import FaceTracker
 from backend.driving.motion import filled
 from backend.driving.recording import Recording
 from backend.errors import NoFaceError
-from backend.imaging.face_finding import choose_face, find_faces
 from backend.imaging.load import load_photo
 from backend.model.expression_names import EXPRESSION_NAMES
 
 Progress = Callable[[str, int, int], None]
 PHASE = "following the face"
-CLOSER_SIDES = 2.5  # the landmarker wants a face that fills a good part of the picture
 
 
 def record(
@@ -71,17 +69,14 @@ def record_photo(
     model: str | Path | None = None,
     progress: Progress | None = None,
 ) -> Recording:
-    """The face of one picture (uint8 [H, W, 3]): the largest; a small one is looked at again from nearby.
+    """The face of one picture (uint8 [H, W, 3]): the largest one.
 
     Raises as :func:`record`.
     """
     if progress is not None:
         progress(PHASE, 0, 1)
-    with FaceTracker(model) as tracker:
+    with FaceTracker(model, photo=True) as tracker:
         face = tracker.read(rgb)
-        if face is None:
-            closer = _closer(rgb)
-            face = None if closer is None else tracker.read(closer)
     if face is None:
         raise NoFaceError(
             f"No face was found in {name}.", "Choose one in which a face is well visible and large enough."
@@ -104,15 +99,3 @@ def _no_face(name: str, error: NoFaceError) -> NoFaceError:
 
 def _only_picture(footage: Footage) -> np.ndarray:
     return next(footage.pictures()).rgb
-
-
-def _closer(rgb: np.ndarray) -> np.ndarray | None:
-    """The surroundings of the face that the cascades find, or None."""
-    faces = find_faces(rgb)
-    if not faces:
-        return None
-    height, width = rgb.shape[:2]
-    face = choose_face(faces, width, height)
-    half = face.side * CLOSER_SIDES / 2
-    left, top = max(0, round(face.x - half)), max(0, round(face.y - half))
-    return rgb[top : round(face.y + half), left : round(face.x + half)]

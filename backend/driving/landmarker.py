@@ -30,10 +30,15 @@ MODEL_URL = (
 MAX_FACES = 4
 LOST_FRAMES = 15  # the face that was followed may be hidden for so long before another one is taken
 CROP_SIDES = 2.0  # side of the square that is looked at, in sides of the face
+TILES = (1.0, 0.5)  # sides of the squares searched where the whole picture shows no face, in short sides
+TILES_OF_PHOTO = (1.0, 0.5, 0.25)
+MIN_TILE_PX = 64
 REACH = 0.75  # a face moves by less than this share of its size between two frames
 
 # Asked for by --no-deps: mediapipe names opencv-contrib-python, which overwrites opencv-python-headless.
-_PACKAGE_HINT = "Install it: pip install --no-deps mediapipe, then pip install absl-py certifi flatbuffers."
+_PACKAGE_HINT = (
+    "Install it: pip install --no-deps mediapipe, then pip install absl-py certifi flatbuffers matplotlib."
+)
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom in pixels."""
@@ -94,8 +99,9 @@ class FaceTracker:
     Raises InputError on entering when package or model are missing or broken.
     """
 
-    def __init__(self, model: str | Path | None = None) -> None:
+    def __init__(self, model: str | Path | None = None, *, photo: bool = False) -> None:
         check_package()
+        self._tiles = TILES_OF_PHOTO if photo else TILES
         self._model = model_path(model)
         self._landmarker: Any = None
         self._last: Box | None = None
@@ -138,7 +144,7 @@ class FaceTracker:
             face = self._nearby(rgb, self._last)
             if face is not None:
                 return self._follow(face)
-        boxes = [face.box for face in self._detect(rgb, (0, 0))]
+        boxes = [face.box for face in self._search(rgb)]
         index = choose_face(boxes, self._last)
         if index is None and self._last is not None:
             self._lost += 1
@@ -165,6 +171,22 @@ class FaceTracker:
         index = choose_face([face.box for face in faces], box)
         return None if index is None else faces[index]
 
+    def _search(self, rgb: np.ndarray) -> list[FaceReading]:
+        """Faces in the whole picture, else in overlapping squares: the detector wants a face that fills an eighth
+        of what it sees.
+        """
+        faces = self._detect(rgb, (0, 0))
+        for share in self._tiles:
+            if faces:
+                break
+            side = round(min(rgb.shape[:2]) * share)
+            if side < MIN_TILE_PX:
+                break
+            for top in _starts(rgb.shape[0], side):
+                for left in _starts(rgb.shape[1], side):
+                    faces += self._detect(rgb[top : top + side, left : left + side], (left, top))
+        return faces
+
     def _detect(self, rgb: np.ndarray, corner: tuple[int, int]) -> list[FaceReading]:
         import mediapipe
 
@@ -183,6 +205,12 @@ class FaceTracker:
             FaceReading(_values(shapes, np.asarray(matrix)), _box(marks, size, corner))
             for marks, shapes, matrix in parts
         ]
+
+
+def _starts(length: int, side: int) -> list[int]:
+    """Where squares begin along a border so that each overlaps the next by at least half."""
+    count = max(1, math.ceil(2 * (length - side) / side) + 1)
+    return [round(value) for value in np.linspace(0, length - side, count)]
 
 
 def choose_face(boxes: Sequence[Box], last: Box | None) -> int | None:

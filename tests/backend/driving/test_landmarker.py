@@ -149,8 +149,16 @@ def test_a_small_face_in_a_large_photo_is_looked_at_from_nearby(model: Path) -> 
     picture = np.full((1800, 1800, 3), 90, np.uint8)
     picture[600:1112, 700:1212] = astronaut()
     with FaceTracker(model) as tracker:
-        assert tracker.read(picture) is None
+        assert not tracker._detect(picture, (0, 0))
     assert measured(picture, model)["mouthSmileLeft"] > 0.7
+
+
+def test_a_face_in_a_wide_movie_is_found_from_its_first_frame(model: Path, tmp_path: Path) -> None:
+    frames = [np.pad(np.repeat(np.repeat(f, 2, 0), 2, 1), ((0, 56), (448, 448), (0, 0))) for f in swinging(6)]
+    recording = record(write_movie(tmp_path / "wide.mp4", frames), model=model)
+    assert recording.found.all()
+    roll = recording.values[:, EXPRESSION_NAMES.index("roll")]
+    assert np.abs(roll - roll[0] - rolls_deg(6)).max() < 3
 
 
 def test_the_portraits_own_expression_is_measured(model: Path, tmp_path: Path) -> None:

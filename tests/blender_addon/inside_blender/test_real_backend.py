@@ -88,7 +88,6 @@ def test_killing_the_front_process_fails_the_job_readably(astronaut):
 
 def test_a_photo_and_a_movie_drive_the_sliders_through_the_real_landmarker(astronaut, monkeypatch, tmp_path):
     """The driver is the portrait itself: absolute gives its smile, relative motion leaves it where it is."""
-    from blender_addon import runtime
     from tests.backend.driving.footage_of_astronaut import landmarker_model, rolls_deg, swinging, write_movie
 
     monkeypatch.setenv("PORTRAIT_RELIEF_LANDMARKER", str(landmarker_model()))
@@ -98,7 +97,6 @@ def test_a_photo_and_a_movie_drive_the_sliders_through_the_real_landmarker(astro
         "FINISHED"
     }
     assert settings.mouthSmileLeft > 0.7 and settings.jawOpen < 0.2 and settings.use_pose
-    assert runtime.why_no_driving() == ""
     movie = write_movie(tmp_path / "swing.mp4", swinging(25))
     scene.render.fps = 25
     assert bpy.ops.portrait_relief.drive_from_footage(
@@ -130,4 +128,8 @@ def test_without_the_landmarkers_model_its_address_and_the_preferences_are_offer
         )
     shown = bpy.context.window_manager.portrait_relief
     assert (shown.error_code, shown.remedy) == ("no_landmarker", "OPEN_PREFERENCES")
-    assert runtime.why_no_driving()
+    end_s = time.monotonic() + 20
+    while not runtime.why_no_driving() and time.monotonic() < end_s:
+        runtime.session().tick()
+        time.sleep(0.02)
+    assert "face.task" in runtime.why_no_driving() or "mediapipe" in runtime.why_no_driving()
