@@ -19,6 +19,8 @@ class DefaultPreferences:
     backend_python: str = ""
     backend_source: str = ""
     checkpoint: str = ""
+    device: str = "AUTO"
+    device_name: str = ""
     install_folder: str = ""
     install_python: str = ""
     package_index: str = ""
