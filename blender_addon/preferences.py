@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import bpy
 
+from .core import protocol
+from .core.errors import AddonError
 from .core.launch import ENV_PYTHON, ENV_SOURCE
 from .panels import install_section
+from .panels.job import draw_wrapped
 from .storage import PACKAGE
 
 
@@ -17,7 +20,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
         name="Backend",
         items=[
             ("START", "Start It", "Start the backend with the Python named below"),
-            ("ATTACH", "Already Running", "Use a backend that runs on this machine or behind an SSH tunnel"),
+            ("ATTACH", "Already Running", "Use a backend that runs already, here or on another machine"),
         ],
         default="START",
     )
@@ -41,6 +44,20 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
         description="Google's face_landmarker.task, for expressions from photos and movies (see docs/driving.md)",
         subtype="FILE_PATH",
     )
+    device: bpy.props.EnumProperty(
+        name="Device",
+        description="What the model runs on; takes effect when the backend starts the next time",
+        items=[
+            ("AUTO", "Automatic", "A CUDA graphics card, else Apple's, else the processor"),
+            ("CPU", "Processor", "Slow, but needs no graphics memory"),
+            ("CUDA", "CUDA", "The first NVIDIA (or ROCm) graphics card"),
+            ("MPS", "Apple", "The graphics part of Apple's chips"),
+            ("NAMED", "Other", "By the name that torch has for it, such as cuda:1"),
+        ],
+    )
+    device_name: bpy.props.StringProperty(
+        name="Device Name", description="As torch calls it: cuda:1, xpu", default="cuda:0"
+    )
     install_folder: bpy.props.StringProperty(
         name="Folder",
         description="Folder that the backend is installed in; empty for the extension's own",
@@ -55,7 +72,10 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
         name="Extra Index",
         description="Another place to download packages from, such as the one that pytorch.org names for your GPU",
     )
-    address: bpy.props.StringProperty(name="Address", description="127.0.0.1:PORT of the running backend")
+    address: bpy.props.StringProperty(
+        name="Address",
+        description="Of the running backend: 127.0.0.1:PORT here, https://HOST:PORT on another machine",
+    )
     token: bpy.props.StringProperty(
         name="Token", description="The running backend's PORTRAIT_RELIEF_TOKEN", subtype="PASSWORD"
     )
@@ -67,12 +87,16 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
         if self.connection == "ATTACH":
             layout.prop(self, "address")
             layout.prop(self, "token")
+            self._draw_address_problem(layout, context)
         else:
             install_section.draw_section(layout, context, self)
             layout.prop(self, "backend_python")
             layout.prop(self, "backend_source")
             layout.prop(self, "checkpoint")
             layout.prop(self, "landmarker")
+            layout.prop(self, "device")
+            if self.device == "NAMED":
+                layout.prop(self, "device_name")
             column = layout.column(align=True)
             column.label(
                 text=f"{ENV_PYTHON} and {ENV_SOURCE} in the environment go before these.", icon="INFO"
@@ -84,6 +108,14 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
         if job.backend_message:
             failed = job.backend_state == "FAILED"
             layout.label(text=job.backend_message, icon="ERROR" if failed else "CHECKMARK")
+
+    def _draw_address_problem(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
+        if not self.address:
+            return
+        try:
+            protocol.parse_address(self.address, self.token)
+        except AddonError as error:
+            draw_wrapped(layout.column(align=True), error.problem.text, context, icon="ERROR")
 
 
 CLASSES = (PortraitReliefPreferences,)

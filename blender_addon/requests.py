@@ -23,7 +23,10 @@ def backend_choice() -> BackendChoice:
     """The backend that the preferences and the environment name. Raises AddonError."""
     chosen = user_choices.get()
     if chosen.connection == "ATTACH":
-        return BackendChoice(address=protocol.parse_address(chosen.address, chosen.token))
+        address = protocol.parse_address(chosen.address, chosen.token)
+        if address.secure and not bpy.app.online_access:
+            raise AddonError(errors.local("remote_offline"))
+        return BackendChoice(address=address)
     if installation.is_busy():
         raise AddonError(errors.local("installing"))
     folder = storage.folder()
@@ -32,6 +35,7 @@ def backend_choice() -> BackendChoice:
             chosen_python=bpy.path.abspath(chosen.backend_python),
             chosen_source=bpy.path.abspath(chosen.backend_source),
             checkpoint=bpy.path.abspath(chosen.checkpoint),
+            device=chosen.device_name if chosen.device == "NAMED" else chosen.device.lower(),
             package_folder=Path(__file__).resolve().parent,
             storage=folder,
             installed=installation.environment_folder(),

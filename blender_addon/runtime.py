@@ -335,7 +335,8 @@ def _backend_text() -> str:
     device = backend.capabilities.get("device")
     if isinstance(device, dict):
         device = device.get("name") or device.get("type")
-    return f"Backend {backend.version} is ready" + (f" on {device}" if device else "")
+    text = f"Backend {backend.version} is ready" + (f" on {device}" if device else "")
+    return text + (f", {backend.memory_bytes / 2**30:.1f} GB in memory" if backend.memory_bytes else "")
 
 
 def why_no_driving() -> str:
@@ -403,6 +404,15 @@ def stop_backend() -> None:
     if bpy.app.background:
         _session.backend.end_now()
     keep_ticking()
+
+
+def free_memory() -> None:
+    """Ends our own idle backend; the next job starts it again. Raises AddonError while it works or is not ours."""
+    if is_busy():
+        raise AddonError(errors.local("busy"))
+    if _session is not None and _session.backend.external and _session.backend.in_use:
+        raise AddonError(errors.local("not_our_backend"))
+    stop_backend()
 
 
 def start_installation(*, remove: bool = False, fresh: bool = False) -> None:

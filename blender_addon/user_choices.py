@@ -20,6 +20,8 @@ class DefaultPreferences:
     backend_source: str = ""
     checkpoint: str = ""
     landmarker: str = ""
+    device: str = "AUTO"
+    device_name: str = ""
     install_folder: str = ""
     install_python: str = ""
     package_index: str = ""

@@ -23,6 +23,7 @@ OLD_LOGS_KEPT = 9
 OLD_LOG_S = 24 * 3600.0  # a log that young may belong to another Blender that is still open
 LOG_READ_BYTES = 1 << 20
 MAX_DEVICE_QUESTIONS = 100
+MEMORY_LOOK_S = 5.0
 
 
 class BackendState(Enum):
@@ -81,6 +82,8 @@ class BackendProcess:
         self._since_s = 0.0
         self._ends_s: list[float] = []
         self._questions = 0
+        self.memory_bytes: int | None = None  # that the worker holds, where it tells
+        self._next_look_s = 0.0
 
     @property
     def pid(self) -> int | None:
@@ -152,8 +155,11 @@ class BackendProcess:
             self._advance_greeting()
         elif self.state is BackendState.STOPPING:
             self._advance_stop()
-        elif self.state is BackendState.READY and self.capabilities.get("device") is None:
-            self._learn_device()
+        elif self.state is BackendState.READY:
+            if self.capabilities.get("device") is None:
+                self._learn_device()
+            else:
+                self._learn_memory()
 
     def ended_within(self, patience_s: float) -> bool:
         """Whether the child has ended or does so in a moment (called once, after its connection broke)."""
@@ -207,6 +213,8 @@ class BackendProcess:
         self._since_s = time.monotonic()
         if state is not BackendState.FAILED:
             self.problem = None
+        if state is not BackendState.READY:
+            self.memory_bytes = None
 
     def _fail(self, problem: Problem) -> None:
         self._drop_exchange()
@@ -303,6 +311,22 @@ class BackendProcess:
                 self._exchange = None
         except (ExchangeError, AddonError):
             self._drop_exchange()  # only for the label in the panel: a real fault shows in the next job
+
+    def _learn_memory(self) -> None:
+        """How much the worker holds: asked for every now and then, for the panel alone."""
+        if self._exchange is None:
+            if self.address is None or time.monotonic() < self._next_look_s:
+                return
+            self._next_look_s = time.monotonic() + MEMORY_LOOK_S
+        try:
+            self._exchange = self._exchange or protocol.get_health(self.address)  # type: ignore[arg-type]
+            if self._exchange.advance() and self._exchange.answer is not None:
+                model = protocol.checked(self._exchange.answer).json().get("model")
+                held = model.get("worker_memory_bytes") if isinstance(model, dict) else None
+                self.memory_bytes = int(held) if isinstance(held, (int, float)) else None
+                self._exchange = None
+        except (ExchangeError, AddonError):
+            self._drop_exchange()
 
     def _advance_stop(self) -> None:
         process = self._process

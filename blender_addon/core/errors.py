@@ -107,9 +107,33 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
         ),
         _problem(
             "not_loopback",
-            "The backend's address is not on this machine.",
-            "Use 127.0.0.1:PORT; reach another machine through an SSH tunnel.",
+            "Without encryption the backend may only be on this machine.",
+            "Use https://HOST:PORT, or 127.0.0.1:PORT through an SSH tunnel.",
             Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "bad_address",
+            "This is no address of a backend.",
+            "Write it as 127.0.0.1:PORT or https://HOST:PORT.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "no_token",
+            "A backend on another machine needs its token.",
+            "Copy it from that backend's PORTRAIT_RELIEF_TOKEN.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "remote_offline",
+            "Blender is not allowed to reach other machines.",
+            "Switch on Preferences > System > Network > Allow Online Access.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "not_our_backend",
+            "This backend was started elsewhere, so its memory cannot be freed from here.",
+            "It frees its memory by itself some minutes after the last job.",
+            Remedy.NONE,
         ),
         _problem(
             "bad_token",

@@ -8,11 +8,13 @@ connect, send or receive ever waits. A caller advances an Exchange from a timer 
 from __future__ import annotations
 
 import errno
+import functools
 import http.client
 import io
 import json
 import selectors
 import socket
+import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,11 +33,12 @@ class BadAnswerError(ExchangeError):
 
 @dataclass(frozen=True)
 class Address:
-    """Where the backend listens, and the bearer token it wants."""
+    """Where the backend listens, and the bearer token it wants. `secure` is https."""
 
     host: str
     port: int
     token: str
+    secure: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,28 @@ def _request_bytes(
     address: Address, method: str, path: str, headers: Mapping[str, str], body: bytes
 ) -> bytes:
     recorder = _Recorder()
-    connection = http.client.HTTPConnection(address.host, address.port)
+    connection = (http.client.HTTPSConnection if address.secure else http.client.HTTPConnection)(
+        address.host, address.port
+    )
     connection.sock = recorder  # type: ignore[assignment]
     fields = {"Connection": "close", "Accept-Encoding": "identity", **headers}
     if address.token:
         fields["Authorization"] = f"Bearer {address.token}"
     connection.request(method, path, body=body or None, headers=fields)
     return bytes(recorder.data)
+
+
+@functools.lru_cache(maxsize=8)
+def _resolved(host: str, port: int) -> tuple[int, tuple]:
+    """(address family, socket address), asked for once: a name on another machine may take a moment.
+
+    Raises ExchangeError for an unknown name.
+    """
+    try:
+        family, _kind, _protocol, _name, target = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise ExchangeError(f"{host} is not known: {error.strerror or error}") from error
+    return family, target
 
 
 class Exchange:
@@ -115,9 +133,11 @@ class Exchange:
         self._incoming = bytearray()
         self._expected_bytes: int | None = None
         self._connected = False
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        self._secure_name = address.host if address.secure else ""
+        family, target = _resolved(address.host, address.port)
+        self._socket: socket.socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setblocking(False)
-        code = self._socket.connect_ex((address.host, address.port))
+        code = self._socket.connect_ex(target)
         if code not in (0, errno.EINPROGRESS, errno.EWOULDBLOCK, getattr(errno, "WSAEWOULDBLOCK", 0)):
             self.close()
             raise ExchangeError(
@@ -125,6 +145,7 @@ class Exchange:
             )
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._socket, selectors.EVENT_WRITE)
+        self._event = selectors.EVENT_WRITE
 
     @property
     def sent(self) -> bool:
@@ -152,16 +173,16 @@ class Exchange:
             return True
         deadline = time.monotonic() + budget_s
         try:
-            while self.answer is None and self._selector.select(0):
+            while self.answer is None and (self._decrypted() or self._selector.select(0)):
                 self.last_activity_s = time.monotonic()
-                if self._outgoing:
-                    self._send()
-                else:
-                    self._receive()
+                self._step()
                 if time.monotonic() >= deadline:
                     break
         except BlockingIOError:
             pass
+        except ssl.SSLCertVerificationError as error:
+            self.close()
+            raise ExchangeError(f"its certificate is not trusted: {error.verify_message}") from error
         except (OSError, ValueError) as error:
             self.close()
             raise ExchangeError(f"connection broke: {error}") from error
@@ -170,16 +191,54 @@ class Exchange:
             raise
         return self.answer is not None
 
+    def _step(self) -> None:
+        """One move. A secure connection may have to read in order to write, and the other way round."""
+        try:
+            if not self._connected:
+                self._connect()
+            if self._outgoing:
+                self._wait_for(selectors.EVENT_WRITE)
+                self._send()
+            else:
+                self._receive()
+        except ssl.SSLWantReadError:
+            self._wait_for(selectors.EVENT_READ)
+        except ssl.SSLWantWriteError:
+            self._wait_for(selectors.EVENT_WRITE)
+
+    def _wait_for(self, event: int) -> None:
+        if event != self._event:
+            self._selector.modify(self._socket, event)
+            self._event = event
+
+    def _decrypted(self) -> bool:
+        """Whether bytes lie ready that the selector does not see."""
+        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+
+    def _connect(self) -> None:
+        if self._secure_name and not isinstance(self._socket, ssl.SSLSocket):
+            self._check_connection()
+            self._selector.unregister(self._socket)
+            self._socket = ssl.create_default_context().wrap_socket(
+                self._socket, server_hostname=self._secure_name, do_handshake_on_connect=False
+            )
+            self._selector.register(self._socket, self._event)
+        if isinstance(self._socket, ssl.SSLSocket):
+            self._socket.do_handshake()
+        else:
+            self._check_connection()
+        self._connected = True
+
+    def _check_connection(self) -> None:
+        code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code:
+            raise ExchangeError(f"cannot connect: {errno.errorcode.get(code, code)}")
+
     def _send(self) -> None:
-        if not self._connected:
-            code = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if code:
-                raise ExchangeError(f"cannot connect: {errno.errorcode.get(code, code)}")
-            self._connected = True
         sent = self._socket.send(self._outgoing[:CHUNK_BYTES])
         self._outgoing = self._outgoing[sent:]
         if not self._outgoing:
-            self._selector.modify(self._socket, selectors.EVENT_READ)
+            self._wait_for(selectors.EVENT_READ)
 
     def _receive(self) -> None:
         chunk = self._socket.recv(CHUNK_BYTES)

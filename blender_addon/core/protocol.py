@@ -18,20 +18,32 @@ LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 
 
 def parse_address(text: str, token: str) -> Address:
-    """`127.0.0.1:8123` or `http://localhost:8123` -> Address. Raises AddonError for anything off this machine,
-    and for a token that no backend can have made."""
+    """`127.0.0.1:8123`, `http://localhost:8123` or `https://gpu.studio.lan:8443` -> Address.
+
+    Raises AddonError for plain http to another machine, where photos and token could be read on the way, for anything
+    else that is no such address, and for a token that no backend can have made.
+    """
     text = text.strip()
     try:
         parts = urllib.parse.urlsplit(text if "//" in text else f"//{text}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
-    if host not in LOOPBACK_HOSTS or port is None:
+        raise AddonError(errors.local("bad_address", detail=text)) from None
+    secure = parts.scheme == "https"
+    if secure and port is None:
+        port = 443
+    if parts.scheme not in ("", "http", "https") or not host or parts.path not in ("", "/") or parts.username:
+        raise AddonError(errors.local("bad_address", detail=text))
+    if not secure and host not in LOOPBACK_HOSTS:
         raise AddonError(errors.local("not_loopback", detail=text))
+    if port is None:
+        raise AddonError(errors.local("bad_address", detail=text))
     token = token.strip()
     if not (token.isascii() and token.isprintable()):  # a header could not carry it
         raise AddonError(errors.local("bad_token"))
-    return Address("127.0.0.1", port, token)
+    if secure and not token:
+        raise AddonError(errors.local("no_token"))
+    return Address(host if secure else "127.0.0.1", port, token, secure)
 
 
 def multipart(fields: Mapping[str, tuple[str | None, str, bytes]]) -> tuple[str, bytes]:

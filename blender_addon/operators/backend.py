@@ -50,6 +50,24 @@ class PORTRAIT_RELIEF_OT_stop_backend(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class PORTRAIT_RELIEF_OT_free_memory(bpy.types.Operator):
+    bl_idname = "portrait_relief.free_memory"
+    bl_label = "Free Memory"
+    bl_description = "Give the model's memory back, also the graphics card's; the next job loads it again"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return not runtime.is_busy()
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        try:
+            runtime.free_memory()
+        except AddonError as error:
+            self.report({"WARNING"}, error.problem.text)
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
 class PORTRAIT_RELIEF_OT_open_log(ReportingMixin, bpy.types.Operator):
     bl_idname = "portrait_relief.open_log"
     bl_label = "Open Log"
@@ -102,6 +120,7 @@ CLASSES = (
     PORTRAIT_RELIEF_OT_start_backend,
     PORTRAIT_RELIEF_OT_restart_backend,
     PORTRAIT_RELIEF_OT_stop_backend,
+    PORTRAIT_RELIEF_OT_free_memory,
     PORTRAIT_RELIEF_OT_open_log,
     PORTRAIT_RELIEF_OT_copy_report,
     PORTRAIT_RELIEF_OT_open_preferences,

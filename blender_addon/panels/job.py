@@ -159,7 +159,7 @@ class _BackendPanel(PanelMixin):
             row.operator("portrait_relief.start_backend", text="Start", icon="PLAY")
         else:
             row.operator("portrait_relief.restart_backend", text="Restart", icon="FILE_REFRESH")
-            row.operator("portrait_relief.stop_backend", text="Stop", icon="SNAP_FACE")
+            row.operator("portrait_relief.free_memory", icon="TRASH")
         row.operator("portrait_relief.open_log", text="", icon="TEXT")
         row.operator("portrait_relief.copy_report", text="", icon="COPYDOWN")
         row.operator("portrait_relief.open_preferences", text="", icon="PREFERENCES")

@@ -120,7 +120,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         parts = self.path.split("?")[0].strip("/").split("/")
         if parts == ["v1", "health"]:
-            self.send_json(200, {"status": "ok", "protocol": PROTOCOL, "version": "0.0-fake"})
+            health = {"status": "ok", "protocol": PROTOCOL, "version": "0.0-fake"}
+            self.send_json(200, health | {"model": {"loaded": True, "worker_memory_bytes": 3 * 2**29}})
         elif parts == ["v1", "capabilities"]:
             self.send_json(200, {"device": {"type": "cpu", "name": "test"}})
         elif len(parts) == 3 and parts[2] in JOBS:
