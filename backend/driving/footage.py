@@ -182,6 +182,7 @@ def _movie(path: Path, frames_per_s: float | None) -> Footage:
 
     def pictures() -> Iterator[Picture]:
         capture = cv2.VideoCapture(str(path), cv2.CAP_FFMPEG)
+        capture.set(cv2.CAP_PROP_ORIENTATION_AUTO, 1.0)  # phones film on their side and note how it was held
         last_s, first_s, index = -1.0, 0.0, 0
         try:
             while True:

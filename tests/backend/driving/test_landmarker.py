@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from pathlib import Path
 
@@ -159,6 +160,18 @@ def test_a_face_in_a_wide_movie_is_found_from_its_first_frame(model: Path, tmp_p
     assert recording.found.all()
     roll = recording.values[:, EXPRESSION_NAMES.index("roll")]
     assert np.abs(roll - roll[0] - rolls_deg(6)).max() < 3
+
+
+def test_a_movie_filmed_on_its_side_is_set_upright(tmp_path: Path) -> None:
+    lying = np.rot90(astronaut()[:, :400], 1)
+    path = write_movie(tmp_path / "phone.mp4", [lying] * 3)
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 44  # of the track's header: turned by 90 degrees
+    content[matrix : matrix + 20] = struct.pack(">5i", 0, 0x10000, 0, -0x10000, 0)
+    path.write_bytes(content)
+    rgb = next(open_footage(path).pictures()).rgb
+    assert rgb.shape == (512, 400, 3)
+    assert np.abs(rgb.astype(int) - astronaut()[:, :400]).mean() < 12
 
 
 def test_the_portraits_own_expression_is_measured(model: Path, tmp_path: Path) -> None:
