@@ -25,6 +25,7 @@ if importlib.util.find_spec("bpy") is not None:
         properties,
         runtime,
         thumbnails,
+        translations,
     )
 
     _CLASSES = (
@@ -42,6 +43,7 @@ if importlib.util.find_spec("bpy") is not None:
     )
 
     def register() -> None:
+        translations.register()
         for cls in _CLASSES:
             bpy.utils.register_class(cls)
         properties.add_pointers()
@@ -72,3 +74,4 @@ if importlib.util.find_spec("bpy") is not None:
         properties.remove_pointers()
         for cls in reversed(_CLASSES):
             bpy.utils.unregister_class(cls)
+        translations.unregister()

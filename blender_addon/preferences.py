@@ -11,6 +11,7 @@ from .core.launch import ENV_PYTHON, ENV_SOURCE
 from .panels import install_section
 from .panels.job import draw_wrapped
 from .storage import PACKAGE
+from .translations import say
 
 
 class PortraitReliefPreferences(bpy.types.AddonPreferences):
@@ -99,7 +100,12 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
                 layout.prop(self, "device_name")
             column = layout.column(align=True)
             column.label(
-                text=f"{ENV_PYTHON} and {ENV_SOURCE} in the environment go before these.", icon="INFO"
+                text=say(
+                    "{python} and {source} in the environment go before these.",
+                    python=ENV_PYTHON,
+                    source=ENV_SOURCE,
+                ),
+                icon="INFO",
             )
         row = layout.row(align=True)
         row.operator("portrait_relief.restart_backend", text="Test: Start the Backend", icon="PLAY")

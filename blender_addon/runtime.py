@@ -23,6 +23,7 @@ from .core.jobs import FrameInput, Job, JobInput, JobState
 from .core.relief import ReliefError
 from .core.session import Session
 from .scene import driving, importing
+from .translations import say, say_problem
 
 BUSY_INTERVAL_S = 0.03
 IDLE_INTERVAL_S = 1.0  # only looks whether the backend still runs
@@ -294,7 +295,7 @@ def sync() -> None:
     if job is not None:
         waiting = job is _undelivered()
         shown.state = (JobState.DOWNLOADING if waiting else job.state).value
-        shown.status = "Waiting for the render or stroke" if waiting else _job_text(job)
+        shown.status = say("Waiting for the render or stroke") if waiting else _job_text(job)
         shown.mode = "sequence" if sequences.of(job) else job.input.kind
         shown.progress = job.progress
         if job.problem is not None:
@@ -321,22 +322,26 @@ def _job_text(job: Job) -> str:
     if sequence is not None and job.state in (JobState.RUNNING, JobState.DOWNLOADING):
         return sequence.text
     if job.state is JobState.RUNNING and job.phase:
-        phase = job.phase.replace("_", " ").capitalize()
+        phase = say(job.phase.replace("_", " ").capitalize())
         return f"{phase} {job.step}/{job.total}" if job.total else phase
-    return _STATE_LABELS[job.state]
+    return say(_STATE_LABELS[job.state])
 
 
 def _backend_text() -> str:
     backend = session().backend
     if backend.state is BackendState.FAILED:
-        return backend.problem.message if backend.problem else "Backend failed"
+        return say_problem(backend.problem.message) if backend.problem else say("Backend failed")
     if backend.state is not BackendState.READY:
-        return _BACKEND_LABELS[backend.state]
+        return say(_BACKEND_LABELS[backend.state])
     device = backend.capabilities.get("device")
     if isinstance(device, dict):
         device = device.get("name") or device.get("type")
-    text = f"Backend {backend.version} is ready" + (f" on {device}" if device else "")
-    return text + (f", {backend.memory_bytes / 2**30:.1f} GB in memory" if backend.memory_bytes else "")
+    text = say("Backend {version} is ready", version=backend.version)
+    if device:
+        text += say(" on {device}", device=device)
+    if backend.memory_bytes:
+        text += say(", {size:.1f} GB in memory", size=backend.memory_bytes / 2**30)
+    return text
 
 
 def why_no_driving() -> str:

@@ -9,6 +9,7 @@ from bpy.props import EnumProperty
 from .. import slider_symmetry
 from ..core import arkit, presets
 from ..core.picture_settings import PictureSettings
+from ..translations import say
 
 
 def set_sliders(settings, values: dict[str, float]) -> None:
@@ -40,7 +41,7 @@ class PORTRAIT_RELIEF_OT_apply_preset(bpy.types.Operator):
 
     @classmethod
     def description(cls, _context: bpy.types.Context, properties) -> str:
-        return f"Set the sliders to {presets.BY_IDENTIFIER[properties.preset].label}"
+        return say("Set the sliders to {name}", name=say(presets.BY_IDENTIFIER[properties.preset].label))
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.portrait_relief

@@ -8,6 +8,7 @@ import bpy
 from .. import own_presets_folder, runtime, thumbnails
 from ..core import arkit, presets
 from ..scene import driving
+from ..translations import say
 from .job import draw_wrapped
 from .places import PanelMixin, in_both_editors
 
@@ -68,9 +69,14 @@ class PORTRAIT_RELIEF_MT_own_presets(bpy.types.Menu):
     def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout
         layout.operator("portrait_relief.save_own_preset", icon="ADD")
-        for operator, text in (("rename_own_preset", "Rename"), ("delete_own_preset", "Delete")):
+        for operator, text in (
+            ("rename_own_preset", "Rename “{name}”"),
+            ("delete_own_preset", "Delete “{name}”"),
+        ):
             for name in own_presets_folder.names():
-                layout.operator(f"portrait_relief.{operator}", text=f"{text} “{name}”").name = name
+                layout.operator(
+                    f"portrait_relief.{operator}", text=say(text, name=name), translate=False
+                ).name = name
 
 
 class _DrivingPanel(PanelMixin):
@@ -81,7 +87,10 @@ class _DrivingPanel(PanelMixin):
         column.prop(settings, "driving_object", text="Mesh")
         if settings.driving_object is not None:
             count = len(driving.driving_keys(settings.driving_object))
-            column.label(text=f"{count} of {len(arkit.ARKIT_NAMES)} sliders follow it", icon="SHAPEKEY_DATA")
+            column.label(
+                text=say("{count} of {all} sliders follow it", count=count, all=len(arkit.ARKIT_NAMES)),
+                icon="SHAPEKEY_DATA",
+            )
             column.operator("portrait_relief.read_shape_keys", icon="IMPORT")
         column = layout.column(align=True)
         column.operator("portrait_relief.expression_from_photo", icon="IMAGE_DATA")

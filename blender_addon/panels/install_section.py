@@ -8,6 +8,7 @@ import bpy
 from .. import installation
 from ..core.environment import EnvironmentState
 from ..core.errors import Remedy
+from ..translations import say
 from .job import draw_install_progress, draw_wrapped
 
 _ICONS = {
@@ -51,12 +52,12 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context, chosen)
 def _sentence(state: EnvironmentState, carried: str) -> str:
     version = installation.installed_version()
     if state is EnvironmentState.ABSENT:
-        return f"The backend is not installed yet (about {installation.needed_gb()} GB)"
+        return say("The backend is not installed yet (about {size} GB)", size=installation.needed_gb())
     if state is EnvironmentState.INCOMPLETE:
-        return "The backend's installation is not complete"
+        return say("The backend's installation is not complete")
     if state is EnvironmentState.OUTDATED:
-        return f"Backend {version} is installed; {carried} came with this add-on"
-    return f"Backend {version} is installed"
+        return say("Backend {old} is installed; {new} came with this add-on", old=version, new=carried)
+    return say("Backend {version} is installed", version=version)
 
 
 def _draw_buttons(row: bpy.types.UILayout, state: EnvironmentState) -> None:

@@ -13,6 +13,7 @@ from ..core.installer import InstallState
 from ..core.jobs import JobState
 from ..operators.portrait import camera_background
 from ..scene import images
+from ..translations import say, say_problem
 from .places import PanelMixin, in_both_editors
 
 _WORKING = {state.value for state in JobState if not state.ended}
@@ -46,8 +47,10 @@ def draw_wrapped(
     """A label in as many lines as the sidebar's width asks for: Blender itself cuts long labels off."""
     scale = context.preferences.system.ui_scale
     letters = max(16, int((context.region.width / scale - 60) / 6.3))
-    for number, line in enumerate(textwrap.wrap(text, letters)):
-        layout.label(text=line, icon=icon if number == 0 else ("NONE" if icon == "NONE" else "BLANK1"))
+    for number, line in enumerate(textwrap.wrap(say_problem(text), letters)):
+        layout.label(
+            text=line, translate=False, icon=icon if number == 0 else ("NONE" if icon == "NONE" else "BLANK1")
+        )
 
 
 def draw_install_progress(layout: bpy.types.UILayout, install) -> None:
@@ -98,7 +101,12 @@ class _MainPanel(PanelMixin):
         space = context.space_data
         shown = space.image if space.type == "IMAGE_EDITOR" else None
         if shown is not None and shown != settings.image:
-            column.operator("portrait_relief.use_editor_image", text=f"Use “{shown.name}”", icon="IMAGE_DATA")
+            column.operator(
+                "portrait_relief.use_editor_image",
+                text=say("Use “{name}”", name=shown.name),
+                translate=False,
+                icon="IMAGE_DATA",
+            )
 
     def _draw_error(self, layout: bpy.types.UILayout, context: bpy.types.Context, shown) -> None:
         """`shown` is the job or the installation: message, hint and the button that mends it."""

@@ -130,12 +130,17 @@ def test_the_device_of_the_preferences_is_told_to_the_backend(fake, photo):
 
     fake("ok")
     chosen = user_choices.get()
-    choice = requests.backend_choice()
-    assert choice.launch is not None and "--device" not in choice.launch.command
+
+    def command() -> tuple[str, ...]:
+        launch = requests.backend_choice().launch
+        assert launch is not None
+        return launch.command
+
+    assert "--device" not in command()
     try:
         chosen.device = "CPU"
-        assert requests.backend_choice().launch.command[-2:] == ("--device", "cpu")
+        assert command()[-2:] == ("--device", "cpu")
         chosen.device, chosen.device_name = "NAMED", "cuda:1"
-        assert requests.backend_choice().launch.command[-2:] == ("--device", "cuda:1")
+        assert command()[-2:] == ("--device", "cuda:1")
     finally:
         chosen.device = "AUTO"

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""German: what goes on, with places for names and numbers."""
+
+from __future__ import annotations
+
+STATUS: dict[str, str] = {
+    "Waiting for the backend": "Wartet auf das Backend",
+    "Sending the picture": "Schickt das Bild",
+    "Queued": "In der Warteschlange",
+    "Working": "Arbeitet",
+    "Fetching the result": "Holt das Ergebnis",
+    "Cancelling": "Bricht ab",
+    "Done": "Fertig",
+    "Failed": "Gescheitert",
+    "Cancelled": "Abgebrochen",
+    "Waiting for the render or stroke": "Wartet auf Rendern oder Pinselstrich",
+    "Backend is not running": "Das Backend läuft nicht",
+    "Backend is starting": "Das Backend startet",
+    "Backend is stopping": "Das Backend endet",
+    "Backend failed": "Das Backend ist gescheitert",
+    "Backend {version} is ready": "Backend {version} ist bereit",
+    " on {device}": " auf {device}",
+    ", {size:.1f} GB in memory": ", {size:.1f} GB im Speicher",
+    "The backend is not installed yet (about {size} GB)": "Das Backend ist noch nicht installiert (etwa {size} GB)",
+    "The backend's installation is not complete": "Die Installation des Backends ist unvollständig",
+    "Backend {old} is installed; {new} came with this add-on": (
+        "Backend {old} ist installiert; mit dieser Erweiterung kam {new}"
+    ),
+    "Backend {version} is installed": "Backend {version} ist installiert",
+    "{count} of {all} sliders follow it": "{count} von {all} Reglern folgen ihm",
+    "Rename “{name}”": "„{name}“ umbenennen",
+    "Delete “{name}”": "„{name}“ löschen",
+    "Use “{name}”": "„{name}“ nehmen",
+    "{python} and {source} in the environment go before these.": (
+        "{python} und {source} in den Umgebungsvariablen gehen diesen vor."
+    ),
+    "Not rebuilt yet: it may have been sculpted, or Auto Update is off.": (
+        "Noch nicht neu gebaut: es wurde modelliert, oder die automatische Aktualisierung ist aus."
+    ),
+    "Set the sliders to {name}": "Die Regler auf {name} stellen",
+    "Loading": "Lädt",
+    "Denoising": "Entrauscht",
+    "Encoding": "Kodiert",
+    "Decoding": "Dekodiert",
+    "Finding the face": "Sucht das Gesicht",
+    "Upsampling": "Rechnet hoch",
+}
