@@ -52,12 +52,15 @@ HELP: dict[str, str] = {
     "1 makes an average head life-sized (about 0.25 m)": (
         "1 macht einen durchschnittlichen Kopf lebensgroß (etwa 0,25 m)"
     ),
-    "Turn the head; positive turns towards the subject's own left (picture right). In degrees": (
-        "Den Kopf drehen; positiv zur eigenen Linken der Person (im Bild rechts). In Grad"
+    (
+        "Turn the head from how it is in the photo; positive turns towards the subject's own left (picture right). "
+        "In degrees"
+    ): "Den Kopf gegenüber dem Foto drehen; positiv zur eigenen Linken der Person (im Bild rechts). In Grad",
+    "Nod from how the head is in the photo; positive looks up. In degrees": (
+        "Gegenüber dem Foto nicken; positiv schaut nach oben. In Grad"
     ),
-    "Nod; positive looks up. In degrees": "Nicken; positiv schaut nach oben. In Grad",
-    "Tilt; positive tilts clockwise as seen in the picture. In degrees": (
-        "Neigen; positiv im Uhrzeigersinn, wie man es im Bild sieht. In Grad"
+    "Tilt from how the head is in the photo; positive tilts clockwise as seen in the picture. In degrees": (
+        "Gegenüber dem Foto neigen; positiv im Uhrzeigersinn, wie man es im Bild sieht. In Grad"
     ),
     "Shape only, in millimetres: slicers and CAM": "Nur die Form, in Millimetern: Slicer und CAM",
     "Shape and colour in millimetres: slicers and colour printing": (

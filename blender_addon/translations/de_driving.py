@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""German: expressions taken from photos, movies and pictures."""
+
+from __future__ import annotations
+
+DRIVING: dict[str, str] = {
+    "Expression from Photo…": "Ausdruck aus Foto …",
+    "Set the sliders to the expression of a face in a photo": (
+        "Die Regler auf den Ausdruck eines Gesichts in einem Foto stellen"
+    ),
+    "Drive from Movie or Images…": "Aus Film oder Bildern steuern …",
+    "Write the expressions of a face in a movie or in pictures as keyframes of the sliders": (
+        "Die Ausdrücke eines Gesichts in einem Film oder in Bildern als Keyframes der Regler schreiben"
+    ),
+    "Motion": "Bewegung",
+    "Relative": "Relativ",
+    "The portrait's face moves as far as the driver's does from its neutral one": (
+        "Das Gesicht des Porträts bewegt sich so weit wie das steuernde von seinem neutralen aus"
+    ),
+    "Absolute": "Absolut",
+    "The portrait takes the driver's very expression": (
+        "Das Porträt nimmt genau den Ausdruck des steuernden Gesichts an"
+    ),
+    "Added to": "Ausgehend von",
+    "What relative motion starts from": "Wovon die relative Bewegung ausgeht",
+    "Photo's Expression": "Ausdruck des Fotos",
+    "The expression and pose that are measured in the portrait photo": (
+        "Ausdruck und Haltung, die im Porträtfoto gemessen werden"
+    ),
+    "Sliders": "Regler",
+    "The sliders as they are now": "Die Regler, wie sie jetzt stehen",
+    "A neutral face that looks straight ahead": "Ein neutrales Gesicht, das geradeaus blickt",
+    "Neutral Frame": "Neutrales Bild",
+    "The driver's frame, counted from 1, in which its face is neutral; 0 estimates it from all frames": (
+        "Das Bild des Films, von 1 an gezählt, in dem das Gesicht neutral ist; 0 schätzt es aus allen Bildern"
+    ),
+    "Less jitter; fast movements get weaker": "Weniger Zittern; schnelle Bewegungen werden schwächer",
+    "Regions": "Bereiche",
+    "What follows the driver; the other sliders stay as they are": (
+        "Was dem steuernden Gesicht folgt; die anderen Regler bleiben, wie sie sind"
+    ),
+    "Gaze": "Blick",
+    "Head": "Kopf",
+    "Weaker or stronger than the driver": "Schwächer oder stärker als das steuernde Gesicht",
+    "Whole Sequence": "Ganze Sequenz",
+    "Take all pictures of the numbered sequence that the chosen one belongs to": (
+        "Alle Bilder der nummerierten Sequenz nehmen, zu der das gewählte gehört"
+    ),
+    "Of the scene": "Der Szene",
+    "Face Landmarker": "Gesichtsmodell",
+    "Google's face_landmarker.task, for expressions from photos and movies (see docs/driving.md)": (
+        "Googles face_landmarker.task, für Ausdrücke aus Fotos und Filmen (siehe docs/driving.md)"
+    ),
+    "The driver cannot be read.": "Die steuernde Datei kann nicht gelesen werden.",
+    "Choose a photo, a movie, or several pictures.": "Ein Foto, einen Film oder mehrere Bilder wählen.",
+    "The movie or the pictures are larger than 256 MiB.": "Der Film oder die Bilder sind größer als 256 MiB.",
+    "Cut them or scale them down; for long ones see the command line in the documentation.": (
+        "Kürzen oder verkleinern; für lange siehe die Befehlszeile in der Dokumentation."
+    ),
+}
