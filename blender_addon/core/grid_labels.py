@@ -19,7 +19,9 @@ def label(mask: np.ndarray, right_link: np.ndarray, down_link: np.ndarray) -> np
     starts = mask.copy()
     starts[:, 1:] &= ~right_link
     run = np.cumsum(starts.ravel()).reshape(mask.shape) - 1
-    links = np.unique(np.stack([run[:-1][down_link], run[1:][down_link]], 1), axis=0)
+    links = np.stack([run[:-1][down_link], run[1:][down_link]], 1)
+    # Two runs that touch do so side by side: without the repetitions few links are left.
+    links = links[np.concatenate([[True], (links[1:] != links[:-1]).any(1)])] if len(links) else links
     root = list(range(max(1, int(starts.sum()))))
 
     def find(node: int) -> int:
