@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from backend.cli import main
 from backend.errors import InputError
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training import bench_train
@@ -28,8 +27,6 @@ from backend.training.objective import drop_expression, drop_reference
 from backend.training.sheets import COLUMNS, HEADING_PX, SampleSheet
 from backend.training.stepper import Stepper
 from backend.training.train_options import TrainConfig, add_arguments, config_of
-
-REPOSITORY = Path(__file__).parents[3]
 
 
 def make_stepper(weights: Path, shots: Path, config: TrainConfig | None = None, **options: bool) -> Stepper:
@@ -125,7 +122,7 @@ def test_conditions_are_dropped_as_often_as_asked(tiny_weights: Path, drawn_shot
 def test_a_share_beyond_one_is_refused() -> None:
     parser = argparse.ArgumentParser()
     add_arguments(parser)
-    words = "--data x --out y --minutes 1 --data z --reference-dropout".split()
+    words = ["--data", "x", "--out", "y", "--minutes", "1", "--data", "z", "--reference-dropout"]
     assert config_of(parser.parse_args([*words, "0.2"])).reference_dropout == 0.2
     with pytest.raises(InputError, match="--reference-dropout"):
         config_of(parser.parse_args([*words, "1.5"]))
@@ -149,7 +146,7 @@ def test_the_sheet_shows_a_row_a_sample_and_leaves_training_mode(
     assert pixels.shape == (HEADING_PX + 3 * 32, len(COLUMNS) * 32, 3)
     first = pixels[HEADING_PX : HEADING_PX + 32]
     true_depth = first[:, 96:128]
-    assert true_depth[16, 16].tolist() == [219] * 3  # 95 mm between -120 and 130
+    assert true_depth[16, 16].tolist() == pytest.approx([219] * 3, abs=1)  # 95 mm between -120 and 130
     assert true_depth[0, 0].tolist() == [0] * 3
     events = EventAccumulator(str(tmp_path / "tensorboard"), size_guidance={"images": 0})
     events.Reload()
@@ -197,15 +194,13 @@ def test_flops_are_those_of_the_convolutions_and_products(tiny_weights: Path, dr
     assert checkpointed.pipeline.backbone.is_gradient_checkpointing
 
 
-def test_bench_train_prints_each_phase_and_role(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_train_prints_each_phase_and_role(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(bench_train.PEAK_SIDE, "cpu", 256)
-    done = subprocess.run(
-        [sys.executable, "-m", "backend", "bench", "train", "--preset", "tiny", "--batch", "2", "--repeats", "1",
-         "--device", "cpu", "--json"],
-        cwd=REPOSITORY, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, timeout=280,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    record = json.loads(done.stdout)
+    words = ["--preset", "tiny", "--batch", "2", "--repeats", "1", "--device", "cpu", "--json"]
+    assert main(["bench", "train", *words]) == 0
+    record = json.loads(capsys.readouterr().out)
     assert set(record["roles"]) == {"depth", "joint", "appearance", "all"}
     for role in record["roles"].values():
         assert set(role["seconds"]) == set(bench_train.PHASES) and min(role["seconds"].values()) > 0

@@ -97,7 +97,8 @@ def test_two_processes_go_on_from_one_and_hold_the_same_weights(
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     done = subprocess.run(
         [*launch, str(script), str(tmp_path / "rank"), *words],
-        cwd=REPOSITORY, env=environment() | {"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, timeout=280,
+        cwd=REPOSITORY, env=environment() | {"PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True,
+        timeout=280,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     first, second = ((tmp_path / f"rank{k}").read_text().split() for k in range(2))
