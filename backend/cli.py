@@ -15,7 +15,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +65,15 @@ expressions are ARKit's blendshape names with values from 0 to 1, for example
 class LazyCommand:
     """A command whose module (``add_arguments(parser)``, ``run(args) -> int``) is imported only when it is
     called.
+
+    Attributes:
+        variants: second word -> the module that then serves the command.
     """
 
     module: str
     help: str
     extra: str
+    variants: Mapping[str, str] = field(default_factory=dict)
 
 
 _LAZY_COMMANDS: Mapping[str, LazyCommand] = {
@@ -81,7 +85,12 @@ _LAZY_COMMANDS: Mapping[str, LazyCommand] = {
     "ablate": LazyCommand(
         "backend.training.ablate", "measure what each idea of the design is worth", "train"
     ),
-    "bench": LazyCommand("backend.bench", "time each phase of a job on this machine", "train"),
+    "bench": LazyCommand(
+        "backend.bench",
+        "time each phase of a job on this machine, or of training (bench train)",
+        "train",
+        {"train": "backend.training.bench_train"},
+    ),
 }
 
 
@@ -163,19 +172,22 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     doctor = add("doctor", "check installation, device, checkpoint and folders", _run_doctor)
     add_model_arguments(doctor)
     doctor.add_argument("--json", action="store_true", help="print the result as JSON")
-    asked = next((word for word in words if not word.startswith("-")), None)
+    asked = [word for word in words if not word.startswith("-")]
     for name, lazy in _LAZY_COMMANDS.items():
         command = add(name, lazy.help, lambda _arguments: EXIT_USAGE)
-        if name == asked:
-            module = _import_lazy(name, lazy)
+        if name in asked[:1]:
+            variant = next((word for word in asked[1:2] if word in lazy.variants), None)
+            if variant is not None:
+                command.add_argument("variant", choices=[variant], help="this command")
+            module = _import_lazy(name, lazy, variant)
             module.add_arguments(command)
             command.set_defaults(run=module.run)
     return parser
 
 
-def _import_lazy(name: str, lazy: LazyCommand) -> Any:
+def _import_lazy(name: str, lazy: LazyCommand, variant: str | None = None) -> Any:
     try:
-        return importlib.import_module(lazy.module)
+        return importlib.import_module(lazy.module if variant is None else lazy.variants[variant])
     except ImportError as error:
         raise BackendUnavailable(
             f"The command '{name}' cannot run here ({error}).",
