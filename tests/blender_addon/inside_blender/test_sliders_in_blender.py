@@ -17,8 +17,8 @@ def test_a_moved_slider_takes_the_other_side_along_only_while_symmetric(addon):
     settings.eyeBlinkRight = 0.3
     assert settings.eyeBlinkLeft == pytest.approx(0.3)
     settings.jawOpen = 0.5  # has no other side
-    settings.jawLeft = 0.6
-    assert settings.jawRight == pytest.approx(0.6)
+    settings.jawLeft = 0.6  # a jaw does not move to both sides
+    assert settings.jawRight == 0.0
     settings.symmetric = False
     settings.mouthSmileRight = 0.1
     assert settings.mouthSmileLeft == pytest.approx(0.7)
