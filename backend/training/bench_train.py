@@ -26,7 +26,7 @@ from backend.training.dataset import EXPRESSION_SIZE, REGIONS, Shot
 from backend.training.devices import Devices
 from backend.training.library import TrainingLibrary
 from backend.training.stepper import Stepper
-from backend.training.train_options import TrainConfig, add_speed_arguments
+from backend.training.train_options import TrainConfig, add_speed_arguments, speed_options
 
 PHASES = ("data", "forward", "backward", "optimiser")
 TRAINING_DTYPE = torch.bfloat16
@@ -164,7 +164,7 @@ def run(args: argparse.Namespace) -> int:
     devices = Devices(torch.device(args.device))
     sampler = BatchSampler(library, pipeline.settings.resolution_px, 0, devices.device)
     config = TrainConfig(preset=args.preset, batch=args.batch)
-    stepper = Stepper(pipeline, sampler, config, devices, args.gradient_checkpointing, args.compile)
+    stepper = Stepper(pipeline, sampler, config, devices, **speed_options(args))
     record = {
         "networks": str(args.init or args.preset),
         "resolution_px": pipeline.settings.resolution_px,

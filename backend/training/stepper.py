@@ -25,7 +25,8 @@ class Stepper:
         pipeline: put on the device, into training mode and channels-last memory.
         sampler: where batches come from.
         gradient_checkpointing: of the residual blocks of both trunks; less memory, about a third more time.
-        compile: compile both trunks in place (their parameters keep their names).
+        compile_backend: torch.compile's backend for both trunks ("inductor"), in place: their parameters keep their
+            names. None runs them as they are.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Stepper:
         config: TrainConfig,
         devices: Devices,
         gradient_checkpointing: bool = False,
-        compile: bool = False,  # the option's name
+        compile_backend: str | None = None,
     ):
         self.pipeline, self.sampler, self.config, self.devices = pipeline, sampler, config, devices
         pipeline.to(devices.device)
@@ -45,9 +46,9 @@ class Stepper:
         if gradient_checkpointing:
             pipeline.backbone.enable_gradient_checkpointing()
             pipeline.reference_network.enable_gradient_checkpointing()
-        if compile:
+        if compile_backend is not None:
             for trunk in trunks:
-                trunk.compile()
+                trunk.compile(backend=compile_backend)
         self.parameters = files.named_trainable(trained_networks(pipeline))
         self.network = devices.wrap(pipeline.model)
         self.optimiser = torch.optim.AdamW(

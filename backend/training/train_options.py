@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -102,6 +103,14 @@ def add_speed_arguments(parser: argparse.ArgumentParser) -> None:
         "--gradient-checkpointing", action="store_true", help="less memory: activations are computed again"
     )
     parser.add_argument("--compile", action="store_true", help="compile the networks (torch.compile)")
+
+
+def speed_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What `add_speed_arguments` asks of the `Stepper`."""
+    return {
+        "gradient_checkpointing": args.gradient_checkpointing,
+        "compile_backend": "inductor" if args.compile else None,
+    }
 
 
 def config_of(args: argparse.Namespace) -> TrainConfig:

@@ -27,7 +27,7 @@ from backend.training.monitor import Monitor
 from backend.training.render.assets import HeadAssets
 from backend.training.sheets import SampleSheet
 from backend.training.stepper import Stepper
-from backend.training.train_options import TrainConfig
+from backend.training.train_options import TrainConfig, speed_options
 
 REPORT_STEPS = 50
 RANK_STRIDE = 7919  # between the seeds of the processes; rank 0 has the run's own
@@ -75,9 +75,7 @@ class Trainer:
             config.seed + RANK_STRIDE * devices.rank,
             devices.device,
         )
-        self.stepper = Stepper(
-            self.pipeline, self.sampler, config, devices, args.gradient_checkpointing, args.compile
-        )
+        self.stepper = Stepper(self.pipeline, self.sampler, config, devices, **speed_options(args))
         self.step, self.samples, self.seconds_before = 0, 0, 0.0
         self.averages: dict[str, float] = {}
         before = self.pipeline.settings.training if args.init else {}
