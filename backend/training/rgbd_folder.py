@@ -34,10 +34,11 @@ SETTINGS_FILE, TABLE_FILE = "rgbd.json", "arkit.csv"
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
 WINDOW_MM = 1.6 * CROP_SIDE_MM  # side of the square that is kept: the widest random crop fits
-# Where the rendered heads (180 frames of the test split) lie, so that both kinds agree on the zero of depth and on
-# the head's centre: the 90th percentile of depth inside the matte is 85 mm (spread 11 mm).
-FRONT_MM = 85.0
-CENTRE_BELOW_TOP_MM = 124.0
+# Where rendered heads lie, so that both kinds agree on the zero of depth and on the head's centre. Medians over the
+# references of 181 shots of the training split: the 90th percentile of depth inside the matte (spread 12 mm), and the
+# centre's distance below the matte's top (spread 15 mm).
+FRONT_MM = 79.0
+CENTRE_BELOW_TOP_MM = 107.0
 HEAD_DEPTH_MM = 220.0  # without a mask, what lies this far behind the nearest point still counts as head
 PLAUSIBLE_RELIEF_MM = (
     25.0,
