@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ import torch
 from torch import nn
 
 from backend.errors import InputError
+
+
+_KEPT: list[torch.Tensor] = []  # outlives every `Devices`, see there
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,9 @@ class Devices:
     rank: int = 0
     count: int = 1
     accelerator: Any = None
+    # What `agree` sends, by length. It lives as long as the process: if gloo's thread dropped the last reference it
+    # would wait for Python's lock, which the main thread holds while it waits for that thread at the end.
+    _shared: dict[int, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_main(self) -> bool:
@@ -47,7 +53,12 @@ class Devices:
         """Rank 0's values, in every process: clocks differ, and a learning rate or a last step must not."""
         if self.accelerator is None:
             return list(values)
-        shared = torch.tensor(values, dtype=torch.float64, device=self.device)
+        shared = self._shared.get(len(values))
+        if shared is None:
+            shared = torch.empty(len(values), dtype=torch.float64, device=self.device)
+            self._shared[len(values)] = shared
+            _KEPT.append(shared)
+        shared.copy_(torch.tensor(values, dtype=torch.float64))
         torch.distributed.broadcast(shared, src=0)
         return shared.tolist()
 
@@ -57,8 +68,9 @@ class Devices:
             self.accelerator.wait_for_everyone()
 
     def close(self) -> None:
-        """Leave the group."""
+        """Leave the group, all together: rank 0 may still be saving."""
         if self.accelerator is not None:
+            self.wait()
             self.accelerator.end_training()
 
 
