@@ -18,7 +18,10 @@ from .composite import composite, settle
 from .modalities import encode_extent
 
 GRADIENT_SCALES = 4
-"""Strides 1, 2, 4, 8 of the multi-scale gradient terms."""
+"""Strides 1, 2, 4, 8 px of the multi-scale gradient terms, at up to `GRADIENT_SIDE_PX`; one more for each doubling, so
+that the longest stays a sixteenth of the picture."""
+
+GRADIENT_SIDE_PX = 128
 
 STILL_FLOW = 0.01
 """Motion in picture sides (root mean square over the weight) under which a pair counts as still. The slope of a
@@ -75,15 +78,18 @@ def gradient_loss(
     pred: Tensor,
     target: Tensor,
     mask: Tensor,
-    scales: int = GRADIENT_SCALES,
+    scales: int | None = None,
     penalty: Callable[[Tensor], Tensor] = torch.abs,
 ) -> Tensor:
     """Multi-scale gradient-matching loss (Li and Snavely, MegaDepth, CVPR 2018, sec. 4) -> [B].
 
     L1 of the differences of the error between neighbours at distances 1, 2, 4, ..., where both are in the
-    mask, averaged over directions and scales.
+    mask, averaged over directions and scales (`GRADIENT_SCALES` by default).
     """
     error = pred - target
+    if scales is None:
+        finer = max(1, min(error.shape[-2:]) // GRADIENT_SIDE_PX)
+        scales = GRADIENT_SCALES + finer.bit_length() - 1
     total = error.new_zeros(error.shape[0])
     used = 0
     for scale in range(scales):

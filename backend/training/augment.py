@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Crop and background augmentation of whole batches on the training device.
+"""Crops of whole batches on the training device.
 
-What carried a depth model from bald renders to photographs in an earlier probe: random backgrounds, scale .75-1.3,
-rotation, shift, flip, and what `photometric.py` does to the picture.
+What carried a depth model from bald renders to photographs in an earlier probe: random backgrounds
+(`backgrounds.py`), scale .75-1.3, rotation, shift, flip, and what `photometric.py` does to the picture.
 """
 
 from __future__ import annotations
@@ -139,40 +139,3 @@ def _regions(boxes: Tensor, places: Tensor) -> Tensor:
     inside = ((place >= corners[..., :2]) & (place <= corners[..., 2:])).all(-1).float()
     parts = inside.split([len(region) for region in REGIONS], dim=1)
     return torch.cat([part.amax(1, keepdim=True) for part in parts], 1)
-
-
-def random_background(
-    count: int, resolution: int, generator: torch.Generator, device: torch.device
-) -> Tensor:
-    """Gradients, coloured noise at several scales and hard-edged shapes [B, 3, R, R] in 0..1."""
-
-    def rand(*size: int) -> Tensor:
-        return torch.rand(*size, generator=generator, device=device)
-
-    axis = torch.linspace(-1, 1, resolution, device=device)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    base = rand(count, 3, 1, 1) * torch.where(rand(count, 1, 1, 1) < 0.5, 0.2, 1.0) + 0.1 * rand(
-        count, 1, 1, 1
-    )
-    grey = base.mean(1, keepdim=True)
-    base = grey + (base - grey) * rand(count, 1, 1, 1)
-    slope = (rand(count, 2, 1, 1) - 0.5) * 0.8
-    picture = base + slope[:, :1] * x + slope[:, 1:] * y
-    for cells, strength in ((3, 0.5), (7, 0.35), (18, 0.3), (48, 0.2)):
-        noise = rand(count, 3, cells, cells) - 0.5
-        noise = noise.mean(1, keepdim=True) * 1.5 + 0.5 * noise
-        on = (rand(count, 1, 1, 1) < 0.6) * rand(count, 1, 1, 1) * strength * 2
-        picture = picture + on * F.interpolate(
-            noise, (resolution, resolution), mode="bilinear", align_corners=False
-        )
-    for _ in range(4):
-        angle = rand(count, 1, 1) * 3.1416
-        along = x * torch.cos(angle) + y * torch.sin(angle)
-        across = -x * torch.sin(angle) + y * torch.cos(angle)
-        start, width = rand(count, 1, 1) * 2 - 1, rand(count, 1, 1) * 0.8
-        low, height = rand(count, 1, 1) * 2 - 1, rand(count, 1, 1) * 1.5
-        inside = (along > start) & (along < start + width) & (across > low) & (across < low + height)
-        on = inside & (rand(count, 1, 1) < 0.5)
-        colour = rand(count, 3, 1, 1) * rand(count, 1, 1, 1)
-        picture = torch.where(on.unsqueeze(1), 0.6 * colour + 0.4 * picture, picture)
-    return picture.clamp(0, 1)

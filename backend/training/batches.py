@@ -18,9 +18,9 @@ from backend.training.augment import (
     CropRange,
     CropTransform,
     crop_frames,
-    random_background,
     random_crop,
 )
+from backend.training.backgrounds import random_background
 from backend.training.dataset import EXPRESSION_SIZE, MIRROR_ORDER, MIRROR_SIGN, Shot, gather
 from backend.training.photometric import photometric
 
