@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .composite import composite, settle
+from .face_frame import OFFSET_SIDES
 from .modalities import encode_extent
 
 GRADIENT_SCALES = 4
@@ -57,6 +59,8 @@ class LossWeights:
     flow_relative: float = 2.0
     flow_regions: float = 2.0
     blend: float = 1.0
+    face_place: float = 3.0
+    face_turn: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -189,7 +193,8 @@ def joint_losses(
     """All terms that the batch's content allows.
 
     Args:
-        predicted: `LatentLayout.decode` of the x0 estimate: rgb, depth (mm), coverage, extent (mm), motion.
+        predicted: `LatentLayout.decode` of the x0 estimate: rgb, depth (mm), coverage, extent (mm), motion; and
+            optionally "face_field" [B, 8, h, w] of `FaceFrame`, for the terms of the points below.
         batch: true images in natural units. "coverage" [B, 1, H, W] always; each of the others switches its
             terms on:
             "rgb" [B, 3, H, W] in 0..1;
@@ -202,7 +207,9 @@ def joint_losses(
             "rgb_generated" on the network's own pixels, weighted by optional "generated_weight" [B, 1, H, W];
             "change_weight" [B, 1, H, W], how much a pixel counts in "rgb_changed";
             "regions" [B, K, H, W], masks that get terms of their own (mouth, eyes): eyes are one pixel in a
-            hundred and would drown in the means over the picture.
+            hundred and would drown in the means over the picture;
+            "face_place" [B, N, 2] in shares of the picture with "face_canonical" [B, N, 2], "face_turn"
+            [B, N, 2, 3] and "face_valid" [B, N]: which canonical places points of the reference's face show.
         given: roles [B, 2]; terms of a given group are left out for that picture.
         weights: defaults to `LossWeights()`.
         depth_kind: "metric" (mm) or "relative" (scale- and shift-invariant L1 alone).
@@ -221,6 +228,8 @@ def joint_losses(
         terms |= _appearance_terms(pred, true, appearance)
     if bool(appearance.any()):
         terms |= _motion_terms(pred, true, appearance)
+    if "face_field" in pred and "face_place" in true:
+        terms |= _face_terms(pred["face_field"], true)
 
     enabled = {field.name: float(getattr(weights, field.name)) for field in fields(weights)}
     means = {name: _mean_over(value, applies) for name, (value, applies) in terms.items()}
@@ -328,3 +337,24 @@ def _motion_terms(pred: Mapping[str, Tensor], true: Mapping[str, Tensor], appear
             appearance * _has_any(weight),
         )
     return terms
+
+
+def _face_terms(field: Tensor, true: Mapping[str, Tensor]) -> _Terms:
+    """L1 of the face frame's field at known points: shift in tenths of the picture's side, and directions."""
+    place, valid = true["face_place"], true["face_valid"]
+    seen = F.grid_sample(
+        field, place.unsqueeze(2) * 2 - 1, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    seen = seen.squeeze(3).transpose(1, 2)  # [B, N, 8]
+    shift = (true["face_canonical"] - place) / OFFSET_SIDES
+    turn = true["face_turn"].flatten(2) - torch.eye(2, 3, device=field.device).flatten()
+    count = valid.sum(1)
+    applies = (count > 0).to(field.dtype)
+
+    def mean(error: Tensor) -> Tensor:
+        return (error.abs().mean(2) * valid).sum(1) / count.clamp_min(1)
+
+    return {
+        "face_place": (mean(seen[..., :2] - shift), applies),
+        "face_turn": (mean(seen[..., 2:] - turn), applies),
+    }

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from backend.model.modalities import AVERAGE_CROP_SIDE_MM
 from backend.training.dataset import REGIONS, RawFrames
+from backend.training.face_points import COUNT, FacePoints
 
 CROP_SIDE_MM = AVERAGE_CROP_SIDE_MM  # the standard framing
 
@@ -139,3 +141,39 @@ def _regions(boxes: Tensor, places: Tensor) -> Tensor:
     inside = ((place >= corners[..., :2]) & (place <= corners[..., 2:])).all(-1).float()
     parts = inside.split([len(region) for region in REGIONS], dim=1)
     return torch.cat([part.amax(1, keepdim=True) for part in parts], 1)
+
+
+def crop_points(points: list[FacePoints | None], crop: CropTransform) -> dict[str, Tensor]:
+    """The points of a batch in its crops.
+
+    Returns:
+        "face_canonical" and "face_place" [B, N, 2] in shares of the crop, "face_turn" [B, N, 2, 3], and
+        "face_valid" [B, N]: 1 for facing points inside the crop; 0 throughout for shots without points.
+    """
+    device, count = crop.matrix.device, len(points)
+    canonical, place = np.zeros((count, COUNT, 2), np.float32), np.zeros((count, COUNT, 2), np.float32)
+    turn, valid = np.zeros((count, COUNT, 2, 3), np.float32), np.zeros((count, COUNT), np.float32)
+    for row, found in enumerate(points):
+        if found is not None:
+            canonical[row], place[row], turn[row], valid[row] = (
+                found.canonical, found.place, found.turn, found.facing,
+            )  # fmt: skip
+    to_crop = torch.linalg.inv(crop.matrix)
+    shown = torch.from_numpy(place).to(device) - crop.centre[:, None]
+    shown = torch.einsum("bij,bnj->bni", to_crop, shown) + 0.5
+    turned = torch.einsum("bij,bnjk->bnik", to_crop, torch.from_numpy(turn).to(device))
+    known = torch.from_numpy(canonical).to(device)
+    # A mirrored face is the canonical face mirrored: left and right change places and directions.
+    mirrored = torch.stack([1 - known[..., 0], known[..., 1]], -1)
+    known = torch.where(crop.flip[:, None, None], mirrored, known)
+    across = torch.where(crop.flip, -1.0, 1.0)
+    turned = (
+        turned * torch.stack([across, torch.ones_like(across), torch.ones_like(across)], -1)[:, None, None]
+    )
+    inside = ((shown > 0) & (shown < 1)).all(-1).float()
+    return {
+        "face_canonical": known,
+        "face_place": shown,
+        "face_turn": turned,
+        "face_valid": torch.from_numpy(valid).to(device) * inside,
+    }

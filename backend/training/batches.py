@@ -18,6 +18,7 @@ from backend.training.augment import (
     CropRange,
     CropTransform,
     crop_frames,
+    crop_points,
     random_crop,
 )
 from backend.training.backgrounds import random_background
@@ -105,7 +106,7 @@ class BatchSampler:
 
     def joint(self, count: int) -> dict[str, Tensor]:
         """Reference (frame 0) and target of one shot. Adds reference_rgb, flow, flow_valid, visible, change_weight,
-        generated_weight, regions, values and known."""
+        generated_weight, regions, values, known and what `crop_points` returns."""
         shots = self._pick(self.library.paired, count)
         # One sample in ten asks for the photo itself: what "as in the photo" and a fully known neutral mean.
         same = self.rng.random(count) < 0.1
@@ -127,6 +128,7 @@ class BatchSampler:
             "values": values,
             "known": known,
             **motion_targets(reference, target),
+            **crop_points([s.points for s in shots], crop),
         }
 
     def _target(self, shot: Shot, turned: bool) -> int:

@@ -20,6 +20,8 @@ from torch import Tensor
 
 from backend.errors import InputError
 from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
+from backend.training.face_points import FacePoints, face_points
+from backend.training.render.assets import HeadAssets
 
 POSE_UNIT_DEG = 30.0
 ARRAYS = ("rgba", "depth_mm", "coverage", "face", "motion", "visible")
@@ -57,6 +59,7 @@ class Shot:
         span_mm: side of the picture at the head's centre plane.
         centre: of the head in shares of the picture (x, y).
         parameters: everything the renderer wrote.
+        points: of the face in frame 0, where the assets that it was made from are at hand.
     """
 
     seed: int
@@ -65,6 +68,7 @@ class Shot:
     span_mm: float
     centre: tuple[float, float]
     parameters: dict[str, Any]
+    points: FacePoints | None = None
 
     @property
     def frames(self) -> int:
@@ -131,10 +135,14 @@ def hair_volume(depth_mm: np.ndarray, known: np.ndarray, hair: np.ndarray, reach
 
 
 class ShotLibrary:
-    """All shots of a folder in memory, or the first `limit`; `refresh` adds those rendered since."""
+    """All shots of a folder in memory, or the first `limit`; `refresh` adds those rendered since.
 
-    def __init__(self, folder: str | Path, limit: int | None = None):
-        self.folder, self.limit = Path(folder), limit
+    Args:
+        assets: MPFB data that they were rendered from; gives each its face points.
+    """
+
+    def __init__(self, folder: str | Path, limit: int | None = None, assets: HeadAssets | None = None):
+        self.folder, self.limit, self.assets = Path(folder), limit, assets
         self.shots: list[Shot] = []
         self._known: set[Path] = set()
         self.refresh()
@@ -151,7 +159,10 @@ class ShotLibrary:
         if self.limit is not None:
             new = new[: max(0, self.limit - len(self.shots))]
         for path in new:
-            self.shots.append(load_shot(path))
+            shot = load_shot(path)
+            if self.assets is not None:
+                shot.points = face_points(self.assets, shot.parameters)
+            self.shots.append(shot)
             self._known.add(path)
         return len(new)
 

@@ -11,10 +11,10 @@ import torch
 from diffusers import AutoencoderKL
 
 from backend.errors import CheckpointError
-from backend.model.finer import finer, main
 from backend.model.joint_model import Conditions, roles_tensor
 from backend.model.pipeline import JointPortraitPipeline
 from backend.model.presets import PRESETS, create_pipeline
+from backend.training.finer import finer, main
 
 
 def twice(picture: torch.Tensor) -> torch.Tensor:
@@ -70,16 +70,28 @@ def test_the_finer_network_starts_where_the_trained_one_is(
 
 
 def test_the_command_writes_a_checkpoint_that_loads_and_runs(
-    pipeline: JointPortraitPipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    coarse: JointPortraitPipeline, assets_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pipeline.save_pretrained(tmp_path / "coarse")
-    assert main([str(tmp_path / "coarse"), "--out", str(tmp_path / "fine")]) == 0
+    coarse.save_pretrained(tmp_path / "coarse")
+    folders = [str(tmp_path / "coarse"), "--assets", str(assets_folder), "--out", str(tmp_path / "fine")]
+    assert main(folders) == 0
     assert "64 px" in capsys.readouterr().out
     fine = JointPortraitPipeline.from_pretrained(tmp_path / "fine")
+    basis = fine.expression_encoder.canonical_basis
+    assert basis.shape == (51, 3, 128, 128) and basis.abs().max() > 1
     rgb = torch.rand(1, 3, 64, 64)
     assert fine(mode="depth", rgb=rgb).depth_mm.shape == (1, 1, 64, 64)
 
 
-def test_an_autoencoder_keeps_its_resolution(tiny_vae: AutoencoderKL) -> None:
+def test_an_autoencoder_keeps_its_resolution() -> None:
+    torch.manual_seed(3)
+    vae = AutoencoderKL(
+        block_out_channels=(8, 16),
+        down_block_types=("DownEncoderBlock2D",) * 2,
+        up_block_types=("UpDecoderBlock2D",) * 2,
+        latent_channels=4,
+        norm_num_groups=4,
+        layers_per_block=1,
+    )
     with pytest.raises(CheckpointError, match="pixel-unshuffle"):
-        finer(create_pipeline("tiny", vae=tiny_vae))
+        finer(create_pipeline("tiny", vae=vae))

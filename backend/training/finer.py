@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A trained pipeline at twice the resolution: ``python -m backend.model.finer FOLDER --out FOLDER``.
+"""A trained pipeline at twice the resolution: ``python -m backend.training.finer FOLDER --assets ASSETS --out FOLDER``.
 
 The trunks stay as they are, on the same grid; only the patch of the pixel-unshuffle codec doubles. New input weights
 average each 2 x 2 pixels, new output weights write each value to 2 x 2 pixels, so that training goes on nearly where
-it was, at nearly the same cost, and can use the finer pixels.
+it was, at nearly the same cost, and can use the finer pixels. The expression basis is drawn anew, twice as fine.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import CheckpointError
-from .backbone import JointBackbone
-from .pipeline import JointPortraitPipeline
-from .reference import ReferenceNetwork
+from backend.errors import CheckpointError
+from backend.model.backbone import JointBackbone
+from backend.model.expression import ExpressionEncoder
+from backend.model.pipeline import JointPortraitPipeline
+from backend.model.reference import ReferenceNetwork
+from backend.training.canonical import canonical_basis
+from backend.training.render.assets import HeadAssets
 
 
 def finer_input(weight: Tensor, patch: int) -> Tensor:
@@ -42,8 +45,24 @@ def _spread(weight: Tensor, patch: int) -> Tensor:
 
 
 @torch.no_grad()
-def finer(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
+def with_basis(encoder: ExpressionEncoder, basis: Tensor) -> ExpressionEncoder:
+    """A float32 copy of `encoder` whose maps are drawn from `basis` [51, 3, S, S] of any size S."""
+    config = {k: v for k, v in encoder.config.items() if not k.startswith("_")} | {
+        "basis_size": basis.shape[-1]
+    }
+    copy = ExpressionEncoder(**config)
+    copy.load_state_dict(
+        {name: t.float() for name, t in encoder.state_dict().items()} | {"canonical_basis": basis}
+    )
+    return copy
+
+
+@torch.no_grad()
+def finer(pipeline: JointPortraitPipeline, basis: Tensor | None = None) -> JointPortraitPipeline:
     """A copy of `pipeline` at twice its resolution, float32.
+
+    Args:
+        basis: of the expressions, see `canonical_basis`; the old one where there is none.
 
     Raises:
         CheckpointError: it works on an autoencoder's latents, whose patch is not ours to change.
@@ -86,11 +105,11 @@ def finer(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
     state["unet.conv_in.weight"] = finer_input(state["unet.conv_in.weight"], patch)
     fine_reference = ReferenceNetwork(**reference_config)
     fine_reference.load_state_dict(state)
-    settings = pipeline.settings
+    settings, encoder = pipeline.settings, pipeline.expression_encoder
     return JointPortraitPipeline(
         reference_network=fine_reference,
         backbone=fine_backbone,
-        expression_encoder=pipeline.expression_encoder,
+        expression_encoder=with_basis(encoder, encoder.canonical_basis.float() if basis is None else basis),
         scheduler=pipeline.scheduler,
         patch=2 * patch,
         resolution_px=2 * settings.resolution_px,
@@ -101,11 +120,17 @@ def finer(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m backend.model.finer", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m backend.training.finer", description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER")
+    parser.add_argument(
+        "--assets", required=True, type=Path, help="MPFB data folder (for the expression basis)"
+    )
     arguments = parser.parse_args(argv)
-    pipeline = finer(JointPortraitPipeline.from_pretrained(arguments.checkpoint))
+    coarse = JointPortraitPipeline.from_pretrained(arguments.checkpoint)
+    size = 2 * coarse.expression_encoder.canonical_basis.shape[-1]
+    basis = canonical_basis(HeadAssets(arguments.assets), size)
+    pipeline = finer(coarse, torch.from_numpy(basis))
     pipeline.save_pretrained(arguments.out)
     print(f"{arguments.out}: {pipeline.settings.resolution_px} px, to be trained on with --init")
     return 0
