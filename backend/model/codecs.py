@@ -137,9 +137,11 @@ class LatentLayout:
     def decode(self, latent: Tensor) -> dict[str, Tensor]:
         """Latent -> natural-unit images in float32, unclamped (see `Modality.limit`)."""
         images = {}
-        for name, channels in self.slices.items():
+        # One split: the gradient of each slice alone would be a whole latent of zeros.
+        parts = latent.split([channels.stop - channels.start for channels in self.slices.values()], dim=1)
+        for name, part in zip(self.slices, parts, strict=True):
             modality = MODALITIES[name]
-            encoded = self.codec.decode(latent[:, channels], modality.channels)
+            encoded = self.codec.decode(part, modality.channels)
             images[name] = modality.decode(encoded.float())
         return images
 

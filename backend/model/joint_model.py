@@ -94,14 +94,26 @@ class JointModel(nn.Module):
         self.layout = LatentLayout(codec, MODALITIES)
         self.given_layout = LatentLayout(codec, GIVABLE)
 
-    def forward(self, noisy: Tensor, timestep: Tensor, conditions: Conditions) -> Tensor:
-        """noisy [B, C, h, w], timestep [B] -> model output [B, C, h, w] (x0 or v, see `Denoiser`)."""
+    def forward(self, noisy: Tensor | None, timestep: Tensor | None, conditions: Conditions) -> Tensor:
+        """noisy [B, C, h, w], timestep [B] -> model output [B, C, h, w] (x0 or v, see `Denoiser`).
+
+        Without a noisy latent the face frame alone looks at the reference picture, see `face_field`.
+        """
+        if noisy is None or timestep is None:
+            assert isinstance(conditions.reference, Tensor)
+            return self.face_field(conditions.reference)
         return self.denoise(noisy, timestep, self.prepare(conditions))
 
     def encode_reference(self, rgb: Tensor) -> Reference:
         """Picture [B, 3, R, R] in 0..1 -> what the backbone remembers of it."""
         latents = self.codec.encode(MODALITIES["rgb"].encode(rgb))
         return Reference(rgb, latents, self.reference_network(latents))
+
+    def face_field(self, rgb: Tensor) -> Tensor:
+        """Picture [B, 3, R, R] in 0..1 -> `FaceFrame`'s field [B, 8, h, w]."""
+        assert self.backbone.face_frame is not None
+        latents = self.codec.encode(MODALITIES["rgb"].encode(rgb))
+        return self.backbone.face_frame(latents.to(self.backbone.dtype))
 
     def prepare(self, conditions: Conditions) -> Prepared:
         """Runs what does not depend on the noisy latent."""

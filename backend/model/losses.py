@@ -59,8 +59,8 @@ class LossWeights:
     flow_relative: float = 2.0
     flow_regions: float = 2.0
     blend: float = 1.0
-    face_place: float = 3.0
-    face_turn: float = 1.0
+    face_place: float = 10.0
+    face_turn: float = 4.0
 
 
 @dataclass(frozen=True)
@@ -231,13 +231,27 @@ def joint_losses(
     if "face_field" in pred and "face_place" in true:
         terms |= _face_terms(pred["face_field"], true)
 
+    return _weighted(terms, weights)
+
+
+def face_loss(field: Tensor, batch: Mapping[str, Tensor], weights: LossWeights | None = None) -> JointLoss:
+    """The terms of the face frame alone.
+
+    Args:
+        field: [B, 8, h, w] of `FaceFrame`.
+        batch: "face_place", "face_canonical", "face_turn" and "face_valid", see `joint_losses`.
+    """
+    return _weighted(_face_terms(field.float(), batch), weights or LossWeights())
+
+
+_Terms = dict[str, tuple[Tensor, Tensor]]
+
+
+def _weighted(terms: _Terms, weights: LossWeights) -> JointLoss:
     enabled = {field.name: float(getattr(weights, field.name)) for field in fields(weights)}
     means = {name: _mean_over(value, applies) for name, (value, applies) in terms.items()}
     total = torch.stack([enabled[name] * mean for name, mean in means.items()]).sum()
     return JointLoss(total, {name: mean.detach() for name, mean in means.items()})
-
-
-_Terms = dict[str, tuple[Tensor, Tensor]]
 
 
 def _mean_over(value: Tensor, applies: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ WIDE_CROPS = CropRange(scale=(0.72, 1.3), rotation_deg=16.0, shift=0.07)
 # Driven pairs stay near the framing that the editor finds: the expression maps are drawn in that frame, and under
 # wide crops the network never learned to use them.
 FRAMED_CROPS = CropRange(scale=(0.9, 1.12), rotation_deg=6.0, shift=0.025)
+# What finds the face has to bear with worse framing than the editor's own.
+FACE_CROPS = CropRange(scale=(0.8, 1.25), rotation_deg=14.0, shift=0.06)
 
 
 @dataclass

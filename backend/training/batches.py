@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from backend.training.augment import (
+    FACE_CROPS,
     FRAMED_CROPS,
     WIDE_CROPS,
     CroppedFrames,
@@ -130,6 +131,17 @@ class BatchSampler:
             **motion_targets(reference, target),
             **crop_points([s.points for s in shots], crop),
         }
+
+    def face(self, count: int) -> dict[str, Tensor]:
+        """References alone, for the face frame: reference_rgb, values, known (both 0), what `crop_points` returns."""
+        shots = self._pick([s for s in self.library.shots if s.points is not None], count)
+        crop = self._crop(shots, FACE_CROPS)
+        background = random_background(count, self.resolution_px, self.generator, self.device)
+        cut = crop_frames(gather(shots, [0] * count, self.device), crop, background, self.resolution_px)
+        (rgb,) = photometric([cut.rgb], self.generator)
+        zeros = torch.zeros(count, EXPRESSION_SIZE, device=self.device)
+        points = crop_points([s.points for s in shots], crop)
+        return {"reference_rgb": rgb, "values": zeros, "known": zeros.clone(), **points}
 
     def _target(self, shot: Shot, turned: bool) -> int:
         """A frame other than the reference; unless `turned`, one that holds the head as the reference does."""

@@ -14,7 +14,13 @@ from backend.model.pipeline import JointPortraitPipeline
 from backend.training import checkpoint as files
 from backend.training.batches import BatchSampler
 from backend.training.devices import Devices
-from backend.training.objective import drop_expression, drop_reference, trained_networks, training_loss
+from backend.training.objective import (
+    drop_expression,
+    drop_reference,
+    face_training_loss,
+    trained_networks,
+    training_loss,
+)
 from backend.training.train_options import TrainConfig
 
 
@@ -61,9 +67,16 @@ class Stepper:
         # The same in every process, so that all draw the same roles.
         self.random = random.Random(config.seed)
 
+    @property
+    def knows_faces(self) -> bool:
+        """Whether any shot has face points."""
+        return any(shot.points is not None for shot in self.sampler.library.shots)
+
     def mode(self) -> str:
         """Draws the role of the next batch; pictures without pairs train depth only."""
         draw = self.random.random()
+        if self.config.face_share > 0 and self.random.random() < self.config.face_share and self.knows_faces:
+            return "face"
         if draw < self.config.depth_share or not self.sampler.library.paired:
             return "depth"
         return "joint" if draw < self.config.depth_share + self.config.joint_share else "appearance"
@@ -73,6 +86,8 @@ class Stepper:
         count, config = self.config.batch, self.config
         if mode == "depth":
             return self.sampler.depth(count)
+        if mode == "face":
+            return self.sampler.face(count)
         batch = self.sampler.joint(count)
         if config.expression_dropout > 0:
             drawn = torch.rand(count, generator=self.sampler.generator, device=self.sampler.device)
@@ -87,9 +102,12 @@ class Stepper:
         Raises:
             InputError: the loss is not finite.
         """
-        loss = training_loss(
-            self.pipeline, batch, mode, self.sampler.generator, self.config, network=self.network
-        )
+        if mode == "face":
+            loss = face_training_loss(self.pipeline, batch, self.network)
+        else:
+            loss = training_loss(
+                self.pipeline, batch, mode, self.sampler.generator, self.config, network=self.network
+            )
         if not torch.isfinite(loss.total):
             raise InputError(
                 f"The loss became {loss.total.item()} at step {self.ema.steps}.",

@@ -24,6 +24,7 @@ class TrainConfig:
         one_step_fraction: share of rows that start from zeros; the others learn to denoise.
         expression_dropout: share of driven samples that are told nothing of the expression.
         reference_dropout: share of driven batches that have no reference picture.
+        face_share: share of all steps that teach the face frame alone.
     """
 
     preset: str = "embedded"
@@ -39,6 +40,7 @@ class TrainConfig:
     seed: int = 0
     expression_dropout: float = 0.0
     reference_dropout: float = 0.0
+    face_share: float = 0.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +89,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="driven batches without a reference picture; default: %(default)s",
     )
     parser.add_argument(
+        "--face-share",
+        type=float,
+        default=TrainConfig.face_share,
+        metavar="SHARE",
+        help="short steps that teach the face frame alone (needs --assets); default: %(default)s",
+    )
+    parser.add_argument(
         "--processes", type=int, help="processes of this machine, one a GPU (or on the CPU); default: 1"
     )
     add_speed_arguments(parser)
@@ -124,7 +133,7 @@ def config_of(args: argparse.Namespace) -> TrainConfig:
     """
     names = {field.name for field in fields(TrainConfig)}
     config = TrainConfig(**{name: value for name, value in vars(args).items() if name in names})
-    for name in ("depth_share", "joint_share", "expression_dropout", "reference_dropout"):
+    for name in ("depth_share", "joint_share", "expression_dropout", "reference_dropout", "face_share"):
         if not 0 <= getattr(config, name) <= 1:
             raise InputError(
                 f"--{name.replace('_', '-')} is {getattr(config, name)}.", "It is a share from 0 to 1."

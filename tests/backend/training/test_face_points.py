@@ -11,10 +11,15 @@ import torch
 
 from backend.model.face_frame import OFFSET_SIDES, carry
 from backend.model.losses import joint_losses
+from backend.model.presets import create_pipeline
 from backend.training.augment import CropTransform, crop_points
+from backend.training.batches import BatchSampler
 from backend.training.dataset import ShotLibrary
+from backend.training.devices import Devices
 from backend.training.face_points import FacePoints, face_points
 from backend.training.render.assets import HeadAssets
+from backend.training.stepper import Stepper
+from backend.training.train_options import TrainConfig
 
 
 @pytest.fixture(scope="module")
@@ -95,3 +100,32 @@ def test_a_field_that_fits_the_points_has_no_loss_and_carries_the_maps_there() -
     expected = (0.8 * 0.5078 + 0.1 - 0.5) * 2 + 0.5
     assert abs((column + 0.5) / side - expected) < 0.02 and abs((row + 0.5) / side - expected) < 0.02
     assert carried[0, 0, row, column] == pytest.approx(0.2 * float(carried[0, 2, row, column]), rel=1e-4)
+
+
+def test_short_steps_teach_the_face_frame_and_nothing_else(library: ShotLibrary, assets: HeadAssets) -> None:
+    pipeline = create_pipeline("tiny", seed=1)
+    config = TrainConfig(preset="tiny", batch=8, learning_rate=3e-3, face_share=1.0)
+    sampler = BatchSampler(library, pipeline.settings.resolution_px, 0)
+    stepper = Stepper(pipeline, sampler, config, Devices(torch.device("cpu")))
+    before = {name: tensor.clone() for name, tensor in stepper.parameters.items()}
+    losses = []
+    for _ in range(80):
+        assert stepper.mode() == "face"
+        loss = stepper.forward(stepper.draw("face"), "face")
+        stepper.backward(loss)
+        stepper.update(config.learning_rate)
+        losses.append(float(loss.terms["face_place"]))
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
+    moved = {name for name, tensor in stepper.parameters.items() if not torch.equal(tensor, before[name])}
+    assert moved and all("face_frame" in name for name in moved)
+
+
+def test_without_assets_the_short_steps_are_left_out(small_data: Path) -> None:
+    pipeline = create_pipeline("tiny", seed=1)
+    config = TrainConfig(preset="tiny", batch=2, face_share=1.0)
+    sampler = BatchSampler(ShotLibrary(small_data), pipeline.settings.resolution_px, 0)
+    stepper = Stepper(pipeline, sampler, config, Devices(torch.device("cpu")))
+    assert "face" not in {stepper.mode() for _ in range(30)}
+    batch = stepper.draw("joint")
+    assert batch["face_valid"].max() == 0
+    assert stepper.forward(batch, "joint").terms["face_place"] == 0
