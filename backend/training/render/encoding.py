@@ -20,7 +20,7 @@ inside; "eyeball" and "mouth_inside" (teeth and tongue too) tell what is open.""
 
 
 def tone_map(linear: np.ndarray) -> np.ndarray:
-    """Linear light -> sRGB values in 0..1 with a soft shoulder above 0.8, as cameras do. In torch: `relight.tone_map`."""
+    """Linear light -> sRGB in 0..1 with a soft shoulder above 0.8, as cameras do. In torch: `relight.tone_map`."""
     x = np.maximum(linear, 0)
     low, soft = SHOULDER_FROM, SHOULDER_SOFTNESS
     x = np.where(x > low, low + (1 - low) * (1 - np.exp(-(x - low) / soft)), x)

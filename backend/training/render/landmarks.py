@@ -24,7 +24,7 @@ _MIDDLE = {
 _LEFT = {
     "jaw_1": 12360, "jaw_2": 11712, "jaw_3": 7614, "jaw_4": 7597, "jaw_5": 7461, "jaw_6": 10364, "jaw_7": 7616,
     "jaw_8": 11898,
-    "brow_1": 7006, "brow_2": 6997, "brow_3": 6996, "brow_4": 6998, "brow_5": 7005,
+    "brow_1": 7008, "brow_2": 7003, "brow_3": 7002, "brow_4": 7004, "brow_5": 11868,
     "eye_inner": 6850, "eye_upper_inner": 6841, "eye_upper": 6785, "eye_upper_outer": 6790, "eye_outer": 6808,
     "eye_lower_outer": 6820, "eye_lower": 6828, "eye_lower_inner": 6834,
     "nose_wing": 7099, "nostril": 7077,
@@ -72,11 +72,12 @@ def place_landmarks(assets: HeadAssets, base: np.ndarray, centre_z_dm: float, sh
     return place.astype(np.float32)
 
 
-def visible_landmarks(places: np.ndarray, depth_mm: np.ndarray) -> np.ndarray:
+def visible_landmarks(places: np.ndarray, depth_mm: np.ndarray, eyeball: np.ndarray) -> np.ndarray:
     """Which landmarks [L, 3] no surface hides, bool [L].
 
     Args:
         depth_mm: [S, S] Z of the frame, NaN where there is nothing.
+        eyeball: where eyeballs are seen, bool [S, S]: lids are too thin to tell from them by depth.
     """
     size = len(depth_mm)
     column, row = (np.floor(places[:, axis] * size).astype(int) for axis in (0, 1))
@@ -86,7 +87,8 @@ def visible_landmarks(places: np.ndarray, depth_mm: np.ndarray) -> np.ndarray:
     # One pixel to each side: on the outline the pixel itself may show what lies behind.
     around = np.stack([padded[row + j, column + i] for j in range(3) for i in range(3)])
     near = (np.abs(around - places[:, 2]) < VISIBLE_TOLERANCE_MM).any(0)
-    return inside & near
+    pupil = np.array([name.endswith("_pupil") for name in LANDMARK_NAMES])
+    return inside & near & (~pupil | eyeball[row, column])
 
 
 def region_boxes(assets: HeadAssets, base: np.ndarray, shot: ShotSpec) -> dict[str, list[float]]:

@@ -11,6 +11,7 @@ import OpenEXR
 from backend.training.render.encoding import FACE_REGIONS, LUMINANCE
 from backend.training.render.lighting import LIGHT_GROUPS
 
+VIEW_LAYER = "ViewLayer"
 VISIBLE_TOLERANCE_DM = 0.06  # a reference point this far behind the reference's surface is hidden there
 
 
@@ -29,17 +30,13 @@ def read_passes(path: Path) -> dict[str, np.ndarray]:
     "reference" [H,W,3], "eyes_mouth" [H,W,3], "inner" [H,W,3]."""
     channels = _channels(path)
 
-    def pick(*endings: str) -> np.ndarray:
-        found = []
-        for ending in endings:
-            names = [n for n in channels if n.endswith(ending)]
-            if not names:
-                raise KeyError(f"pass {ending} is not in {sorted(channels)}")
-            found.append(channels[names[0]])
+    def pick(*names: str) -> np.ndarray:
+        # In full: the compositor's layer has a "Combined" too, and "Denoising Depth" is no depth.
+        found = [channels[f"{VIEW_LAYER}.{name}"] for name in names]
         return np.stack(found, -1) if len(found) > 1 else found[0]
 
     def value(name: str) -> np.ndarray:
-        return pick(f"{name}.V" if any(n.endswith(f"{name}.V") for n in channels) else f"{name}.X")
+        return pick(f"{name}.V" if f"{VIEW_LAYER}.{name}.V" in channels else f"{name}.X")
 
     def colour(name: str) -> np.ndarray:
         return pick(f"{name}.R", f"{name}.G", f"{name}.B")

@@ -22,6 +22,7 @@ from backend.training.render.geometry import (
 )
 from backend.training.render.glasses import GlassesMesh
 from backend.training.render.hair_strands import Strands
+from backend.training.render.passes import VIEW_LAYER
 from backend.training.render.scene_light import SceneLight
 
 WRINKLE_DEPTH_DM = 0.014
@@ -172,6 +173,7 @@ class HeadScene:
             settings.media_type = "MULTI_LAYER_IMAGE"
         settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
         layer = scene.view_layers[0]
+        layer.name = VIEW_LAYER
         layer.use_pass_z = True
         for name, kind in PASSES:
             aov = layer.aovs.add()

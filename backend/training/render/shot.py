@@ -206,6 +206,7 @@ class ShotRenderer:
                 motion, visible = motion_to_reference(passes, depth, reference_depth)
                 centre_z = pose.centre_dm[2] - origin[2]
                 depth_mm = np.where(solid, np.clip((depth - centre_z) * 100, -2000, 2000), np.nan)
+                masks = region_masks(passes)
                 points = place_landmarks(assets, pose.base - origin, centre_z, shot)
                 lights.append(read_light(written[1], alpha))
                 frames.append(
@@ -216,11 +217,13 @@ class ShotRenderer:
                         "coverage": _byte(passes["coverage"]),
                         "face": _byte(passes["face"]),
                         "hair": _byte(passes["hair"]),
-                        "regions": encode_regions(region_masks(passes)),
+                        "regions": encode_regions(masks),
                         "motion": motion.astype(np.float16),
                         "visible": visible.astype(np.uint8),
                         "landmarks": points,
-                        "landmarks_visible": visible_landmarks(points, depth_mm).astype(np.uint8),
+                        "landmarks_visible": visible_landmarks(points, depth_mm, masks["eyeball"]).astype(
+                            np.uint8
+                        ),
                     }
                 )
                 records.append(
