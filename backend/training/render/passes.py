@@ -31,7 +31,7 @@ def read_passes(path: Path) -> dict[str, np.ndarray]:
     channels = _channels(path)
 
     def pick(*names: str) -> np.ndarray:
-        # In full: the compositor's layer has a "Combined" too, and "Denoising Depth" is no depth.
+        # In full: "Denoising Depth.Z" ends like "Depth.Z" and is an average over the pixel.
         found = [channels[f"{VIEW_LAYER}.{name}"] for name in names]
         return np.stack(found, -1) if len(found) > 1 else found[0]
 

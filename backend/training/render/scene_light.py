@@ -74,9 +74,6 @@ class SceneLight:
             tree.links.new(layers.outputs["Denoising Albedo"], denoise.inputs["Albedo"])
             self._file.layer_slots.new(name)
             tree.links.new(denoise.outputs[0], self._file.inputs[name])
-        # Without this node Blender does not run the compositor at all.
-        everything = tree.nodes.new("CompositorNodeComposite")
-        tree.links.new(layers.outputs["Image"], everything.inputs[0])
 
     def write_to(self, folder: Path) -> Path:
         """Have the next render write its groups into `folder`; returns the file."""
