@@ -110,16 +110,17 @@ def mix(codes: Tensor, scale: Tensor, gains: Tensor) -> Tensor:
     Returns:
         [B, 3, S, S] in 0..1, straight alpha, after `tone_map`.
     """
+    # In place and group by group: float copies of all groups would be the memory of a batch.
     weight = gains * scale[..., None] / 255**2
     total = torch.zeros(codes.shape[0], *codes.shape[2:], device=codes.device)
-    for group in range(codes.shape[1]):  # one at a time: the float copies are the memory of a batch
-        total += codes[:, group].float().square_() * weight[:, group, None, None]
+    for group in range(codes.shape[1]):
+        total.addcmul_(codes[:, group].float().square_(), weight[:, group, None, None])
     return tone_map(total).permute(0, 3, 1, 2)
 
 
 def tone_map(linear: Tensor) -> Tensor:
     """Linear light -> sRGB in 0..1 with a soft shoulder above 0.8: what the renderer shows (`encoding.tone_map`)."""
-    x = linear.clamp_min(0)
-    over = (x - SHOULDER_FROM).clamp_min(0)
-    x = x.clamp_max(SHOULDER_FROM) + (1 - SHOULDER_FROM) * (1 - torch.exp(-over / SHOULDER_SOFTNESS))
-    return torch.where(x <= 0.0031308, 12.92 * x, 1.055 * x.clamp_min(1e-9) ** (1 / 2.4) - 0.055)
+    over = (linear - SHOULDER_FROM).clamp_min_(0).div_(-SHOULDER_SOFTNESS).expm1_()
+    x = linear.clamp(0, SHOULDER_FROM).sub_(over, alpha=1 - SHOULDER_FROM)
+    curve = x.clamp_min(1e-9).pow_(1 / 2.4).mul_(1.055).sub_(0.055)
+    return torch.where(x <= 0.0031308, 12.92 * x, curve)
