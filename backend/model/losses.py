@@ -12,13 +12,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from .composite import composite, settle
+from .face_frame import OFFSET_SIDES
 from .modalities import encode_extent
 
 GRADIENT_SCALES = 4
-"""Strides 1, 2, 4, 8 of the multi-scale gradient terms."""
+"""Strides 1, 2, 4, 8 px of the multi-scale gradient terms, at up to `GRADIENT_SIDE_PX`; one more for each doubling, so
+that the longest stays a sixteenth of the picture."""
+
+GRADIENT_SIDE_PX = 128
 
 STILL_FLOW = 0.01
 """Motion in picture sides (root mean square over the weight) under which a pair counts as still. The slope of a
@@ -54,6 +59,8 @@ class LossWeights:
     flow_relative: float = 2.0
     flow_regions: float = 2.0
     blend: float = 1.0
+    face_place: float = 3.0
+    face_turn: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -75,15 +82,18 @@ def gradient_loss(
     pred: Tensor,
     target: Tensor,
     mask: Tensor,
-    scales: int = GRADIENT_SCALES,
+    scales: int | None = None,
     penalty: Callable[[Tensor], Tensor] = torch.abs,
 ) -> Tensor:
     """Multi-scale gradient-matching loss (Li and Snavely, MegaDepth, CVPR 2018, sec. 4) -> [B].
 
     L1 of the differences of the error between neighbours at distances 1, 2, 4, ..., where both are in the
-    mask, averaged over directions and scales.
+    mask, averaged over directions and scales (`GRADIENT_SCALES` by default).
     """
     error = pred - target
+    if scales is None:
+        finer = max(1, min(error.shape[-2:]) // GRADIENT_SIDE_PX)
+        scales = GRADIENT_SCALES + finer.bit_length() - 1
     total = error.new_zeros(error.shape[0])
     used = 0
     for scale in range(scales):
@@ -183,7 +193,8 @@ def joint_losses(
     """All terms that the batch's content allows.
 
     Args:
-        predicted: `LatentLayout.decode` of the x0 estimate: rgb, depth (mm), coverage, extent (mm), motion.
+        predicted: `LatentLayout.decode` of the x0 estimate: rgb, depth (mm), coverage, extent (mm), motion; and
+            optionally "face_field" [B, 8, h, w] of `FaceFrame`, for the terms of the points below.
         batch: true images in natural units. "coverage" [B, 1, H, W] always; each of the others switches its
             terms on:
             "rgb" [B, 3, H, W] in 0..1;
@@ -196,7 +207,9 @@ def joint_losses(
             "rgb_generated" on the network's own pixels, weighted by optional "generated_weight" [B, 1, H, W];
             "change_weight" [B, 1, H, W], how much a pixel counts in "rgb_changed";
             "regions" [B, K, H, W], masks that get terms of their own (mouth, eyes): eyes are one pixel in a
-            hundred and would drown in the means over the picture.
+            hundred and would drown in the means over the picture;
+            "face_place" [B, N, 2] in shares of the picture with "face_canonical" [B, N, 2], "face_turn"
+            [B, N, 2, 3] and "face_valid" [B, N]: which canonical places points of the reference's face show.
         given: roles [B, 2]; terms of a given group are left out for that picture.
         weights: defaults to `LossWeights()`.
         depth_kind: "metric" (mm) or "relative" (scale- and shift-invariant L1 alone).
@@ -215,6 +228,8 @@ def joint_losses(
         terms |= _appearance_terms(pred, true, appearance)
     if bool(appearance.any()):
         terms |= _motion_terms(pred, true, appearance)
+    if "face_field" in pred and "face_place" in true:
+        terms |= _face_terms(pred["face_field"], true)
 
     enabled = {field.name: float(getattr(weights, field.name)) for field in fields(weights)}
     means = {name: _mean_over(value, applies) for name, (value, applies) in terms.items()}
@@ -322,3 +337,24 @@ def _motion_terms(pred: Mapping[str, Tensor], true: Mapping[str, Tensor], appear
             appearance * _has_any(weight),
         )
     return terms
+
+
+def _face_terms(field: Tensor, true: Mapping[str, Tensor]) -> _Terms:
+    """L1 of the face frame's field at known points: shift in tenths of the picture's side, and directions."""
+    place, valid = true["face_place"], true["face_valid"]
+    seen = F.grid_sample(
+        field, place.unsqueeze(2) * 2 - 1, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    seen = seen.squeeze(3).transpose(1, 2)  # [B, N, 8]
+    shift = (true["face_canonical"] - place) / OFFSET_SIDES
+    turn = true["face_turn"].flatten(2) - torch.eye(2, 3, device=field.device).flatten()
+    count = valid.sum(1)
+    applies = (count > 0).to(field.dtype)
+
+    def mean(error: Tensor) -> Tensor:
+        return (error.abs().mean(2) * valid).sum(1) / count.clamp_min(1)
+
+    return {
+        "face_place": (mean(seen[..., :2] - shift), applies),
+        "face_turn": (mean(seen[..., 2:] - turn), applies),
+    }

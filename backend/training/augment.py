@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Crop and background augmentation of whole batches on the training device.
+"""Crops of whole batches on the training device.
 
-What carried a depth model from bald renders to photographs in an earlier probe: random backgrounds, scale .75-1.3,
-rotation, shift, flip, and what `photometric.py` does to the picture.
+What carried a depth model from bald renders to photographs in an earlier probe: random backgrounds
+(`backgrounds.py`), scale .75-1.3, rotation, shift, flip, and what `photometric.py` does to the picture.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from backend.model.modalities import AVERAGE_CROP_SIDE_MM
 from backend.training.dataset import REGIONS, RawFrames
+from backend.training.face_points import COUNT, FacePoints
 
 CROP_SIDE_MM = AVERAGE_CROP_SIDE_MM  # the standard framing
 
@@ -172,38 +174,37 @@ def _regions(boxes: Tensor, places: Tensor) -> Tensor:
     return torch.cat([part.amax(1, keepdim=True) for part in parts], 1)
 
 
-def random_background(
-    count: int, resolution: int, generator: torch.Generator, device: torch.device
-) -> Tensor:
-    """Gradients, coloured noise at several scales and hard-edged shapes [B, 3, R, R] in 0..1."""
+def crop_points(points: list[FacePoints | None], crop: CropTransform) -> dict[str, Tensor]:
+    """The points of a batch in its crops.
 
-    def rand(*size: int) -> Tensor:
-        return torch.rand(*size, generator=generator, device=device)
-
-    axis = torch.linspace(-1, 1, resolution, device=device)
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    base = rand(count, 3, 1, 1) * torch.where(rand(count, 1, 1, 1) < 0.5, 0.2, 1.0) + 0.1 * rand(
-        count, 1, 1, 1
+    Returns:
+        "face_canonical" and "face_place" [B, N, 2] in shares of the crop, "face_turn" [B, N, 2, 3], and
+        "face_valid" [B, N]: 1 for facing points inside the crop; 0 throughout for shots without points.
+    """
+    device, count = crop.matrix.device, len(points)
+    canonical, place = np.zeros((count, COUNT, 2), np.float32), np.zeros((count, COUNT, 2), np.float32)
+    turn, valid = np.zeros((count, COUNT, 2, 3), np.float32), np.zeros((count, COUNT), np.float32)
+    for row, found in enumerate(points):
+        if found is not None:
+            canonical[row], place[row], turn[row], valid[row] = (
+                found.canonical, found.place, found.turn, found.facing,
+            )  # fmt: skip
+    to_crop = torch.linalg.inv(crop.matrix)
+    shown = torch.from_numpy(place).to(device) - crop.centre[:, None]
+    shown = torch.einsum("bij,bnj->bni", to_crop, shown) + 0.5
+    turned = torch.einsum("bij,bnjk->bnik", to_crop, torch.from_numpy(turn).to(device))
+    known = torch.from_numpy(canonical).to(device)
+    # A mirrored face is the canonical face mirrored: left and right change places and directions.
+    mirrored = torch.stack([1 - known[..., 0], known[..., 1]], -1)
+    known = torch.where(crop.flip[:, None, None], mirrored, known)
+    across = torch.where(crop.flip, -1.0, 1.0)
+    turned = (
+        turned * torch.stack([across, torch.ones_like(across), torch.ones_like(across)], -1)[:, None, None]
     )
-    grey = base.mean(1, keepdim=True)
-    base = grey + (base - grey) * rand(count, 1, 1, 1)
-    slope = (rand(count, 2, 1, 1) - 0.5) * 0.8
-    picture = base + slope[:, :1] * x + slope[:, 1:] * y
-    for cells, strength in ((3, 0.5), (7, 0.35), (18, 0.3), (48, 0.2)):
-        noise = rand(count, 3, cells, cells) - 0.5
-        noise = noise.mean(1, keepdim=True) * 1.5 + 0.5 * noise
-        on = (rand(count, 1, 1, 1) < 0.6) * rand(count, 1, 1, 1) * strength * 2
-        picture = picture + on * F.interpolate(
-            noise, (resolution, resolution), mode="bilinear", align_corners=False
-        )
-    for _ in range(4):
-        angle = rand(count, 1, 1) * 3.1416
-        along = x * torch.cos(angle) + y * torch.sin(angle)
-        across = -x * torch.sin(angle) + y * torch.cos(angle)
-        start, width = rand(count, 1, 1) * 2 - 1, rand(count, 1, 1) * 0.8
-        low, height = rand(count, 1, 1) * 2 - 1, rand(count, 1, 1) * 1.5
-        inside = (along > start) & (along < start + width) & (across > low) & (across < low + height)
-        on = inside & (rand(count, 1, 1) < 0.5)
-        colour = rand(count, 3, 1, 1) * rand(count, 1, 1, 1)
-        picture = torch.where(on.unsqueeze(1), 0.6 * colour + 0.4 * picture, picture)
-    return picture.clamp(0, 1)
+    inside = ((shown > 0) & (shown < 1)).all(-1).float()
+    return {
+        "face_canonical": known,
+        "face_place": shown,
+        "face_turn": turned,
+        "face_valid": torch.from_numpy(valid).to(device) * inside,
+    }

@@ -18,9 +18,10 @@ from backend.training.augment import (
     CropRange,
     CropTransform,
     crop_frames,
-    random_background,
+    crop_points,
     random_crop,
 )
+from backend.training.backgrounds import random_background
 from backend.training.dataset import EXPRESSION_SIZE, MIRROR_ORDER, MIRROR_SIGN, Shot, gather
 from backend.training.photometric import photometric
 from backend.training.relight import random_light
@@ -118,7 +119,7 @@ class BatchSampler:
 
     def joint(self, count: int) -> dict[str, Tensor]:
         """Reference (frame 0) and target of one shot. Adds reference_rgb, flow, flow_valid, visible, change_weight,
-        generated_weight, regions, values and known."""
+        generated_weight, regions, values, known and what `crop_points` returns."""
         shots = self._pick(self.library.paired, count)
         # One sample in ten asks for the photo itself: what "as in the photo" and a fully known neutral mean.
         same = self.rng.random(count) < 0.1
@@ -143,6 +144,7 @@ class BatchSampler:
             "values": values,
             "known": known,
             **motion_targets(reference, target),
+            **crop_points([s.points for s in shots], crop),
         }
 
     def _target(self, shot: Shot, turned: bool) -> int:

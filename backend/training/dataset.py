@@ -21,21 +21,16 @@ from torch import Tensor
 
 from backend.errors import InputError
 from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
+from backend.training.face_points import FacePoints, face_points
 from backend.training.relight import ShotLight, mix, own_light
+from backend.training.render.assets import HeadAssets
 from backend.training.render.encoding import FACE_REGIONS, decode_normals, decode_region
 
 POSE_UNIT_DEG = 30.0
 ARRAYS = ("depth_mm", "coverage", "face", "motion", "visible")
-PICTURE_ARRAYS = {
-    True: ("light", "alpha"),
-    False: ("rgba",),
-}  # with light groups (from format 3 on), and without
-EXTRA_ARRAYS = (
-    "normal",
-    "regions",
-    "landmarks",
-    "landmarks_visible",
-)  # from format 3 on, kept when asked for
+# With light groups (from format 3 on), and without.
+PICTURE_ARRAYS = {True: ("light", "alpha"), False: ("rgba",)}
+EXTRA_ARRAYS = ("normal", "regions", "landmarks", "landmarks_visible")  # format 3, kept when asked for
 DEPTH_LIMIT_MM = 400.0  # farther points (shoulders seen past the neck) are of no use
 HAIR_REACH_MM = 14.0
 REGIONS = (("mouth",), ("left_eye", "right_eye"))  # boxes of the renderer that count as one region
@@ -74,6 +69,7 @@ class Shot:
         centre: of the head in shares of the picture (x, y).
         parameters: everything the renderer wrote.
         light: how the light groups are read; None where the picture has its light for good.
+        points: of the face in frame 0, where the assets that it was made from are at hand.
     """
 
     seed: int
@@ -83,6 +79,7 @@ class Shot:
     centre: tuple[float, float]
     parameters: dict[str, Any]
     light: ShotLight | None = None
+    points: FacePoints | None = None
 
     def picture(self, frame: int) -> np.ndarray:
         """The frame in the light it was rendered in: sRGB and straight alpha, uint8 [S, S, 4]."""
@@ -161,11 +158,21 @@ def hair_volume(depth_mm: np.ndarray, known: np.ndarray, hair: np.ndarray, reach
 class ShotLibrary:
     """All shots of a folder in memory, or the first `limit`; `refresh` adds those rendered since.
 
-    Formats may be mixed. `extras` as in `load_shot`.
+    Formats may be mixed.
+
+    Args:
+        assets: MPFB data that they were rendered from; gives each its face points.
+        extras: as in `load_shot`.
     """
 
-    def __init__(self, folder: str | Path, limit: int | None = None, extras: bool = False):
-        self.folder, self.limit, self.extras = Path(folder), limit, extras
+    def __init__(
+        self,
+        folder: str | Path,
+        limit: int | None = None,
+        assets: HeadAssets | None = None,
+        extras: bool = False,
+    ):
+        self.folder, self.limit, self.assets, self.extras = Path(folder), limit, assets, extras
         self.shots: list[Shot] = []
         self._known: set[Path] = set()
         self.refresh()
@@ -182,7 +189,10 @@ class ShotLibrary:
         if self.limit is not None:
             new = new[: max(0, self.limit - len(self.shots))]
         for path in new:
-            self.shots.append(load_shot(path, self.extras))
+            shot = load_shot(path, self.extras)
+            if self.assets is not None:
+                shot.points = face_points(self.assets, shot.parameters)
+            self.shots.append(shot)
             self._known.add(path)
         return len(new)
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from backend.model.joint_model import Conditions, roles_tensor
 from backend.model.losses import JointLoss, LossWeights, joint_losses
+from backend.model.modalities import MODALITIES
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training.train_options import TrainConfig
 
@@ -22,6 +23,7 @@ GIVEN_IMAGES: Mapping[str, tuple[str, ...]] = {
 # What only a reference makes sense of: without one there is nothing to warp, blend or change.
 REFERENCE_KEYS = (
     "reference_rgb", "flow", "flow_valid", "visible", "blend_weight", "change_weight", "generated_weight",
+    "face_canonical", "face_place", "face_turn", "face_valid",
 )  # fmt: skip
 
 
@@ -70,7 +72,13 @@ def training_loss(
     with torch.autocast(device.type, dtype=torch.bfloat16):
         output = (network or model)(inputs.noisy, inputs.timestep, conditions)
     estimate = pipeline.denoiser.to_x0(output, inputs.noisy, inputs.timestep)
-    return joint_losses(layout.decode(estimate), batch, roles, weights)
+    predicted = layout.decode(estimate)
+    if reference is not None and "face_place" in batch and model.backbone.face_frame is not None:
+        # A second, cheap look: the model's output holds the picture alone.
+        latents = model.codec.encode(MODALITIES["rgb"].encode(reference))
+        with torch.autocast(device.type, dtype=torch.bfloat16):
+            predicted["face_field"] = model.backbone.face_frame(latents)
+    return joint_losses(predicted, batch, roles, weights)
 
 
 def drop_expression(batch: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:

@@ -16,7 +16,9 @@ from torch import Tensor
 
 SHADED_SHARE, BLURRED_SHARE, NOISY_SHARE = 0.6, 0.35, 0.4
 BLACK_AND_WHITE_SHARE, JPEG_SHARE = 0.12, 0.3
-LARGEST_BLUR_PX = 1.3  # standard deviation; about what a photo out of focus has left at 128 px of a head
+LARGEST_BLUR_SHARE = (
+    0.01  # of the picture's side, standard deviation; about what a photo out of focus has left
+)
 LARGEST_NOISE = 0.05
 JPEG_QUALITY = (25.0, 95.0)
 BLOCK = 8  # side of JPEG's blocks in px
@@ -58,8 +60,8 @@ class Camera:
     quality: Tensor
 
 
-def random_cameras(count: int, generator: torch.Generator, device: torch.device) -> Camera:
-    """Draw `count` cameras; the shares and limits are the constants of this module."""
+def random_cameras(count: int, side_px: int, generator: torch.Generator, device: torch.device) -> Camera:
+    """Draw `count` cameras for pictures of `side_px`; the shares and limits are the constants of this module."""
 
     def rand(*size: int) -> Tensor:
         return torch.rand(*size, generator=generator, device=device)
@@ -75,7 +77,7 @@ def random_cameras(count: int, generator: torch.Generator, device: torch.device)
         gain=torch.exp(normal(0.16, *one) + normal(0.07, count, 3, 1, 1)),
         gamma=torch.exp(normal(0.2, *one)),
         saturation=torch.where(rand(*one) < BLACK_AND_WHITE_SHARE, 0.0, colour),
-        blur_px=(rand(count) < BLURRED_SHARE) * rand(count) * LARGEST_BLUR_PX,
+        blur_px=(rand(count) < BLURRED_SHARE) * rand(count) * LARGEST_BLUR_SHARE * side_px,
         noise=(rand(*one) < NOISY_SHARE) * rand(*one) * LARGEST_NOISE,
         quality=torch.where(rand(count) < JPEG_SHARE, low + (high - low) * rand(count), torch.nan),
     )
@@ -88,7 +90,7 @@ def photometric(pictures: list[Tensor], generator: torch.Generator) -> list[Tens
         pictures: each [B, 3, R, R] in 0..1 (reference and target of the same samples).
     """
     count, device = len(pictures[0]), pictures[0].device
-    camera = random_cameras(count, generator, device)
+    camera = random_cameras(count, pictures[0].shape[-1], generator, device)
     offset = torch.randint(0, BLOCK, (2,), generator=generator, device=device).tolist()
     return [photograph(picture, camera, generator, (offset[0], offset[1])) for picture in pictures]
 

@@ -13,7 +13,8 @@ from torch import Tensor
 from backend.model.expression import Expression
 from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
 from backend.model.pipeline import JointPortraitPipeline
-from backend.training.augment import CroppedFrames, crop_frames, random_background, standard_crop
+from backend.training.augment import CroppedFrames, crop_frames, standard_crop
+from backend.training.backgrounds import random_background
 from backend.training.dataset import POSE_UNIT_DEG, Shot, ShotLibrary, gather
 
 CELL_PX = 96

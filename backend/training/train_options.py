@@ -51,7 +51,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder of rendered shots, or of pictures with depth (rgbd.json); may be given several times",
     )
     parser.add_argument(
-        "--assets", type=Path, help="MPFB data folder (for the expression basis); not needed with --init"
+        "--assets",
+        type=Path,
+        help="MPFB data folder: new networks need it for the expression basis; with it rendered shots also teach "
+        "where the face is (advised with --init too)",
     )
     parser.add_argument("--out", required=True, type=Path, help="run folder: checkpoint/, ema/, log.jsonl")
     parser.add_argument("--minutes", type=float, required=True, help="wall-clock budget of this call")

@@ -68,7 +68,7 @@ class Trainer:
         devices.wait()
         found = files.newest_folder(self.out / "checkpoint")
         self.pipeline = starting_pipeline(args, config, found)
-        self.library = TrainingLibrary(args.data)
+        self.library = TrainingLibrary(args.data, None if args.assets is None else HeadAssets(args.assets))
         self.sampler = BatchSampler(
             self.library,
             self.pipeline.settings.resolution_px,

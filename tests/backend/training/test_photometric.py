@@ -116,7 +116,7 @@ def test_the_block_grid_moves_with_its_offset() -> None:
 
 
 def test_cameras_are_drawn_as_often_as_stated() -> None:
-    cameras = random_cameras(4000, torch.Generator().manual_seed(3), torch.device("cpu"))
+    cameras = random_cameras(4000, 128, torch.Generator().manual_seed(3), torch.device("cpu"))
     shares = {
         BLACK_AND_WHITE_SHARE: cameras.saturation == 0,
         BLURRED_SHARE: cameras.blur_px > 0,

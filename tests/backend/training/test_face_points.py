@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Face points against what the renderer wrote, and the loss that teaches the face frame with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from backend.model.face_frame import OFFSET_SIDES, carry
+from backend.model.losses import joint_losses
+from backend.training.augment import CropTransform, crop_points
+from backend.training.dataset import ShotLibrary
+from backend.training.face_points import FacePoints, face_points
+from backend.training.render.assets import HeadAssets
+
+
+@pytest.fixture(scope="module")
+def library(small_data: Path, assets: HeadAssets) -> ShotLibrary:
+    return ShotLibrary(small_data, assets=assets)
+
+
+def test_points_lie_in_the_boxes_that_the_renderer_wrote(library: ShotLibrary) -> None:
+    for shot in library.shots:
+        points, record = shot.points, shot.parameters["frames"][0]
+        assert points is not None
+        for name, sign in (("left_eye", 1), ("right_eye", -1)):
+            left, top, right, bottom = record["regions"][name]
+            eye = np.array([0.5 + sign * 30.8 / 340, 0.5 + 12.8 / 340])  # on the base mesh
+            around = np.linalg.norm(points.canonical - eye, axis=1) < 14 / 340
+            place = points.place[around].mean(0)
+            assert around.sum() >= 8
+            assert left - (right - left) / 3 < place[0] < right + (right - left) / 3, name
+            assert top - (bottom - top) / 2 < place[1] < bottom + (bottom - top) / 2, name
+
+
+def test_points_of_other_assets_or_seeds_are_refused(library: ShotLibrary, assets: HeadAssets) -> None:
+    parameters = library.shots[0].parameters
+    other = parameters | {"identity": parameters["identity"] | {"seed": parameters["identity"]["seed"] + 77}}
+    assert face_points(assets, other) is None
+
+
+def made_points() -> FacePoints:
+    rng = np.random.default_rng(0)
+    canonical = rng.uniform(0.3, 0.7, (256, 2)).astype(np.float32)
+    place = (canonical * 0.8 + 0.1).astype(np.float32)
+    turn = np.tile(np.array([[0.8, 0.0, 0.1], [0.0, 0.8, 0.0]], np.float32), (256, 1, 1))
+    return FacePoints(canonical, place, turn, np.ones(256, np.float32))
+
+
+def crop_of(flip: bool) -> CropTransform:
+    matrix = torch.tensor([[[-0.5 if flip else 0.5, 0.0], [0.0, 0.5]]])
+    return CropTransform(matrix, torch.tensor([[0.5, 0.5]]), torch.tensor([flip]), torch.tensor([170.0]))
+
+
+def test_crop_and_mirror_move_places_and_directions() -> None:
+    points = made_points()
+    plain, mirrored = (crop_points([points], crop_of(flip)) for flip in (False, True))
+    expected = (torch.from_numpy(points.place) - 0.5) * 2 + 0.5
+    assert torch.allclose(plain["face_place"][0], expected, atol=1e-6)
+    assert torch.allclose(plain["face_turn"][0, 0], torch.tensor([[1.6, 0, 0.2], [0, 1.6, 0]]), atol=1e-6)
+    assert torch.allclose(mirrored["face_place"][0, :, 0], 1 - expected[:, 0], atol=1e-6)
+    assert torch.allclose(mirrored["face_canonical"][0, :, 0], 1 - plain["face_canonical"][0, :, 0])
+    # Right stays right in the mirrored face; nearer now leans to the other side.
+    assert torch.allclose(mirrored["face_turn"][0, 0], torch.tensor([[1.6, 0, -0.2], [0, 1.6, 0]]), atol=1e-6)
+    assert plain["face_valid"].min() == 1
+    assert crop_points([None], crop_of(False))["face_valid"].max() == 0
+
+
+def test_a_field_that_fits_the_points_has_no_loss_and_carries_the_maps_there() -> None:
+    batch = crop_points([made_points()], crop_of(False))
+    side = 64
+    axis = (torch.arange(side) + 0.5) / side
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    # place = (0.8 c + 0.1 - 0.5) * 2 + 0.5, so c = (place + 0.3) / 1.6 on both axes.
+    shift = (torch.stack([x, y]) + 0.3) / 1.6 - torch.stack([x, y])
+    turn = torch.tensor([[0.6, 0, 0.2], [0, 0.6, 0]]).flatten().view(6, 1, 1).expand(6, side, side)
+    field = torch.cat([shift / OFFSET_SIDES, turn]).unsqueeze(0)
+    truth = {**batch, "coverage": torch.ones(1, 1, side, side)}
+    predicted = {"coverage": torch.ones(1, 1, side, side), "motion": torch.zeros(1, 3, side, side)}
+    given = torch.tensor([[0.0, 0.0]])
+
+    def terms(f: torch.Tensor) -> dict[str, torch.Tensor]:
+        return joint_losses(predicted | {"face_field": f}, truth, given).terms
+
+    assert terms(field)["face_place"] < 2e-3 and terms(field)["face_turn"] < 1e-5
+    assert terms(torch.zeros_like(field))["face_place"] > 0.3
+    # A spot drawn at a canonical place appears where the points say, moved in the turned direction.
+    maps = torch.zeros(1, 6, side, side)
+    maps[0, 2, 32, 32] = 1.0  # nearer, at canonical (.5078, .5078)
+    carried = carry(maps, field, side, side)
+    row, column = np.unravel_index(int(carried[0, 2].argmax()), (side, side))
+    expected = (0.8 * 0.5078 + 0.1 - 0.5) * 2 + 0.5
+    assert abs((column + 0.5) / side - expected) < 0.02 and abs((row + 0.5) / side - expected) < 0.02
+    assert carried[0, 0, row, column] == pytest.approx(0.2 * float(carried[0, 2, row, column]), rel=1e-4)
