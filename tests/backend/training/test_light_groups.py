@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
+from backend.errors import InputError
 from backend.training.dataset import Shot, gather, load_shot
+from backend.training.light_sheet import CELL_PX, LABEL_PX, write_light_sheet
 from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import sample_shot
 from backend.training.render.encoding import decode_normals, decode_region, tone_map
@@ -180,3 +183,15 @@ def test_shots_with_one_lamp_have_a_spare_one_that_is_off_in_their_own_light(ass
         json.dumps(shot.to_json())
         with_spare += shot.spare_light is not None
     assert 10 < with_spare < 50
+
+
+def test_the_sheet_shows_each_group_and_needs_groups(
+    rendered: Path, drawn_shots: Path, tmp_path: Path
+) -> None:
+    write_light_sheet(rendered / "all.npz", 0, tmp_path / "sheet.png")
+    pixels = np.asarray(Image.open(tmp_path / "sheet.png"), float)
+    assert pixels.shape == (2 * (CELL_PX + LABEL_PX), 4 * CELL_PX, 3)
+    cells = [pixels[LABEL_PX:CELL_PX, k * CELL_PX : (k + 1) * CELL_PX] for k in range(4)]
+    assert all(np.abs(cells[0] - cell).mean() > 1 for cell in cells[1:])
+    with pytest.raises(InputError, match="light groups"):
+        write_light_sheet(sorted(drawn_shots.glob("*.npz"))[0], 0, tmp_path / "none.png")

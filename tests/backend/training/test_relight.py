@@ -164,9 +164,9 @@ def test_cropped_normals_are_those_of_the_cropped_depth(lit: ShotLibrary) -> Non
     )  # rows run down, y up
     expected = torch.nn.functional.normalize(expected, dim=1)
     inside = torch.isfinite(expected).all(1) & (cut.normal[:, 2] > 0.5)
-    assert inside.sum() > 5000
-    cosine = (expected * cut.normal).sum(1)[inside].clamp(-1, 1)
-    assert torch.rad2deg(torch.acos(cosine)).median() < 4
+    angle = torch.rad2deg(torch.acos((expected * cut.normal).sum(1).clamp(-1, 1)))
+    for row, where in zip(angle, inside, strict=True):  # turned and mirrored crops, each
+        assert where.sum() > 500 and row[where].median() < 1.5
     mouth = cut.masks[:, FACE_REGIONS.index("mouth")]
     assert torch.equal(mouth > 0.5, cut.coverage[:, 0] > 0.5) and cut.masks[:, 0].max() == 0
 
