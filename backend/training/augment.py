@@ -97,6 +97,12 @@ class CroppedFrames:
     motion: Tensor  # crop units
     visible: Tensor
     regions: Tensor  # [B, 2, R, R] mouth and eyes
+    normal: Tensor | None = (
+        None  # [B, 3, R, R] x right, y up, z towards the camera; NaN off the head or unknown
+    )
+    masks: Tensor | None = (
+        None  # [B, 7, R, R] the regions of `encoding.FACE_REGIONS`, 0..1; NaN where unknown
+    )
 
 
 def crop_frames(
@@ -131,9 +137,34 @@ def crop_frames(
     visible = (seen > 0.6).float()
     rgb = soft[:, :3] + (1 - soft[:, 3:4]) * background
     regions = _regions(raw.boxes, (plain + 1) / 2)
+    normal = masks = None
+    if raw.normal is not None:
+        # Interpolated among solid pixels only, then turned and mirrored like the picture.
+        solid = raw.solid * torch.isfinite(raw.normal[:, :1])
+        normal = crop_normals(sample(torch.nan_to_num(raw.normal) * solid, plain), crop)
+        normal = torch.where(on_head & (sample(solid, plain) > 0.4), normal, torch.nan)
+    if raw.masks is not None:
+        masks = sample(raw.masks, plain)
     return CroppedFrames(
-        rgb, soft[:, 3:4], depth, soft[:, 4:5], soft[:, 5:6], motion * visible, visible, regions
+        rgb,
+        soft[:, 3:4],
+        depth,
+        soft[:, 4:5],
+        soft[:, 5:6],
+        motion * visible,
+        visible,
+        regions,
+        normal,
+        masks,
     )
+
+
+def crop_normals(normal: Tensor, crop: CropTransform) -> Tensor:
+    """Normals [B, 3, R, R] of the picture (y up) in the crop's own axes, unit length."""
+    turn = crop.matrix / torch.linalg.det(crop.matrix).abs().sqrt()[:, None, None]
+    down = torch.tensor([1.0, -1.0], device=normal.device).view(1, 2, 1, 1)
+    across = torch.einsum("bji,bjhw->bihw", turn, normal[:, :2] * down) * down
+    return F.normalize(torch.cat([across, normal[:, 2:]], 1), dim=1)
 
 
 def _regions(boxes: Tensor, places: Tensor) -> Tensor:

@@ -25,6 +25,8 @@ from backend.training.augment import (
 from backend.training.backgrounds import random_background
 from backend.training.dataset import EXPRESSION_SIZE, MIRROR_ORDER, MIRROR_SIGN, Shot, gather
 from backend.training.photometric import photometric
+from backend.training.relight import random_light
+from backend.training.render.lighting import LIGHT_GROUPS
 
 POSE_COLUMNS = slice(EXPRESSION_SIZE - 3, EXPRESSION_SIZE)
 UNCHANGED = 1e-3
@@ -86,13 +88,24 @@ class BatchSampler:
         centre = torch.tensor([s.centre for s in shots], device=self.device)
         return random_crop(span, centre, limits, self.generator)
 
+    def _light(self, shots: list[Shot]) -> Tensor | None:
+        """New light [B, G, 3] for the shots with light groups (1 for others), None where none has them."""
+        lit = [i for i, shot in enumerate(shots) if shot.light is not None]
+        if not lit:
+            return None
+        gains = torch.ones(len(shots), len(LIGHT_GROUPS), 3, device=self.device)
+        lights = [light for shot in shots if (light := shot.light) is not None]
+        gains[lit] = random_light(lights, self.generator, self.device)
+        return gains
+
     def depth(self, count: int) -> dict[str, Tensor]:
         """Any frame, picture given: keys rgb, depth (NaN unknown), coverage, crop_side_mm, values, known (both 0)."""
         shots = self._pick(self.library.shots, count)
         frames = [int(self.rng.integers(0, s.frames)) for s in shots]
         crop = self._crop(shots, WIDE_CROPS)
         background = random_background(count, self.resolution_px, self.generator, self.device)
-        cut = crop_frames(gather(shots, frames, self.device), crop, background, self.resolution_px)
+        raw = gather(shots, frames, self.device, self._light(shots))
+        cut = crop_frames(raw, crop, background, self.resolution_px)
         (rgb,) = photometric([cut.rgb], self.generator)
         zeros = torch.zeros(count, EXPRESSION_SIZE, device=self.device)
         return {
@@ -115,8 +128,11 @@ class BatchSampler:
         targets = [0 if same[i] else self._target(s, bool(turned[i])) for i, s in enumerate(shots)]
         crop = self._crop(shots, FRAMED_CROPS)
         background = random_background(count, self.resolution_px, self.generator, self.device)
-        reference = crop_frames(gather(shots, [0] * count, self.device), crop, background, self.resolution_px)
-        target = crop_frames(gather(shots, targets, self.device), crop, background, self.resolution_px)
+        light = self._light(shots)  # one for both: an edit keeps its light
+        reference, target = (
+            crop_frames(gather(shots, frames, self.device, light), crop, background, self.resolution_px)
+            for frames in ([0] * count, targets)
+        )
         reference_rgb, rgb = photometric([reference.rgb, target.rgb], self.generator)
         values, known = self._expressions(shots, targets, same, crop.flip)
         return {

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,15 @@ from torch import Tensor
 from backend.errors import InputError
 from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
 from backend.training.face_points import FacePoints, face_points
+from backend.training.relight import ShotLight, mix, own_light
 from backend.training.render.assets import HeadAssets
+from backend.training.render.encoding import FACE_REGIONS, decode_normals, decode_region
 
 POSE_UNIT_DEG = 30.0
-ARRAYS = ("rgba", "depth_mm", "coverage", "face", "motion", "visible")
+ARRAYS = ("depth_mm", "coverage", "face", "motion", "visible")
+# With light groups (from format 3 on), and without.
+PICTURE_ARRAYS = {True: ("light", "alpha"), False: ("rgba",)}
+EXTRA_ARRAYS = ("normal", "regions", "landmarks", "landmarks_visible")  # format 3, kept when asked for
 DEPTH_LIMIT_MM = 400.0  # farther points (shoulders seen past the neck) are of no use
 HAIR_REACH_MM = 14.0
 REGIONS = (("mouth",), ("left_eye", "right_eye"))  # boxes of the renderer that count as one region
@@ -53,12 +59,16 @@ class Shot:
     """One shot: arrays of its K frames and their parameters.
 
     Attributes:
-        arrays: rgba uint8 [K, S, S, 4] (straight alpha); depth_mm float16 [K, S, S] (0 where `solid` is 0); solid,
-            coverage, face, visible uint8 [K, S, S]; motion float16 [K, S, S, 2] in shares of the picture (to frame 0).
+        arrays: rgba uint8 [K, S, S, 4] (straight alpha), or light uint8 [K, G, S, S, 3] (`encoding.encode_light`) and
+            alpha uint8 [K, S, S]; depth_mm float16 [K, S, S] (0 where `solid` is 0); solid, coverage, face, visible
+            uint8 [K, S, S]; motion float16 [K, S, S, 2] in shares of the picture (to frame 0). If asked for, and of
+            format 3: normal uint8 [K, S, S, 2] (`encoding.decode_normals`), regions uint8 [K, S, S] (bits of
+            `encoding.FACE_REGIONS`), landmarks float32 [K, L, 3] and landmarks_visible uint8 [K, L].
         values: expression and pose [K, 54] float32 in the model's units.
         span_mm: side of the picture at the head's centre plane.
         centre: of the head in shares of the picture (x, y).
         parameters: everything the renderer wrote.
+        light: how the light groups are read; None where the picture has its light for good.
         points: of the face in frame 0, where the assets that it was made from are at hand.
     """
 
@@ -68,7 +78,13 @@ class Shot:
     span_mm: float
     centre: tuple[float, float]
     parameters: dict[str, Any]
+    light: ShotLight | None = None
     points: FacePoints | None = None
+
+    def picture(self, frame: int) -> np.ndarray:
+        """The frame in the light it was rendered in: sRGB and straight alpha, uint8 [S, S, 4]."""
+        rgba = _pictures([self], [frame], "cpu", None)[0]
+        return (rgba.permute(1, 2, 0) * 255).round().byte().numpy()
 
     @property
     def frames(self) -> int:
@@ -82,8 +98,11 @@ def expression_values(expression: dict[str, float], pose_deg: tuple[float, float
     return np.array([*row, *(angle / POSE_UNIT_DEG for angle in pose_deg)], dtype=np.float32)
 
 
-def load_shot(path: Path) -> Shot:
-    """Read one .npz of the renderer.
+def load_shot(path: Path, extras: bool = False) -> Shot:
+    """Read one .npz of the renderer, of format 1, 2 or 3.
+
+    Args:
+        extras: also keep normals, region masks and landmarks (three bytes a pixel more), where there are any.
 
     Raises:
         InputError: the file is damaged or of another format; names it.
@@ -91,7 +110,9 @@ def load_shot(path: Path) -> Shot:
     try:
         with np.load(path, allow_pickle=False) as data:
             parameters = json.loads(str(data["parameters"]))
-            arrays = {name: data[name] for name in ARRAYS}
+            names = [*ARRAYS, *PICTURE_ARRAYS["light" in data], *(EXTRA_ARRAYS if extras else ())]
+            arrays = {name: data[name] for name in names if name in data or name not in EXTRA_ARRAYS}
+            light = ShotLight.from_parameters(parameters["light"]) if "light" in data else None
             known = np.abs(np.nan_to_num(arrays["depth_mm"], nan=np.inf)) < DEPTH_LIMIT_MM
             arrays["solid"] = known.astype(np.uint8)
             depth = np.where(known, arrays["depth_mm"], np.float16(0))
@@ -108,7 +129,7 @@ def load_shot(path: Path) -> Shot:
     shot = parameters["shot"]
     values = np.stack([expression_values(f["expression"], f["pose_deg"]) for f in parameters["frames"]])
     centre = (0.5 + shot["offset"][0], 0.5 + shot["offset"][1])
-    return Shot(parameters["identity"]["seed"], arrays, values, shot["span_mm"], centre, parameters)
+    return Shot(parameters["identity"]["seed"], arrays, values, shot["span_mm"], centre, parameters, light)
 
 
 def hair_volume(depth_mm: np.ndarray, known: np.ndarray, hair: np.ndarray, reach_px: float) -> np.ndarray:
@@ -137,12 +158,21 @@ def hair_volume(depth_mm: np.ndarray, known: np.ndarray, hair: np.ndarray, reach
 class ShotLibrary:
     """All shots of a folder in memory, or the first `limit`; `refresh` adds those rendered since.
 
+    Formats may be mixed.
+
     Args:
         assets: MPFB data that they were rendered from; gives each its face points.
+        extras: as in `load_shot`.
     """
 
-    def __init__(self, folder: str | Path, limit: int | None = None, assets: HeadAssets | None = None):
-        self.folder, self.limit, self.assets = Path(folder), limit, assets
+    def __init__(
+        self,
+        folder: str | Path,
+        limit: int | None = None,
+        assets: HeadAssets | None = None,
+        extras: bool = False,
+    ):
+        self.folder, self.limit, self.assets, self.extras = Path(folder), limit, assets, extras
         self.shots: list[Shot] = []
         self._known: set[Path] = set()
         self.refresh()
@@ -159,7 +189,7 @@ class ShotLibrary:
         if self.limit is not None:
             new = new[: max(0, self.limit - len(self.shots))]
         for path in new:
-            shot = load_shot(path)
+            shot = load_shot(path, self.extras)
             if self.assets is not None:
                 shot.points = face_points(self.assets, shot.parameters)
             self.shots.append(shot)
@@ -189,6 +219,12 @@ class RawFrames:
     motion: Tensor
     visible: Tensor
     boxes: Tensor  # [B, 3, 4] left, top, right, bottom of mouth and eyes in shares of the picture, widened
+    normal: Tensor | None = (
+        None  # [B, 3, S, S] x right, y up, z towards the camera; NaN for shots that have none
+    )
+    masks: Tensor | None = (
+        None  # [B, 7, S, S] the regions of `encoding.FACE_REGIONS`; NaN for shots that have none
+    )
 
 
 def region_box(shot: Shot, frame: int, name: str) -> tuple[float, float, float, float]:
@@ -198,8 +234,15 @@ def region_box(shot: Shot, frame: int, name: str) -> tuple[float, float, float, 
     return u0 - across, v0 - down, u1 + across, v1 + down
 
 
-def gather(shots: list[Shot], frames: list[int], device: torch.device | str = "cpu") -> RawFrames:
-    """Stack frame `frames[i]` of `shots[i]`."""
+def gather(
+    shots: list[Shot], frames: list[int], device: torch.device | str = "cpu", gains: Tensor | None = None
+) -> RawFrames:
+    """Stack frame `frames[i]` of `shots[i]`.
+
+    Args:
+        gains: light [B, G, 3] for the shots that have groups (`relight.random_light`); their own without. Rows of
+            other shots are ignored.
+    """
 
     def stack(name: str) -> Tensor:
         picked = np.stack([s.arrays[name][k] for s, k in zip(shots, frames, strict=True)])
@@ -208,7 +251,7 @@ def gather(shots: list[Shot], frames: list[int], device: torch.device | str = "c
     names = [name for region in REGIONS for name in region]
     boxes = [[region_box(s, k, name) for name in names] for s, k in zip(shots, frames, strict=True)]
     return RawFrames(
-        rgba=stack("rgba").permute(0, 3, 1, 2).float() / 255,
+        rgba=_pictures(shots, frames, device, gains),
         depth=stack("depth_mm").float().unsqueeze(1),
         solid=stack("solid").float().unsqueeze(1),
         coverage=stack("coverage").float().unsqueeze(1) / 255,
@@ -216,4 +259,53 @@ def gather(shots: list[Shot], frames: list[int], device: torch.device | str = "c
         motion=stack("motion").float().permute(0, 3, 1, 2),
         visible=stack("visible").float().unsqueeze(1),
         boxes=torch.tensor(boxes, dtype=torch.float32, device=device),
+        normal=_extra(shots, frames, "normal", 3, decode_normals, device),
+        masks=_extra(shots, frames, "regions", len(FACE_REGIONS), _unpacked, device),
     )
+
+
+def _pictures(
+    shots: Sequence[Shot], frames: Sequence[int], device: torch.device | str, gains: Tensor | None
+) -> Tensor:
+    """Straight-alpha sRGB [B, 4, S, S] in 0..1: stored as it is, or mixed from light groups."""
+    lit = [i for i, shot in enumerate(shots) if shot.light is not None]
+    plain = [i for i, shot in enumerate(shots) if shot.light is None]
+
+    def stack(rows: list[int], name: str) -> Tensor:
+        return torch.from_numpy(np.stack([shots[i].arrays[name][frames[i]] for i in rows])).to(device)
+
+    size = shots[0].arrays["depth_mm"].shape[-1]
+    result = torch.empty(len(shots), 4, size, size, device=device)
+    if plain:
+        result[plain] = stack(plain, "rgba").permute(0, 3, 1, 2).float() / 255
+    if lit:
+        lights = [light for shot in shots if (light := shot.light) is not None]
+        scale = torch.from_numpy(np.stack([light.scale for light in lights])).to(device)
+        chosen = own_light(lights, device) if gains is None else gains[lit]
+        result[lit, :3] = mix(stack(lit, "light"), scale, chosen)
+        result[lit, 3] = stack(lit, "alpha").float() / 255
+    return result
+
+
+def _extra(
+    shots: Sequence[Shot],
+    frames: Sequence[int],
+    name: str,
+    channels: int,
+    decode: Callable[[np.ndarray], np.ndarray],
+    device: torch.device | str,
+) -> Tensor | None:
+    """[B, channels, S, S] of an array that only some shots have (NaN elsewhere); None if none has it."""
+    if not any(name in shot.arrays for shot in shots):
+        return None
+    size = shots[0].arrays["depth_mm"].shape[-1]
+    result = np.full((len(shots), channels, size, size), np.nan, np.float32)
+    for row, (shot, frame) in enumerate(zip(shots, frames, strict=True)):
+        if name in shot.arrays:
+            result[row] = np.moveaxis(decode(shot.arrays[name][frame]), -1, 0)
+    return torch.from_numpy(result).to(device)
+
+
+def _unpacked(bits: np.ndarray) -> np.ndarray:
+    """Region bits [S, S] -> 0 or 1 [S, S, regions]."""
+    return np.stack([decode_region(bits, name) for name in FACE_REGIONS], -1)

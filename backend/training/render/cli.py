@@ -41,6 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--samples", type=int, default=SAMPLES, help="Cycles samples a pixel before denoising"
     )
+    parser.add_argument(
+        "--renew", action="store_true", help="render the shots of earlier formats in the folder again"
+    )
     parser.add_argument("--sheet", type=Path, help="also write a contact sheet of the data set (JPEG or PNG)")
     parser.add_argument("--worker", type=int, default=None, help=argparse.SUPPRESS)
 
@@ -90,7 +93,18 @@ def run(args: argparse.Namespace) -> int:
     manifest = Manifest.read(args.out)
     for name in manifest.check():
         print(f"{args.out / name} is damaged and is rendered again.", file=sys.stderr)
-        (args.out / name).unlink()
+        manifest.drop(name)
+    wanted = {shot_path(args.out, seed).name for seed in seeds}
+    earlier = [name for name in manifest.outdated() if name in wanted]
+    if earlier and args.renew:
+        for name in earlier:
+            manifest.drop(name)
+    elif earlier:
+        print(
+            f"{len(earlier)} shots of an earlier format are kept; --renew renders them again.",
+            file=sys.stderr,
+        )
+    manifest.write(resolution_px=args.resolution, samples=args.samples)  # without what was taken away
     for part in args.out.glob("*.part"):
         part.unlink()  # left by a killed process
     todo = [seed for seed in seeds if not shot_path(args.out, seed).exists()]

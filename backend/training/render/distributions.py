@@ -16,7 +16,7 @@ from scipy.special import ndtri
 from scipy.stats import qmc
 
 from backend.training.render.frames import FRAMES_PER_SHOT, FrameSpec, sample_frames
-from backend.training.render.lighting import LIGHT_KINDS, Light, sample_lights, warmth
+from backend.training.render.lighting import LIGHT_KINDS, Light, sample_lights, sample_spare, warmth
 
 TEST_SEEDS_FROM = 1_000_000  # identities from here up are the test split: never trained on
 SPAN_MM = (320.0, 470.0)  # side of the rendered square at the head's centre plane
@@ -183,6 +183,7 @@ class ShotSpec:
     world_bottom: tuple[float, float, float]
     exposure: float  # picture value that the 60th percentile of head luminance is brought to (linear)
     lights: list[Light] = field(default_factory=list)
+    spare_light: Light | None = None  # rendered into the group "fill", off in the shot's own light
     frames: list[FrameSpec] = field(default_factory=list)
     hairline_dm: float = 8.08  # height of the hair's edge over the forehead, on the base mesh
     glasses: Glasses | None = None
@@ -299,6 +300,7 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
         world_bottom=_tint(rng, (0.5, 0.5, 0.5), 0.4),
         exposure=float(np.exp(rng.normal(np.log(0.15 + 0.22 * tone), 0.22))),
         lights=lights,
+        spare_light=sample_spare(np.random.default_rng([seed, 15]), lights),
         frames=sample_frames(rng, FRAMES_PER_SHOT),
         hairline_dm=float(
             np.clip(np.random.default_rng([seed, 10]).normal(8.06 + 0.08 * gender * age, 0.07), 7.9, 8.4)

@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from backend.model.expression_names import ARKIT_NAMES
+from backend.training.dataset import load_shot
 from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import ShotSpec
 from backend.training.render.frames import FrameSpec
@@ -49,8 +50,8 @@ def write_page(assets: HeadAssets, seed: int, target: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "page.npz"
         renderer.render(seed, path, change=_plain)
-        with np.load(path) as data:
-            rgba = data["rgba"].astype(np.float32)
+        shot = load_shot(path)
+    rgba = np.stack([shot.picture(frame) for frame in range(shot.frames)]).astype(np.float32)
     alpha = rgba[..., 3:] / 255
     pictures = (rgba[..., :3] * alpha + 200 * (1 - alpha)).astype(np.uint8)
     low = (pictures.shape[1] - CELL_PX) // 2

@@ -77,7 +77,7 @@ def head_topology(assets: HeadAssets) -> Topology:
     """Cut the base mesh above the chest, add eyes, teeth, tongue and lashes, refine once."""
     groups = assets.face_groups
     body = groups == "body"
-    above = assets.vertices[assets.faces][:, :, 1].min(1) > CUT_Y_DM
+    above = _above_chest(assets)
     helper = np.isin(groups, HEAD_HELPERS)
     keep = (body & above) | helper
     material = np.zeros(len(assets.faces), int)
@@ -131,6 +131,28 @@ def head_topology(assets: HeadAssets) -> Topology:
         face=face,
         skin=on_skin,
     )
+
+
+@lru_cache(maxsize=2)
+def eyes_mouth(assets: HeadAssets) -> np.ndarray:
+    """Share [R, 3] of each refined vertex in the regions left eye, right eye (lids, lashes, eyeball) and mouth (lips
+    and all behind them), 0..1."""
+    masks = np.zeros((len(assets.vertices), 3))
+    lids = np.unique(assets.faces[assets.region_faces("eyelids_solid")])
+    for column, (side, sign) in enumerate((("l", 1), ("r", -1))):
+        masks[lids[sign * assets.vertices[lids, 0] > 0], column] = 1
+        for part in ("eye", "eyelashes-1", "eyelashes-2"):
+            masks[assets.groups[f"helper-{side}-{part}"], column] = 1
+    masks[np.unique(assets.faces[assets.region_faces("lips_solid")]), 2] = 1
+    inside = _mouth_interior(assets, (assets.face_groups == "body") & _above_chest(assets))
+    masks[np.unique(assets.faces[inside]), 2] = 1
+    for part in ("upper-teeth", "lower-teeth", "tongue"):
+        masks[assets.groups[f"helper-{part}"], 2] = 1
+    return np.clip(head_topology(assets).operator @ masks, 0, 1)
+
+
+def _above_chest(assets: HeadAssets) -> np.ndarray:
+    return assets.vertices[assets.faces][:, :, 1].min(1) > CUT_Y_DM
 
 
 def vertex_normals(positions: np.ndarray, quads: np.ndarray) -> np.ndarray:

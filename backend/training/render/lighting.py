@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import colorsys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,9 @@ LIGHT_KINDS: dict[str, float] = {  # share of the training shots
     "overcast": 0.14,
     "mixed": 0.18,
 }
+
+LIGHT_GROUPS = ("key", "fill", "world")
+"""Light that a shot keeps apart: its first lamp, its other lamps (or the spare one), the sky."""
 
 
 @dataclass
@@ -98,3 +102,29 @@ def sample_lights(rng: np.random.Generator, kind: str) -> tuple[list[Light], flo
         for index in range(int(rng.integers(1, 4)))
     ]
     return lights, float(np.exp(normal(-1.3, 0.8)))
+
+
+def sample_spare(rng: np.random.Generator, lights: Sequence[Light]) -> Light | None:
+    """A lamp for the group "fill" of shots with one lamp: off in the shot's own light, there for new mixes. None where
+    the kind of light has a second lamp."""
+    if len(lights) != 1:
+        return None
+    side = -1.0 if lights[0].azimuth_deg > 0 else 1.0
+    return Light(
+        side * float(rng.uniform(20, 160)),
+        float(rng.normal(18, 20)),
+        float(np.exp(rng.uniform(np.log(2), np.log(16)))),
+        float(rng.uniform(0.4, 1.1)),
+        warmth(rng, 0.1),
+    )
+
+
+def grouped_lamps(lights: Sequence[Light], spare: Light | None) -> list[tuple[str, Light]]:
+    """Each lamp of a shot with the name of its group."""
+    lamps = [("key" if index == 0 else "fill", light) for index, light in enumerate(lights)]
+    return lamps if spare is None else [*lamps, ("fill", spare)]
+
+
+def own_gains(spare: Light | None) -> list[float]:
+    """Gains of the groups [G] that make the shot's own light: a spare lamp is off there."""
+    return [0.0 if name == "fill" and spare is not None else 1.0 for name in LIGHT_GROUPS]

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from backend.errors import InputError
 from backend.training.render.shot_format import FORMAT_VERSION
 from backend.version import VERSION
@@ -31,9 +33,18 @@ def _is_whole(path: Path) -> bool:
         return False
 
 
+def _format_of(path: Path) -> int:
+    """Format of a whole shot, as it says itself."""
+    with np.load(path, allow_pickle=False) as data:
+        return int(json.loads(str(data["parameters"])).get("format", 1))
+
+
 @dataclass
 class Manifest:
-    """Shots of a folder by file name, each with its seed, size in bytes and SHA-256."""
+    """Shots of a folder by file name, each with its seed, format, size in bytes and SHA-256.
+
+    Shots of earlier formats stay as they are: training reads all formats together.
+    """
 
     folder: Path
     shots: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -43,7 +54,7 @@ class Manifest:
         """The folder's manifest, empty where there is none.
 
         Raises:
-            InputError: manifest.json cannot be read, or the shots there have another format.
+            InputError: manifest.json cannot be read, or comes from a later version.
         """
         path = folder / MANIFEST
         if not path.exists():
@@ -57,12 +68,14 @@ class Manifest:
                 "Delete it; render-dataset checks every shot and writes it again.",
                 code="bad_manifest",
             ) from error
-        if found != FORMAT_VERSION:
+        if not found <= FORMAT_VERSION:
             raise InputError(
-                f"The shots in {folder} have format {found}; this version renders format {FORMAT_VERSION}.",
-                "Name an empty folder with --out.",
+                f"The shots in {folder} have format {found}; this version knows formats up to {FORMAT_VERSION}.",
+                "Name an empty folder with --out, or use the version that rendered them.",
                 code="other_data_format",
             )
+        for shot in shots.values():
+            shot.setdefault("format", found)  # manifests of before format 3 say it once
         return cls(folder, shots)
 
     def check(self) -> list[str]:
@@ -73,9 +86,21 @@ class Manifest:
             whole = _is_whole(path) if known is None else _checksum(path) == known["sha256"]
             if not whole:
                 damaged.append(path.name)
-        for name in damaged:
-            self.shots.pop(name, None)
         return damaged
+
+    def outdated(self) -> list[str]:
+        """Names of shots of an earlier format, damaged ones left out."""
+        found = []
+        for path in sorted(self.folder.glob("shot_*.npz")):
+            known = self.shots.get(path.name)
+            if (_format_of(path) if known is None else known["format"]) < FORMAT_VERSION:
+                found.append(path.name)
+        return found
+
+    def drop(self, name: str) -> None:
+        """Remove a shot, so that it is rendered again."""
+        (self.folder / name).unlink()
+        self.shots.pop(name, None)
 
     def write(self, **settings: Any) -> None:
         """List the shots that are there now, with `settings` of the renderer; atomic."""
@@ -83,6 +108,7 @@ class Manifest:
             if path.name not in self.shots:
                 self.shots[path.name] = {
                     "seed": int(path.stem.removeprefix("shot_")),
+                    "format": _format_of(path),
                     "bytes": path.stat().st_size,
                     "sha256": _checksum(path),
                 }

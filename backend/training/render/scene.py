@@ -8,18 +8,39 @@ from pathlib import Path
 
 import bpy
 import numpy as np
-from mathutils import Matrix
 
 from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import Glasses, ShotSpec
 from backend.training.render.face_paint import paint_face, wrinkle_heights
-from backend.training.render.geometry import MATERIALS, clothing, hairline, head_topology, headwear_cover
+from backend.training.render.geometry import (
+    MATERIALS,
+    clothing,
+    eyes_mouth,
+    hairline,
+    head_topology,
+    headwear_cover,
+)
 from backend.training.render.glasses import GlassesMesh
 from backend.training.render.hair_strands import Strands
+from backend.training.render.passes import VIEW_LAYER
+from backend.training.render.scene_light import SceneLight
 
-LIGHT_DISTANCE_DM = 16.0
 WRINKLE_DEPTH_DM = 0.014
 EYE_TEXTURE_PX = 256
+INNER = {  # materials that are a region as a whole: eyeball, inside of the mouth, glasses
+    "eye": (1, 0, 0),
+    **dict.fromkeys(("mouth", "teeth", "tongue"), (0, 1, 0)),
+    **dict.fromkeys(("frame", "lens"), (0, 0, 1)),
+}
+PASSES = (
+    ("coverage", "VALUE"),
+    ("face", "VALUE"),
+    ("hair", "VALUE"),
+    ("reference", "COLOR"),
+    ("surface_normal", "COLOR"),
+    ("eyes_mouth", "COLOR"),
+    ("inner", "COLOR"),
+)
 
 
 def to_blender(points: np.ndarray) -> np.ndarray:
@@ -40,24 +61,34 @@ def _attribute(tree: bpy.types.NodeTree, name: str) -> bpy.types.Node:
     return node
 
 
-def _data_outputs(tree: bpy.types.NodeTree) -> None:
-    """Per-vertex data into render passes: head coverage and the position in the reference picture."""
+def _data_outputs(tree: bpy.types.NodeTree, inner: tuple[float, float, float] = (0, 0, 0)) -> None:
+    """Per-vertex data into render passes: masks, the position in the reference picture, the surface's normal without
+    its bumps (the normal pass has them); `inner` marks the whole material as eyeball, inside of the mouth, glasses."""
     for aov, attribute, out, slot in (
         ("coverage", "coverage", "Fac", "Value"),
         ("face", "face", "Fac", "Value"),
         ("hair", "hair", "Fac", "Value"),
         ("reference", "reference", "Vector", "Color"),
+        ("eyes_mouth", "eyes_mouth", "Vector", "Color"),
     ):
-        node = tree.nodes.new("ShaderNodeOutputAOV")
-        node.aov_name = aov
+        node = _aov(tree, aov)
         tree.links.new(_attribute(tree, attribute).outputs[out], node.inputs[slot])
+    geometry = tree.nodes.new("ShaderNodeNewGeometry")
+    tree.links.new(geometry.outputs["Normal"], _aov(tree, "surface_normal").inputs["Color"])
+    _aov(tree, "inner").inputs["Color"].default_value = (*inner, 1)
+
+
+def _aov(tree: bpy.types.NodeTree, name: str) -> bpy.types.Node:
+    node = tree.nodes.new("ShaderNodeOutputAOV")
+    node.aov_name = name
+    return node
 
 
 def _material(name: str) -> tuple[bpy.types.Material, bpy.types.Node]:
     material = bpy.data.materials.new(name)
     material.use_nodes = True
     tree = material.node_tree
-    _data_outputs(tree)
+    _data_outputs(tree, INNER.get(name, (0, 0, 0)))
     return material, next(n for n in tree.nodes if n.bl_idname == "ShaderNodeBsdfPrincipled")
 
 
@@ -111,14 +142,13 @@ class HeadScene:
         self.hair: bpy.types.Object | None = None
         self.strands: bpy.types.Object | None = None
         self.glasses: bpy.types.Object | None = None
-        self._world()
+        self.light = SceneLight(self.scene)
         camera = bpy.data.cameras.new("camera")
         camera.sensor_fit = "HORIZONTAL"
         self.camera = bpy.data.objects.new("camera", camera)
         self.camera.rotation_euler = (np.pi / 2, 0, 0)
         self.scene.collection.objects.link(self.camera)
         self.scene.camera = self.camera
-        self.lights: list[bpy.types.Object] = []
 
     def _settings(self, resolution_px: int, samples: int, threads: int) -> None:
         scene = self.scene
@@ -126,10 +156,7 @@ class HeadScene:
         cycles = scene.cycles
         cycles.device, cycles.samples = "CPU", samples
         cycles.use_adaptive_sampling = False
-        cycles.use_denoising = True
-        cycles.denoiser = "OPENIMAGEDENOISE"
-        cycles.denoising_prefilter = "FAST"
-        cycles.denoising_quality = "BALANCED"
+        cycles.use_denoising = False  # the compositor denoises the light groups, see SceneLight
         cycles.max_bounces, cycles.diffuse_bounces, cycles.glossy_bounces = 3, 2, 1
         cycles.caustics_reflective = cycles.caustics_refractive = False
         cycles.pixel_filter_type, cycles.filter_width = "BLACKMAN_HARRIS", 1.5
@@ -140,42 +167,17 @@ class HeadScene:
         render.resolution_percentage = 100
         render.film_transparent = True
         render.threads_mode, render.threads = "FIXED", threads
-        render.use_compositing = render.use_sequencer = False
+        render.use_sequencer = False
         settings = render.image_settings
         if hasattr(settings, "media_type"):  # Blender 5.0 split the file formats by media
             settings.media_type = "MULTI_LAYER_IMAGE"
         settings.file_format, settings.color_depth, settings.exr_codec = "OPEN_EXR_MULTILAYER", "32", "NONE"
         layer = scene.view_layers[0]
+        layer.name = VIEW_LAYER
         layer.use_pass_z = True
-        layer.use_pass_normal = True
-        for name, kind in (
-            ("coverage", "VALUE"),
-            ("face", "VALUE"),
-            ("hair", "VALUE"),
-            ("reference", "COLOR"),
-        ):
+        for name, kind in PASSES:
             aov = layer.aovs.add()
             aov.name, aov.type = name, kind
-
-    def _world(self) -> None:
-        world = bpy.data.worlds.new("world")
-        self.scene.world = world
-        world.use_nodes = True
-        tree = world.node_tree
-        tree.nodes.clear()
-        out = tree.nodes.new("ShaderNodeOutputWorld")
-        self.background = tree.nodes.new("ShaderNodeBackground")
-        coordinates = tree.nodes.new("ShaderNodeTexCoord")
-        split = tree.nodes.new("ShaderNodeSeparateXYZ")
-        half = _node(tree, "ShaderNodeMapRange", From_Min=-1.0, From_Max=1.0)
-        self.sky = tree.nodes.new("ShaderNodeMix")
-        self.sky.data_type = "RGBA"
-        links = tree.links
-        links.new(coordinates.outputs["Generated"], split.inputs[0])
-        links.new(split.outputs["Z"], half.inputs["Value"])
-        links.new(half.outputs["Result"], self.sky.inputs[0])
-        links.new(self.sky.outputs[2], self.background.inputs["Color"])
-        links.new(self.background.outputs[0], out.inputs["Surface"])
 
     def _materials(self) -> dict[str, bpy.types.Material]:
         found: dict[str, bpy.types.Material] = {}
@@ -325,6 +327,7 @@ class HeadScene:
             mesh.attributes.new(name, "FLOAT", "POINT").data.foreach_set("value", values.astype(np.float32))
         self._vectors(mesh, "rest", to_blender(topology.rest))
         self._vectors(mesh, "reference", np.zeros_like(topology.rest))
+        self._vectors(mesh, "eyes_mouth", eyes_mouth(self.assets))
         return self._link("head", mesh)
 
     def _link(self, name: str, mesh: bpy.types.Mesh) -> bpy.types.Object:
@@ -475,40 +478,12 @@ class HeadScene:
             self._vectors(mesh, "reference", np.zeros_like(hair_rest))
             self.hair = self._link("hair", mesh)
         self._set_strands(strands, shot.hair_colour)
-        self._set_lights(shot)
+        self.light.set_shot(shot)
         distance, span = shot.distance_mm / 100, shot.span_mm / 100
         self.camera.location = (0, -distance, 0)
         self.camera.data.angle = 2 * np.arctan(0.5 * span / distance)
         # Blender's shift moves the frame, so the picture moves the other way; +y is up there.
         self.camera.data.shift_x, self.camera.data.shift_y = -shot.offset[0], shot.offset[1]
-
-    def _set_lights(self, shot: ShotSpec) -> None:
-        for item in self.lights:
-            data = item.data
-            bpy.data.objects.remove(item)
-            bpy.data.lights.remove(data)
-        self.lights = []
-        for light in shot.lights:
-            data = bpy.data.lights.new("light", "AREA")
-            data.size, data.energy, data.color = light.size_dm, 3000.0 * light.power, light.colour
-            item = bpy.data.objects.new("light", data)
-            azimuth, elevation = np.radians([light.azimuth_deg, light.elevation_deg])
-            direction = np.array(
-                [np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.cos(elevation), np.sin(elevation)]
-            )
-            item.location = direction * LIGHT_DISTANCE_DM
-            # A lamp shines along its local -Z.
-            z = direction
-            x = np.cross([0, 0, 1], z)
-            x /= max(np.linalg.norm(x), 1e-6)
-            matrix = np.eye(4)
-            matrix[:3, 0], matrix[:3, 1], matrix[:3, 2], matrix[:3, 3] = x, np.cross(z, x), z, item.location
-            item.matrix_world = Matrix(matrix.tolist())  # nested lists would be read column by column
-            self.scene.collection.objects.link(item)
-            self.lights.append(item)
-        self.background.inputs["Strength"].default_value = shot.world_strength
-        self.sky.inputs[6].default_value = (*shot.world_bottom, 1)
-        self.sky.inputs[7].default_value = (*shot.world_top, 1)
 
     def set_frame(
         self,
@@ -528,8 +503,13 @@ class HeadScene:
             self._vectors(item.data, "reference", places)
             item.data.update()
 
-    def render(self, path: Path, last_of_shot: bool) -> None:
-        """Write a multilayer EXR. Persistent data halves the time of the frames that follow in the same shot."""
+    def render(self, folder: Path, last_of_shot: bool) -> tuple[Path, Path]:
+        """Write the passes and the denoised light groups, each a multilayer EXR in `folder`; returns both.
+
+        Persistent data halves the time of the frames that follow in the same shot.
+        """
+        passes, groups = folder / "passes.exr", self.light.write_to(folder)
         self.scene.render.use_persistent_data = not last_of_shot
-        self.scene.render.filepath = str(path)
+        self.scene.render.filepath = str(passes)
         bpy.ops.render.render(write_still=True)
+        return passes, groups

@@ -9,23 +9,43 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import OpenEXR
 
-from backend.training.render.assets import BODY_VERTICES, HeadAssets
+from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import ShotSpec, sample_shot
+from backend.training.render.encoding import (
+    FACE_REGIONS,
+    encode_light,
+    encode_normals,
+    encode_regions,
+    light_scale,
+)
 from backend.training.render.face_paint import wrinkle_depths
 from backend.training.render.frames import FrameSpec
 from backend.training.render.geometry import hair_shells, head_topology, project, vertex_normals
 from backend.training.render.glasses import GlassesMesh, glasses_of
 from backend.training.render.hair_strands import Strands, strands_of
 from backend.training.render.identity import Identity, head_marks, sample_identity
+from backend.training.render.landmarks import (
+    LANDMARK_NAMES,
+    chief_landmarks,
+    place_landmarks,
+    region_boxes,
+    visible_landmarks,
+)
+from backend.training.render.lighting import LIGHT_GROUPS, own_gains
+from backend.training.render.passes import (
+    exposure_gain,
+    motion_to_reference,
+    read_light,
+    read_passes,
+    region_masks,
+)
 from backend.training.render.posing import pose_vertices, rotation, turn_with_head
 from backend.training.render.scene import HeadScene
 from backend.training.render.shot_format import FORMAT_VERSION
-
-VISIBLE_TOLERANCE_DM = 0.06  # a reference point this far behind the reference's surface is hidden there
 
 
 @dataclass(frozen=True)
@@ -90,106 +110,47 @@ def head_centre_of(base: np.ndarray, assets: HeadAssets) -> np.ndarray:
     return base[[marks.crown, marks.chin, marks.brow, marks.back]].mean(0)
 
 
-def region_boxes(assets: HeadAssets, base: np.ndarray, shot: ShotSpec) -> dict[str, list[float]]:
-    """Boxes [u0, v0, u1, v1] in shares of the picture round the mouth and each eye (of the subject)."""
-    boxes = {}
-    lips = np.unique(assets.faces[assets.region_faces("lips_solid")])
-    lids = np.unique(assets.faces[assets.region_faces("eyelids_solid")])
-    left = assets.vertices[lids, 0] > 0
-    for name, ids in (("mouth", lips), ("left_eye", lids[left]), ("right_eye", lids[~left])):
-        place = project(base[ids], shot)[:, :2]
-        boxes[name] = [round(float(t), 5) for t in (*place.min(0), *place.max(0))]
-    return boxes
-
-
-def landmarks(
-    assets: HeadAssets, base: np.ndarray, centre_z: float, shot: ShotSpec
-) -> dict[str, list[float]]:
-    """Named points (u, v in shares of the picture, depth in mm): nose tip, chin, crown, eye centres, mouth corners."""
-    rest, marks = assets.vertices, head_marks(assets)
-    lips = np.unique(assets.faces[assets.region_faces("lips_solid")])
-    body = np.flatnonzero((np.abs(rest[:BODY_VERTICES, 0]) < 0.02) & (rest[:BODY_VERTICES, 1] > 6.7))
-    points = {
-        "nose_tip": base[body[rest[body, 2].argmax()]],
-        "chin": base[marks.chin],
-        "crown": base[marks.crown],
-        "left_eye": base[assets.groups["joint-l-eye"]].mean(0),
-        "right_eye": base[assets.groups["joint-r-eye"]].mean(0),
-        "left_mouth_corner": base[lips[rest[lips, 0].argmax()]],
-        "right_mouth_corner": base[lips[rest[lips, 0].argmin()]],
-    }
-    place = project(np.stack(list(points.values())), shot)
-    place[:, 2] = (place[:, 2] - centre_z) * 100
-    return {name: [round(float(t), 4) for t in row] for name, row in zip(points, place, strict=True)}
-
-
-def read_passes(path: Path) -> dict[str, np.ndarray]:
-    """Channels of a multilayer EXR as float32 arrays: "rgba" [H,W,4], "depth" [H,W], "coverage", "face",
-    "hair", "normal" [H,W,3], "reference" [H,W,3]."""
-    channels: dict[str, np.ndarray] = {}
-    with OpenEXR.File(str(path), separate_channels=True) as file:
-        for part in file.parts:
-            for name, channel in part.channels.items():
-                channels[name] = np.asarray(channel.pixels, dtype=np.float32)
-
-    def pick(*endings: str) -> np.ndarray:
-        found = []
-        for ending in endings:
-            names = [n for n in channels if n.endswith(ending)]
-            if not names:
-                raise KeyError(f"pass {ending} is not in {sorted(channels)}")
-            found.append(channels[names[0]])
-        return np.stack(found, -1) if len(found) > 1 else found[0]
-
+def camera_of(shot: ShotSpec, resolution_px: int) -> dict[str, float | list[float]]:
+    """The pinhole camera of a shot: focal length and principal point in pixels, distance of the picture's origin."""
+    centre = [resolution_px * (0.5 + share) for share in shot.offset]
+    focal_px = resolution_px * shot.distance_mm / shot.span_mm
     return {
-        "rgba": pick("Combined.R", "Combined.G", "Combined.B", "Combined.A"),
-        "depth": pick("Depth.Z"),
-        "normal": pick("Normal.X", "Normal.Y", "Normal.Z"),
-        "coverage": pick("coverage.V" if any(n.endswith("coverage.V") for n in channels) else "coverage.X"),
-        "face": pick("face.V" if any(n.endswith("face.V") for n in channels) else "face.X"),
-        "hair": pick("hair.V" if any(n.endswith("hair.V") for n in channels) else "hair.X"),
-        "reference": pick("reference.R", "reference.G", "reference.B"),
+        "focal_px": focal_px,
+        "centre_px": centre,
+        "distance_mm": shot.distance_mm,
+        "side_px": resolution_px,
     }
 
 
-def srgb_from_linear(linear: np.ndarray) -> np.ndarray:
-    """Linear light -> sRGB values in 0..1 with a soft shoulder above 0.8, as cameras do."""
-    x = np.maximum(linear, 0)
-    x = np.where(x > 0.8, 0.8 + 0.2 * (1 - np.exp(-(x - 0.8) / 0.35)), x)
-    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * x ** (1 / 2.4) - 0.055)
+def pack_light(
+    groups: np.ndarray, reference_coverage: np.ndarray, shot: ShotSpec
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Expose the shot, and encode its light groups.
 
-
-def exposure_gain(rgba: np.ndarray, coverage: np.ndarray, target: float) -> float:
-    """Gain that brings the 60th percentile of the head's luminance to `target` (linear), or less where that would
-    burn out more than 3 % of the head, as a photographer would expose."""
-    luminance = rgba[..., :3] @ np.array([0.2126, 0.7152, 0.0722])
-    on_head = luminance[coverage > 0.9]
-    if not len(on_head):
-        return 1.0
-    middle, bright = np.percentile(on_head, [60, 97])
-    return float(min(target / max(middle, 1e-4), 0.85 / max(bright, 1e-4)))
-
-
-def motion_to_reference(
-    passes: dict[str, np.ndarray], depth_dm: np.ndarray, reference_depth_dm: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where each pixel's surface point is found in the reference picture.
+    Args:
+        groups: linear, straight alpha, unexposed [K, G, H, W, 3].
+        reference_coverage: of the first frame [H, W], 0..1.
 
     Returns:
-        motion [H, W, 2] in shares of the picture (x right, y down; 0 where invalid) and visible [H, W] bool.
+        codes uint8 [K, G, H, W, 3] (`encoding.decode_light` with the scales below gives exposed linear light), and
+        what reads them: "groups", names; "scale" [G]; "own" [G], the gains that make the shot's own light; "mean"
+        [G, 3], mean linear RGB on the first frame's head; "exposure", the gain that is in all of it.
     """
-    size = depth_dm.shape[0]
-    alpha = np.maximum(passes["rgba"][..., 3:4], 1e-3)
-    # Pass values are averaged over the pixel; dividing by alpha undoes the empty part at the silhouette.
-    place = passes["reference"] / alpha
-    grid = (np.stack(np.meshgrid(np.arange(size), np.arange(size)), -1) + 0.5) / size
-    cols = np.clip((place[..., 0] * size).astype(int), 0, size - 1)
-    rows = np.clip((place[..., 1] * size).astype(int), 0, size - 1)
-    inside = (place[..., :2] > 0).all(-1) & (place[..., :2] < 1).all(-1)
-    solid = passes["rgba"][..., 3] > 0.95
-    seen = np.abs(reference_depth_dm[rows, cols] - place[..., 2]) < VISIBLE_TOLERANCE_DM
-    motion = np.where(solid[..., None], place[..., :2] - grid, 0)
-    return motion.astype(np.float32), solid & inside & seen
+    own = own_gains(shot.spare_light)
+    seen = np.tensordot(np.array(own), groups[0], 1)
+    gain = exposure_gain(seen, reference_coverage, shot.exposure)
+    exposed = groups * gain
+    scales = [light_scale(exposed[:, index]) for index in range(len(LIGHT_GROUPS))]
+    codes = np.stack([encode_light(exposed[:, index], scale) for index, scale in enumerate(scales)], 1)
+    head = reference_coverage > 0.9
+    mean = exposed[0][:, head].mean(1) if head.any() else exposed[0].mean((1, 2))
+    record = {"groups": LIGHT_GROUPS, "scale": scales, "own": own, "mean": mean.tolist(), "exposure": gain}
+    return codes, record
+
+
+def _byte(share: np.ndarray) -> np.ndarray:
+    """0..1 -> uint8."""
+    return np.clip(share * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
 class ShotRenderer:
@@ -223,8 +184,9 @@ class ShotRenderer:
         if posed[0].strands is not None:
             strand_place = project(posed[0].strands.reshape(-1, 3) - origin, shot)
         frames: list[dict[str, np.ndarray]] = []
+        lights: list[np.ndarray] = []
         records = []
-        gain, reference_depth = 1.0, np.zeros(0)
+        reference_depth = np.zeros(0)
         with tempfile.TemporaryDirectory(dir="/dev/shm" if os.path.isdir("/dev/shm") else None) as folder:
             for number, (frame, pose) in enumerate(zip(shot.frames, posed, strict=True)):
                 hair = None if pose.hair is None else pose.hair - origin
@@ -234,41 +196,48 @@ class ShotRenderer:
                     self.scene.set_strands_frame(pose.strands - origin, strand_place)
                 if pose.glasses is not None and glasses_place is not None:
                     self.scene.set_glasses_frame(pose.glasses - origin, glasses_place)
-                path = Path(folder) / "frame.exr"
-                self.scene.render(path, last_of_shot=number == len(posed) - 1)
-                passes = read_passes(path)
-                solid = passes["rgba"][..., 3] > 0.5
+                written = self.scene.render(Path(folder), last_of_shot=number == len(posed) - 1)
+                passes = read_passes(written[0])
+                alpha = passes["rgba"][..., 3]
+                solid = alpha > 0.5
                 depth = np.where(solid, shot.distance_mm / 100 - passes["depth"], -99.0)
                 if number == 0:
-                    gain = exposure_gain(passes["rgba"], passes["coverage"], shot.exposure)
                     reference_depth = depth
                 motion, visible = motion_to_reference(passes, depth, reference_depth)
-                alpha = passes["rgba"][..., 3:4]
-                colour = srgb_from_linear(passes["rgba"][..., :3] / np.maximum(alpha, 1e-3) * gain)
-                rgba = np.concatenate([colour * (alpha > 0), alpha], -1)
                 centre_z = pose.centre_dm[2] - origin[2]
+                depth_mm = np.where(solid, np.clip((depth - centre_z) * 100, -2000, 2000), np.nan)
+                masks = region_masks(passes)
+                points = place_landmarks(assets, pose.base - origin, centre_z, shot)
+                lights.append(read_light(written[1], alpha))
                 frames.append(
                     {
-                        "rgba": np.clip(rgba * 255 + 0.5, 0, 255).astype(np.uint8),
-                        "depth_mm": np.where(
-                            solid, np.clip((depth - centre_z) * 100, -2000, 2000), np.nan
-                        ).astype(np.float16),
-                        "coverage": np.clip(passes["coverage"] * 255 + 0.5, 0, 255).astype(np.uint8),
-                        "face": np.clip(passes["face"] * 255 + 0.5, 0, 255).astype(np.uint8),
-                        "hair": np.clip(passes["hair"] * 255 + 0.5, 0, 255).astype(np.uint8),
+                        "alpha": _byte(alpha),
+                        "depth_mm": depth_mm.astype(np.float16),
+                        "normal": encode_normals(passes["normal"]),
+                        "coverage": _byte(passes["coverage"]),
+                        "face": _byte(passes["face"]),
+                        "hair": _byte(passes["hair"]),
+                        "regions": encode_regions(masks),
                         "motion": motion.astype(np.float16),
                         "visible": visible.astype(np.uint8),
+                        "landmarks": points,
+                        "landmarks_visible": visible_landmarks(points, depth_mm, masks["eyeball"]).astype(
+                            np.uint8
+                        ),
                     }
                 )
                 records.append(
                     {
                         "expression": frame.expression,
                         "pose_deg": pose.pose_deg,
+                        # Z = 0 of this frame, as a distance from the camera's plane.
+                        "zero_distance_mm": round(float(shot.distance_mm - centre_z * 100), 3),
                         "regions": region_boxes(assets, pose.base - origin, shot),
-                        "landmarks": landmarks(assets, pose.base - origin, centre_z, shot),
+                        "landmarks": chief_landmarks(assets, pose.base - origin, centre_z, shot),
                     }
                 )
         arrays = {key: np.stack([f[key] for f in frames]) for key in frames[0]}
+        arrays["light"], light = pack_light(np.stack(lights), arrays["coverage"][0] / 255, shot)
         parameters = {
             "format": FORMAT_VERSION,
             "identity": {
@@ -276,6 +245,10 @@ class ShotRenderer:
                 "ethnicity": identity.ethnicity, "sliders": identity.sliders,
             },
             "shot": shot.to_json(),
+            "camera": camera_of(shot, self.resolution_px),
+            "light": light,
+            "region_bits": FACE_REGIONS,
+            "landmark_names": LANDMARK_NAMES,
             "frames": records,
         }  # fmt: skip
         part = target.with_suffix(".part")

@@ -1,4 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Version of the shots' files: raised whenever the same seed gives other pictures or other arrays."""
+"""Version of the shots' files: raised whenever the same seed gives other pictures or other arrays.
 
-FORMAT_VERSION = 2
+1: display RGB, depth, coverage, face, motion. 2: strands and a hair mask. 3: light groups in linear light instead of
+RGB, normals, region masks, landmarks, camera.
+"""
+
+FORMAT_VERSION = 3

@@ -15,6 +15,8 @@ import torch
 
 from backend.model.presets import create_pipeline
 from backend.training.render.assets import HeadAssets
+from backend.training.render.encoding import FACE_REGIONS, encode_light, encode_normals, encode_regions
+from backend.training.render.lighting import LIGHT_GROUPS
 
 REPOSITORY = Path(__file__).parents[3]
 ASSETS = Path(os.environ.get("PORTRAIT_RELIEF_ASSETS", REPOSITORY.parent / "shared" / "assets"))
@@ -71,8 +73,11 @@ def ellipsoid(size_px: int, span_mm: float, turn: float = 0.0) -> tuple[np.ndarr
     return np.clip(0.5 + (x * np.cos(turn) + y) / 400, 0, 1), height, matte
 
 
-def write_shot(path: Path, seed: int, size_px: int = 64, frames: int = 3) -> None:
-    """An .npz as the renderer writes it: the ellipsoid shifts its shading from frame to frame."""
+def write_shot(path: Path, seed: int, size_px: int = 64, frames: int = 3, lit: bool = False) -> None:
+    """An .npz as the renderer writes it: the ellipsoid shifts its shading from frame to frame.
+
+    `lit` writes format 3 instead of 1: light from the right, from the left and from all round, no shading that shifts.
+    """
     span_mm = 420.0
     boxes = {
         "mouth": [0.4, 0.55, 0.6, 0.65],
@@ -90,9 +95,14 @@ def write_shot(path: Path, seed: int, size_px: int = 64, frames: int = 3) -> Non
             for k in range(frames)
         ],
     }
+    rgba = np.concatenate([np.repeat(grey[..., None], 3, -1), 255 * matte[..., None].astype(np.uint8)], -1)
+    picture = {"rgba": rgba}
+    if lit:
+        picture, light = light_groups(matte, span_mm)
+        parameters |= {"format": 3, "light": light}
     np.savez_compressed(
         path,
-        rgba=np.concatenate([np.repeat(grey[..., None], 3, -1), 255 * matte[..., None].astype(np.uint8)], -1),
+        **picture,
         depth_mm=np.stack([p[1] for p in pictures]).astype(np.float16),
         coverage=255 * matte.astype(np.uint8),
         face=255 * matte.astype(np.uint8),
@@ -100,6 +110,28 @@ def write_shot(path: Path, seed: int, size_px: int = 64, frames: int = 3) -> Non
         visible=matte.astype(np.uint8),
         parameters=json.dumps(parameters),
     )
+
+
+def light_groups(matte: np.ndarray, span_mm: float) -> tuple[dict[str, np.ndarray], dict[str, object]]:
+    """Arrays of format 3 for the ellipsoid (`matte` [K, S, S]), and how its light is read."""
+    axis = ((np.arange(matte.shape[-1]) + 0.5) / matte.shape[-1] - 0.5) * span_mm
+    x, y = np.meshgrid(axis, -axis)  # y up
+    z = 95 * np.sqrt(np.maximum(1 - (x / 75) ** 2 - (y / 115) ** 2, 0))
+    normal = np.stack([x / 75**2, y / 115**2, z / 95**2], -1)
+    normal /= np.linalg.norm(normal, axis=-1, keepdims=True)
+    lamps = [np.maximum(normal[..., 0], 0), np.maximum(-normal[..., 0], 0), 0.2 + 0 * x]
+    groups = np.repeat(np.stack(lamps)[..., None], 3, -1) * matte[:, None, :, :, None]
+    scale = [1.0, 1.0, 0.2]
+    codes = np.stack([encode_light(groups[:, index], scale[index]) for index in range(3)], 1)
+    regions = encode_regions({name: matte & (name == "mouth") for name in FACE_REGIONS})
+    arrays = {
+        "light": codes,
+        "alpha": 255 * matte.astype(np.uint8),
+        "normal": np.repeat(encode_normals(normal)[None], len(matte), 0),
+        "regions": regions,
+    }
+    mean = groups[0][:, matte[0]].mean(1).tolist()
+    return arrays, {"groups": LIGHT_GROUPS, "scale": scale, "own": [1.0, 0.0, 1.0], "mean": mean}
 
 
 @pytest.fixture(scope="session")
@@ -121,4 +153,13 @@ def tiny_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.randn(basis.shape, generator=torch.Generator().manual_seed(0)) * 0.3
     )
     pipeline.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def lit_shots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three shots of ellipsoids in light groups at 64 px."""
+    folder = tmp_path_factory.mktemp("lit")
+    for seed in range(10, 13):
+        write_shot(folder / f"shot_{seed:08d}.npz", seed, lit=True)
     return folder

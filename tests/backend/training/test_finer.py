@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -85,13 +86,13 @@ def test_the_command_writes_a_checkpoint_that_loads_and_runs(
 
 def test_an_autoencoder_keeps_its_resolution() -> None:
     torch.manual_seed(3)
-    vae = AutoencoderKL(
-        block_out_channels=(8, 16),
-        down_block_types=("DownEncoderBlock2D",) * 2,
-        up_block_types=("UpDecoderBlock2D",) * 2,
-        latent_channels=4,
-        norm_num_groups=4,
-        layers_per_block=1,
-    )
+    config: dict[str, Any] = {
+        "block_out_channels": (8, 16),
+        "down_block_types": ("DownEncoderBlock2D",) * 2,
+        "up_block_types": ("UpDecoderBlock2D",) * 2,
+        "latent_channels": 4,
+        "norm_num_groups": 4,
+    }
+    vae = AutoencoderKL(**config)
     with pytest.raises(CheckpointError, match="pixel-unshuffle"):
         finer(create_pipeline("tiny", vae=vae))

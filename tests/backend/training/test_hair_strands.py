@@ -118,7 +118,7 @@ def test_rendered_strands_are_head_with_depth_and_lead_back_to_the_reference(
     done = render(assets_folder, tmp_path, "--first-seed", str(seed), "--count", "1", *options)
     assert done.returncode == 0, done.stderr
     shot = load_shot(tmp_path / f"shot_{seed:08d}.npz")
-    size = shot.arrays["rgba"].shape[1]
+    size = shot.arrays["depth_mm"].shape[1]
     u, v, _ = shot.parameters["frames"][0]["landmarks"]["left_mouth_corner"]
     per_mm = size / shot.span_mm
     # Hair hangs beside the mouth: the row through it is head for more than the 140 mm that a face is wide.
@@ -142,7 +142,6 @@ def test_rendered_strands_are_head_with_depth_and_lead_back_to_the_reference(
     assert hair.sum() > 300
     assert np.linalg.norm(motion[hair], axis=1).mean() * size > 1.0  # the hair turns with the head
     place = ((grid + motion) * size).astype(int).clip(0, size - 1)
-    found = shot.arrays["rgba"][0][place[..., 1], place[..., 0], :3].astype(float)
-    now = shot.arrays["rgba"][frame][..., :3].astype(float)
-    still = shot.arrays["rgba"][0][..., :3].astype(float)
+    now, still = (shot.picture(k)[..., :3].astype(float) for k in (frame, 0))
+    found = still[place[..., 1], place[..., 0]]
     assert np.abs(found - now)[hair].mean() < 0.8 * np.abs(still - now)[hair].mean()
