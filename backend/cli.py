@@ -242,6 +242,7 @@ def _run_serve(arguments: argparse.Namespace) -> int:
         no_token=arguments.no_token,
         checkpoint=arguments.checkpoint,
         device=arguments.device,
+        precision=arguments.precision,
         log_file=arguments.log_file,
         temp_dir=arguments.temp_dir,
         exit_with_stdin=arguments.exit_with_stdin,
@@ -253,7 +254,9 @@ def _run_serve(arguments: argparse.Namespace) -> int:
 def _run_doctor(arguments: argparse.Namespace) -> int:
     from backend import doctor
 
-    report = doctor.examine(checkpoint=arguments.checkpoint, device=arguments.device)
+    report = doctor.examine(
+        checkpoint=arguments.checkpoint, device=arguments.device, precision=arguments.precision
+    )
     print(json.dumps(report.to_dict(), indent=2) if arguments.json else report.to_text())
     if report.ok:
         return EXIT_OK

@@ -339,6 +339,8 @@ def _backend_text() -> str:
     text = say("Backend {version} is ready", version=backend.version)
     if device:
         text += say(" on {device}", device=device)
+    if backend.capabilities.get("precision") in ("bfloat16", "float16"):
+        text += say(" in {precision}", precision=backend.capabilities["precision"])
     if backend.memory_bytes:
         text += say(", {size:.1f} GB in memory", size=backend.memory_bytes / 2**30)
     return text

@@ -17,7 +17,6 @@ from torch import nn
 
 from backend.errors import InputError
 
-
 _KEPT: list[torch.Tensor] = []  # outlives every `Devices`, see there
 
 

@@ -324,6 +324,8 @@ _BACKEND_REMEDIES: dict[str, Remedy] = {
     "wrong_host": Remedy.OPEN_PREFERENCES,
     "no_web_pages": Remedy.OPEN_PREFERENCES,
     "bad_checkpoint": Remedy.OPEN_PREFERENCES,
+    "unknown_device": Remedy.OPEN_PREFERENCES,
+    "unsupported_precision": Remedy.OPEN_PREFERENCES,
     "no_face": Remedy.CHOOSE_PICTURE,
     "no_face_in_driver": Remedy.RETRY,
     "no_landmarker": Remedy.OPEN_PREFERENCES,

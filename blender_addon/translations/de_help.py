@@ -228,6 +228,17 @@ HELP: dict[str, str] = {
         "Eine CUDA-Grafikkarte, sonst die von Apple, sonst der Prozessor"
     ),
     "Slow, but needs no graphics memory": "Langsam, braucht aber keinen Grafikspeicher",
+    "What the model computes with; takes effect when the backend starts the next time": (
+        "Womit das Modell rechnet; gilt, sobald das Backend das nächste Mal startet"
+    ),
+    "Full precision: depth is worth more than speed": "Volle Genauigkeit: Tiefe ist wichtiger als Tempo",
+    "The most exact depth, on every device": "Die genaueste Tiefe, auf jedem Gerät",
+    "Faster on recent processors and graphics cards; depth moves by 0.1 mm, here and there by 2 mm": (
+        "Schneller auf neueren Prozessoren und Grafikkarten; die Tiefe ändert sich um 0,1 mm, hier und da um 2 mm"
+    ),
+    "Less graphics memory, with depth exact to 0.03 mm; not for processors": (
+        "Weniger Grafikspeicher, die Tiefe auf 0,03 mm genau; nicht für Prozessoren"
+    ),
     "The first NVIDIA (or ROCm) graphics card": "Die erste Grafikkarte von NVIDIA (oder mit ROCm)",
     "The graphics part of Apple's chips": "Der Grafikteil von Apples Chips",
     "By the name that torch has for it, such as cuda:1": "Mit dem Namen, den torch dafür hat, etwa cuda:1",

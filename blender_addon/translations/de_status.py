@@ -20,6 +20,7 @@ STATUS: dict[str, str] = {
     "Backend failed": "Das Backend ist gescheitert",
     "Backend {version} is ready": "Backend {version} ist bereit",
     " on {device}": " auf {device}",
+    " in {precision}": " in {precision}",
     ", {size:.1f} GB in memory": ", {size:.1f} GB im Speicher",
     "The backend is not installed yet (about {size} GB)": "Das Backend ist noch nicht installiert (etwa {size} GB)",
     "The backend's installation is not complete": "Die Installation des Backends ist unvollständig",
