@@ -47,7 +47,8 @@ def import_result(
     item = bpy.data.objects.new(name, mesh)
     item.location = scene.cursor.location
     link(scene, item)
-    list_result(scene, description, result.info.get("report") or {})
+    # Named as Blender names the object: two results of one photo are told apart in the list, too.
+    list_result(scene, replace(description, name=item.name), result.info.get("report") or {})
     return item
 
 
@@ -115,3 +116,4 @@ def link(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
         if item.visible_get():
             item.select_set(True)
         layer.objects.active = item
+    relief_object.show_alone(item, layer)

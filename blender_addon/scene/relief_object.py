@@ -41,12 +41,33 @@ def fill_mesh(mesh: bpy.types.Mesh, relief: ReliefMesh, place: Placement, depth_
     mesh.attributes[".corner_vert"].data.foreach_set("value", relief.corner_vertex)
     mesh.polygons.foreach_set("loop_start", relief.face_start)
     uv_layer = mesh.uv_layers.new(name=UV_NAME, do_init=False)
-    uv_layer.uv.foreach_set("vector", relief.uv[relief.corner_vertex].ravel())
+    pairs = np.ascontiguousarray(relief.uv, np.float32).view(np.int64)[:, 0]  # u and v gathered as one number
+    uv_layer.uv.foreach_set("vector", pairs[relief.corner_vertex].view(np.float32))
     mesh.attributes.new(DEPTH_ATTRIBUTE, "FLOAT", "POINT").data.foreach_set("value", relief.depth_mm)
     if relief.front_vertices is not None:
         behind = (np.arange(len(relief.x_mm)) >= relief.front_vertices).astype(np.float32)
         mesh.attributes.new(BACK_ATTRIBUTE, "FLOAT", "POINT").data.foreach_set("value", behind)
     mesh.update(calc_edges=True)
+
+
+def reveal(item: bpy.types.Object) -> None:
+    """Takes back what `show_alone` did to it."""
+    item.hide_set(False)
+    item.hide_render = False
+
+
+def show_alone(item: bpy.types.Object, layer: bpy.types.ViewLayer) -> None:
+    """Hides the reliefs that stand where `item` does: two heads in one place show through each other in patches.
+
+    One that is being sculpted or edited stays, and so does what was moved away.
+    """
+    for other in layer.objects:
+        if other == item or other.type != "MESH" or not other.data.portrait_relief.result_id:
+            continue
+        same = other.parent == item.parent and np.allclose(other.matrix_basis, item.matrix_basis, atol=1e-5)
+        if same and other.mode == "OBJECT" and other.visible_get():
+            other.hide_set(True)
+            other.hide_render = True
 
 
 def is_held_elsewhere(mesh: bpy.types.Mesh) -> bool:

@@ -321,8 +321,8 @@ HELP: dict[str, str] = {
     "Import a result that was saved to a folder: portrait.png, depth.npy or depth.exr, report.json": (
         "Ein in einen Ordner gespeichertes Ergebnis importieren: portrait.png, depth.npy oder depth.exr, report.json"
     ),
-    "Make this result's relief the active object": (
-        "Das Relief dieses Ergebnisses zum aktiven Objekt machen"
+    "Show this result's relief and make it the active object; others in the same place are hidden": (
+        "Das Relief dieses Ergebnisses zeigen und zum aktiven Objekt machen; andere am selben Ort werden verborgen"
     ),
     "Take this result's picture as the next source": (
         "Das Bild dieses Ergebnisses als nächste Quelle nehmen"
@@ -337,8 +337,8 @@ HELP: dict[str, str] = {
     "Take this result off the list and delete its relief and pictures from the file": (
         "Dieses Ergebnis aus der Liste nehmen und sein Relief und seine Bilder aus der Datei löschen"
     ),
-    "Put the reliefs of all results in a row, in the order of the list, to compare them": (
-        "Die Reliefs aller Ergebnisse zum Vergleichen in eine Reihe stellen, wie in der Liste"
+    "Show the reliefs of all results in a row, in the order of the list, to compare them": (
+        "Die Reliefs aller Ergebnisse zum Vergleichen in einer Reihe zeigen, wie in der Liste"
     ),
     "Build the piece and look for faults that printers and other programs stumble over": (
         "Das Stück bauen und Fehler suchen, über die Drucker und andere Programme stolpern"

@@ -35,6 +35,9 @@ STATUS: dict[str, str] = {
     "{python} and {source} in the environment go before these.": (
         "{python} und {source} in den Umgebungsvariablen gehen diesen vor."
     ),
+    "Relight Preview shows these lights; this shading does not.": (
+        "Die Neubeleuchtungs-Vorschau zeigt diese Lichter; diese Schattierung nicht."
+    ),
     "Not rebuilt yet: it may have been sculpted, or Auto Update is off.": (
         "Noch nicht neu gebaut: es wurde modelliert, oder die automatische Aktualisierung ist aus."
     ),
