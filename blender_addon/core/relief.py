@@ -15,6 +15,7 @@ from . import depth_repair
 from .grid_labels import label
 from .relief_outline import smooth_outline
 from .rtin import triangulate
+from .steps import Steps, finish
 
 METRES_PER_MM = 0.001
 COVERAGE_THRESHOLD = 0.5
@@ -84,6 +85,13 @@ def make_relief(
 
 
 def build(depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, options: ReliefOptions) -> ReliefMesh:
+    """All of `build_steps` at once."""
+    return finish(build_steps(depth_mm, coverage, mm_per_px, options))
+
+
+def build_steps(
+    depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, options: ReliefOptions
+) -> Steps[ReliefMesh]:
     """Cuts the head out of a depth map, mends its depth and turns it into a mesh.
 
     Args:
@@ -95,17 +103,23 @@ def build(depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, options:
     """
     height, width = depth_mm.shape
     inside = np.isfinite(depth_mm) & (coverage >= COVERAGE_THRESHOLD)
+    yield
     top, bottom, left, right = _head_window(inside)
+    yield
     crop = np.s_[top:bottom, left:right]
     stride = max(1.0, max(bottom - top, right - left) / max(8, options.density))
     row_edges, column_edges = _bin_edges(bottom - top, stride), _bin_edges(right - left, stride)
     depth, valid = _area_mean(depth_mm[crop], inside[crop], row_edges, column_edges)
     spacing_mm = mm_per_px * stride
+    yield
     cut_off = (top == 0, bottom == height, left == 0, right == width)
     depth, valid = _mended(depth, valid, spacing_mm, options, cut_off)
 
+    yield
     corners = _triangle_corners(depth, valid, spacing_mm)
+    yield
     corners &= _largest_component(corners)
+    yield
     if not corners.any():
         raise ReliefError("There is no connected head in the result.")
     # Edges are pixel borders, so the bins' middles are the vertices.
@@ -115,15 +129,18 @@ def build(depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, options:
     place = smooth_outline(
         place, corners, _at_picture_border(row_edges + top, column_edges + left, height, width)
     )
+    yield
     if options.adaptive:
         quads, triangles = _adaptive_faces(place[..., 2], corners, options.tolerance_mm)
     else:
         quads, triangles = _faces(corners)
+    yield
     corner_vertex = np.concatenate([quads.ravel(), triangles.ravel()], dtype=np.int32)
     used = np.zeros(depth.size, bool)
     used[corner_vertex] = True
     if not used.all():
         corner_vertex = (np.cumsum(used, dtype=np.int32) - np.int32(1))[corner_vertex]
+    yield
     x_px, y_px, depth = (np.compress(used, place[..., axis]) for axis in range(3))
     x_px, y_px = x_px * np.float32(stride), y_px * np.float32(stride)
     uv = np.empty((len(x_px), 2), np.float32)

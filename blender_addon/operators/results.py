@@ -124,7 +124,9 @@ class ResultOperator:
 class PORTRAIT_RELIEF_OT_select_result(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.select_result"
     bl_label = "Select Relief"
-    bl_description = "Show this result's relief and make it the active object; others in the same place are hidden"
+    bl_description = (
+        "Show this result's relief and make it the active object; others in the same place are hidden"
+    )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         result = self.result(context)

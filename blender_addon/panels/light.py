@@ -64,7 +64,9 @@ class PORTRAIT_RELIEF_PT_light_view3d(PanelMixin, bpy.types.Panel):
         row.prop(chosen, "warmth", slider=True)
         column.operator("portrait_relief.remove_light_rig", icon="X")
         if not _shows_lights(context.space_data):
-            draw_wrapped(column, "Relight Preview shows these lights; this shading does not.", context, icon="INFO")
+            draw_wrapped(
+                column, "Relight Preview shows these lights; this shading does not.", context, icon="INFO"
+            )
 
     def _draw_hdri(self, layout: bpy.types.UILayout, context: bpy.types.Context, chosen) -> None:
         column = layout.column(align=True)
