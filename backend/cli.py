@@ -53,7 +53,8 @@ exit codes:
   5    the checkpoint is missing or damaged
   6    out of memory
   7    the backend failed in another way
-  130  cancelled (Ctrl+C)
+  130  cancelled (Ctrl+C); of train: saved and ended
+  143  of train: saved and ended after SIGTERM
 
 expressions are ARKit's blendshape names with values from 0 to 1, for example
   portrait-relief generate photo.jpg --expression mouthSmileLeft=0.8 --expression mouthSmileRight=0.8 --out
