@@ -338,6 +338,13 @@ _BACKEND_REMEDIES: dict[str, Remedy] = {
 }
 
 
+# Where the panel has what the backend's hint speaks of.
+_BACKEND_HINTS = {
+    "no_face": "Crop by Hand is in the panel Settings, Draw Crop in the Image Editor's.",
+    "bad_crop": "Crop by Hand is in the panel Settings, Draw Crop in the Image Editor's.",
+}
+
+
 def local(code: str, *, message: str = "", detail: str = "") -> Problem:
     """A problem noticed on this side. `message` replaces the sentence, `detail` is put behind it."""
     known = LOCAL_PROBLEMS[code]
@@ -351,7 +358,7 @@ def from_backend(error: Mapping[str, object], status: int = 0) -> Problem:
     """A problem the backend told of: its JSON {"code", "message", "hint"} and the HTTP status."""
     code = str(error.get("code") or "backend_error")
     message = str(error.get("message") or f"The backend refused the work (HTTP {status}).")
-    hint = str(error.get("hint") or "")
+    hint = " ".join(filter(None, (str(error.get("hint") or ""), _BACKEND_HINTS.get(code))))
     remedy = _BACKEND_REMEDIES.get(code)
     if remedy is None:
         if code.startswith("checkpoint"):
