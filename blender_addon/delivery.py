@@ -94,6 +94,7 @@ def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
         )
         scene = importing.find_scene(scene_uid)
         yield from importing.import_steps(scene, frame, description, storage.temporary())
+        yield
     _push_undo("Import Portrait Relief")
 
 
