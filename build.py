@@ -256,10 +256,19 @@ def test(pytest_arguments: list[str]) -> int:
     return 1 if failed else 0
 
 
-def bench(arguments: list[str]) -> int:
-    """Times each phase of a job; see backend/bench.py."""
+def bench(only: str | None, blender: str | None, arguments: list[str]) -> int:
+    """Times each phase of a job, and how long the extension holds Blender's interface up.
+
+    See backend/bench.py and demo/interface_report.py.
+    """
     ensure_environment()
-    return run([venv_python(), "-m", "backend", "bench", *arguments])
+    code = 0
+    if only != "interface":
+        code = run([venv_python(), "-m", "backend", "bench", *arguments])
+    if only != "backend" and "--json" not in arguments and arguments[:1] != ["train"]:
+        chosen = ["--blender", blender] if blender else []
+        code = run([venv_python(), "-m", "demo.interface_report", *chosen]) or code
+    return code
 
 
 def make_zip(folder: Path) -> int:
@@ -348,7 +357,16 @@ def main(argv: list[str]) -> int:
     )
     show.add_argument("--out", type=Path, default=ROOT / "out", help="folder for the results (default: out)")
     verbs.add_parser("test", help="ruff, pyright and pytest; more arguments go to pytest")
-    verbs.add_parser("bench", help="time each phase of a job; arguments go to `portrait-relief bench`")
+    times = verbs.add_parser(
+        "bench",
+        help="time each phase of a job, and ticks and operators in Blender; more arguments go to "
+        "`portrait-relief bench`",
+    )
+    times.add_argument("--only", choices=("backend", "interface"), help="default: both")
+    times.add_argument(
+        "--blender",
+        help="Blender's program, to measure in a window (default: $PORTRAIT_RELIEF_BLENDER, or on the path)",
+    )
     pack = verbs.add_parser("zip", help="the Blender extension, with the backend and its weights inside")
     pack.add_argument("--out", type=Path, default=ROOT / "dist", help="folder for the zip (default: dist)")
     arguments, more = parser.parse_known_args(argv)
@@ -363,7 +381,7 @@ def main(argv: list[str]) -> int:
         if arguments.verb == "test":
             return test(more)
         if arguments.verb == "bench":
-            return bench(more)
+            return bench(arguments.only, arguments.blender, more)
         return make_zip(arguments.out.absolute())
     except BuildError as error:
         print(error, file=sys.stderr)

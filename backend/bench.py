@@ -61,7 +61,7 @@ def measure(editor: PortraitEditor, photo: Path | np.ndarray, repeats: int) -> d
 
 def run(args: argparse.Namespace) -> int:
     """Print a table, or JSON."""
-    editor = PortraitEditor(args.checkpoint, args.device)
+    editor = PortraitEditor(args.checkpoint, args.device, args.precision)
     if args.photo is None:
         from skimage.data import astronaut
 
@@ -71,6 +71,7 @@ def run(args: argparse.Namespace) -> int:
         "sha256": editor.fingerprint,
         "resolution_px": editor.resolution_px,
         "device": str(editor.device),
+        "precision": editor.precision,
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -82,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(record, indent=2))
         return 0
     print(
-        f"{record['checkpoint']} ({record['resolution_px']} px) on {record['device']}, {record['threads']} threads of "
-        f"{record['cpus']} CPUs, torch {record['torch']}"
+        f"{record['checkpoint']} ({record['resolution_px']} px) on {record['device']} in {record['precision']}, "
+        f"{record['threads']} threads of {record['cpus']} CPUs, torch {record['torch']}"
     )
     for name, value in record["seconds"].items():
         print(f"  {name:32} {value:8.3f} s")

@@ -53,7 +53,8 @@ exit codes:
   5    the checkpoint is missing or damaged
   6    out of memory
   7    the backend failed in another way
-  130  cancelled (Ctrl+C)
+  130  cancelled (Ctrl+C); of train: saved and ended
+  143  of train: saved and ended after SIGTERM
 
 expressions are ARKit's blendshape names with values from 0 to 1, for example
   portrait-relief generate photo.jpg --expression mouthSmileLeft=0.8 --expression mouthSmileRight=0.8 --out
@@ -242,6 +243,7 @@ def _run_serve(arguments: argparse.Namespace) -> int:
         no_token=arguments.no_token,
         checkpoint=arguments.checkpoint,
         device=arguments.device,
+        precision=arguments.precision,
         log_file=arguments.log_file,
         temp_dir=arguments.temp_dir,
         exit_with_stdin=arguments.exit_with_stdin,
@@ -253,7 +255,9 @@ def _run_serve(arguments: argparse.Namespace) -> int:
 def _run_doctor(arguments: argparse.Namespace) -> int:
     from backend import doctor
 
-    report = doctor.examine(checkpoint=arguments.checkpoint, device=arguments.device)
+    report = doctor.examine(
+        checkpoint=arguments.checkpoint, device=arguments.device, precision=arguments.precision
+    )
     print(json.dumps(report.to_dict(), indent=2) if arguments.json else report.to_text())
     if report.ok:
         return EXIT_OK

@@ -72,14 +72,14 @@ class Report:
         return "\n".join(lines)
 
 
-def examine(*, checkpoint: str | None = None, device: str = "auto") -> Report:
+def examine(*, checkpoint: str | None = None, device: str = "auto", precision: str = "auto") -> Report:
     """Run every check; a check that breaks is a failed check, so this never raises."""
     checks: tuple[tuple[str, Callable[[], Check]], ...] = (
         ("python", _python),
         ("packages", _packages),
         ("device", lambda: _device(device)),
         ("memory", _memory),
-        ("checkpoint", lambda: _checkpoint(checkpoint, device)),
+        ("checkpoint", lambda: _checkpoint(checkpoint, device, precision)),
         ("driving", _driving),
         ("folders", _folders),
         ("network", _loopback),
@@ -144,14 +144,14 @@ def _memory() -> Check:
     )
 
 
-def _checkpoint(checkpoint: str | None, device: str) -> Check:
+def _checkpoint(checkpoint: str | None, device: str, precision: str) -> Check:
     """Load it and estimate the depth of one random picture of its own size in one step."""
     import torch
 
     from backend.editor import PortraitEditor
 
     started = time.perf_counter()
-    editor = PortraitEditor(checkpoint, device=device)
+    editor = PortraitEditor(checkpoint, device=device, precision=precision)
     loaded_s = time.perf_counter() - started
     side = editor.pipeline.settings.resolution_px
     started = time.perf_counter()
@@ -161,10 +161,12 @@ def _checkpoint(checkpoint: str | None, device: str) -> Check:
     details = {
         "path": str(editor.checkpoint),
         "resolution_px": side,
+        "precision": editor.precision,
         "load_s": loaded_s,
         "forward_s": forward_s,
     }
-    value = f"{editor.checkpoint}: {side} px, loaded in {loaded_s:.1f} s, one step in {forward_s:.2f} s"
+    value = f"{editor.checkpoint}: {side} px, {editor.precision}, loaded in {loaded_s:.1f} s, "
+    value += f"one step in {forward_s:.2f} s"
     hint = "" if ok else "The network returns no numbers: install the checkpoint again."
     return Check("checkpoint", ok, value, hint, details)
 

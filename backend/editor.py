@@ -29,6 +29,7 @@ from backend.model.expression import Expression
 from backend.model.expression_names import POSE_NAMES
 from backend.model.joint_model import Reference
 from backend.model.pipeline import JointPortraitOutput, JointPortraitPipeline
+from backend.model.precision import precision_name, resolve_precision
 from backend.version import VERSION
 
 DEFAULT_CHECKPOINT = Path(__file__).parent / "weights" / "portrait-relief-128"
@@ -81,24 +82,26 @@ class PortraitEditor:
     Args:
         checkpoint: folder; None takes $PORTRAIT_RELIEF_CHECKPOINT, or the embedded one.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        dtype: run the networks under autocast in this type; None is float32, which depth without steps needs
-            (eight bits of mantissa in bfloat16 are half a millimetre).
+        precision: "auto", "float32", "bfloat16", "float16" (see `backend.model.precision`). On a photo bfloat16 moves
+            depth by 0.06 mm in the mean and 2 mm at worst, float16 by 0.005 and 0.03 mm.
 
     Raises:
         CheckpointError: missing or unusable checkpoint.
-        InputError: no such device.
+        InputError: no such device, or a precision that it cannot use.
     """
 
     def __init__(
         self,
         checkpoint: str | Path | None = None,
         device: str = "auto",
-        dtype: torch.dtype | None = None,
+        precision: str = "auto",
     ) -> None:
         self.checkpoint = Path(
             checkpoint or os.environ.get("PORTRAIT_RELIEF_CHECKPOINT") or DEFAULT_CHECKPOINT
         )
         self.device = resolve_device(device)
+        dtype = resolve_precision(precision, self.device)
+        self.precision = precision_name(dtype)
         begun = time.perf_counter()
         self.pipeline = JointPortraitPipeline.from_pretrained(self.checkpoint, autocast_dtype=dtype)
         self.pipeline.to(self.device)
@@ -314,7 +317,7 @@ class PortraitEditor:
             if not torch.isfinite(getattr(output, name)).all():
                 raise CheckpointError(
                     f"The checkpoint {self.checkpoint.name} answers with broken values ({name}).",
-                    "Install it again, or run on the CPU in float32.",
+                    "Compute in float32 if another precision was chosen; else install the checkpoint again.",
                     code="checkpoint_broken",
                 )
         return output
@@ -404,6 +407,7 @@ class PortraitEditor:
             "versions": {"portrait_relief": VERSION, "torch": torch.__version__, "numpy": np.__version__},
             "checkpoint": {"name": self.checkpoint.name, "sha256": self.fingerprint},
             "device": str(self.device),
+            "precision": self.precision,
             "photo": {
                 "name": portrait.photo.name,
                 "size": [portrait.photo.width, portrait.photo.height],

@@ -26,8 +26,13 @@ class PhotoCommand:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """``--device`` and ``--checkpoint``, the same for every command that loads the model."""
+    """``--device``, ``--precision`` and ``--checkpoint``, the same for every command that loads the model."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1 or mps (default: auto)")
+    parser.add_argument(
+        "--precision",
+        default="auto",
+        help="auto (float32), float32, bfloat16, or float16 on a graphics card; less is faster and less exact",
+    )
     parser.add_argument(
         "--checkpoint", metavar="DIR", help="default: the embedded one, or $PORTRAIT_RELIEF_CHECKPOINT"
     )
@@ -139,7 +144,7 @@ def opened(arguments: argparse.Namespace) -> Iterator[tuple[Any, Any, Progress]]
         from backend.editor import PortraitEditor
         from backend.imaging.crop import CropBox
 
-        editor = PortraitEditor(arguments.checkpoint, device=arguments.device)
+        editor = PortraitEditor(arguments.checkpoint, device=arguments.device, precision=arguments.precision)
         progress("loading", 1, 1)
         box = CropBox.from_sequence(crop) if crop else None
         index = arguments.face - 1 if arguments.face else None

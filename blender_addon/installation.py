@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -21,7 +23,19 @@ from .core.launch import ENV_PYTHON
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent
 
+LOOK_S = 3.0
+
 _installer = installer.Installer()
+
+
+@dataclass(frozen=True)
+class _Outdated:
+    folder: str
+    looked_s: float
+    answer: bool
+
+
+_outdated: _Outdated | None = None
 
 
 def is_busy() -> bool:
@@ -128,10 +142,19 @@ def forget_problem() -> None:
 
 
 def needs_update() -> bool:
-    """Whether the backend that would be started is of another version than the one that came with this add-on."""
+    """Whether the backend that would be started is of another version than the one that came with this add-on.
+
+    The panel asks at every redraw: the disk is looked at every few seconds, and after an installation.
+    """
+    global _outdated
     chosen = user_choices.get()
     named = chosen.connection == "ATTACH" or chosen.backend_python or os.environ.get(ENV_PYTHON)
-    return not named and not _installer.busy and state() is EnvironmentState.OUTDATED
+    if named or _installer.busy:
+        return False
+    folder, now_s = chosen.install_folder, time.monotonic()
+    if _outdated is None or _outdated.folder != folder or now_s - _outdated.looked_s > LOOK_S:
+        _outdated = _Outdated(folder, now_s, state() is EnvironmentState.OUTDATED)
+    return _outdated.answer
 
 
 def show_problem(problem: Problem | None) -> None:
@@ -144,6 +167,8 @@ def show_problem(problem: Problem | None) -> None:
 
 def show() -> bool:
     """Copies the installer's state to the window manager's properties; True when that changed them."""
+    global _outdated
+    _outdated = None
     shown = bpy.context.window_manager.portrait_relief.install
     before = (shown.state, shown.status, round(shown.progress, 3), shown.message)
     shown.state = _installer.state.value

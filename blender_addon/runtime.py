@@ -7,8 +7,6 @@ the very same state machine by `run_job_blocking`.
 
 from __future__ import annotations
 
-import contextlib
-import traceback
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -17,12 +15,10 @@ import bpy
 from . import installation, requests, sequences, storage
 from .core import errors, temp_files
 from .core.backend_process import BackendState
-from .core.drive_job import DriveInput
 from .core.errors import AddonError, Problem, Remedy
 from .core.jobs import FrameInput, Job, JobInput, JobState
-from .core.relief import ReliefError
 from .core.session import Session
-from .scene import driving, importing
+from .delivery import Delivery
 from .translations import say, say_problem
 
 BUSY_INTERVAL_S = 0.03
@@ -51,7 +47,7 @@ _BACKEND_LABELS = {
 
 _session: Session | None = None
 _job_scene_uid = 0
-_delivered_job_id = ""
+_delivery = Delivery()
 
 
 def session() -> Session:
@@ -72,6 +68,7 @@ def close() -> None:
     """Ends the backend, the timer, the job and an installation; for unregister."""
     global _session
     installation.close()
+    _delivery.drop()
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
     if _session is not None:
@@ -82,6 +79,9 @@ def close() -> None:
 def submit(scene: bpy.types.Scene, job_input: JobInput) -> Job:
     """Starts a job for this scene, and the backend if need be. Raises AddonError."""
     global _job_scene_uid
+    done = _undelivered()
+    if done is not None:  # a script's next job: the result before it is not lost
+        _delivery.finish(done, _job_scene_uid)
     job = session().submit(job_input, requests.backend_choice())
     _job_scene_uid = scene.session_uid
     _clear_problem()
@@ -108,7 +108,9 @@ def run_job_blocking(timeout_s: float) -> Problem | None:
 
     problem = session().run_job(timeout_s, on_tick=on_tick)
     _collect()
-    _deliver()
+    done = _undelivered()
+    if done is not None:
+        _delivery.finish(done, _job_scene_uid)
     sync()
     job = session().job
     if (
@@ -125,6 +127,7 @@ def cancel() -> bool:
     waiting = _undelivered()
     if waiting is not None:
         waiting.state = JobState.CANCELLED
+        _delivery.drop()
     elif not _session.cancel():
         return False
     keep_ticking()
@@ -147,8 +150,9 @@ def _on_timer() -> float | None:
         return BUSY_INTERVAL_S if installation.is_busy() else None
     current.tick()
     _collect()
-    if not _user_is_in_the_middle():
-        _deliver()
+    done = _undelivered()
+    if done is not None and not _user_is_in_the_middle():
+        _delivery.tick(done, _job_scene_uid)
     sync()
     if not current.needs_ticks and not is_busy() and not installation.is_busy():
         return None
@@ -169,7 +173,7 @@ def _user_is_in_the_middle() -> bool:
 def _undelivered() -> Job | None:
     """The finished job whose result is not imported yet."""
     job = _session.job if _session else None
-    return job if job and job.state is JobState.DONE and job.id != _delivered_job_id else None
+    return job if _delivery.awaits(job) else None
 
 
 def _collect() -> None:
@@ -182,67 +186,6 @@ def _collect() -> None:
     except OSError as error:
         job.cancel()
         job.problem = errors.local("folder_not_writable", detail=str(error))
-
-
-def _deliver() -> None:
-    """Imports the result of a job that has just ended, once, as one undo step."""
-    global _delivered_job_id
-    job = _undelivered()
-    if job is None:
-        return
-    _delivered_job_id = job.id
-    try:
-        import_job(job)
-    except AddonError as error:
-        job.problem = error.problem
-    except OSError as error:
-        job.problem = errors.local("folder_not_writable", detail=str(error))
-    except Exception as error:  # whatever it is: a timer that raises is never called again
-        if not isinstance(error, ReliefError):
-            traceback.print_exc()
-        job.problem = errors.local("import_failed", detail=str(error))
-    if job.problem is not None:
-        job.state = JobState.FAILED
-
-
-def import_job(job: Job) -> None:
-    """Imports every frame of a finished job.
-
-    Raises ReliefError when there is no head in it, AddonError when its scene is gone.
-    """
-    scene = next((item for item in bpy.data.scenes if item.session_uid == _job_scene_uid), None)
-    if scene is None:
-        raise AddonError(errors.local("scene_removed"))
-    sequence = sequences.of(job)
-    if sequence is not None:
-        sequences.import_finished(scene, sequence, job.id)
-        _push_undo("Import Portrait Sequence")
-        return
-    given = job.input
-    if isinstance(given, DriveInput):
-        driving.apply(scene, job.results[0], given.start_frame)
-        _push_undo("Drive Expression")
-        return
-    for number, frame in enumerate(job.results):
-        description = importing.Description(
-            result_id=job.id if len(job.results) == 1 else f"{job.id}-{number}",
-            name=f"{given.label} Relief",
-            mode=given.mode,
-            summary=requests.summary(given.mode, dict(given.expression), dict(given.pose)),
-            expression={**given.expression, **given.pose},
-        )
-        importing.import_result(scene, frame, description, storage.temporary())
-    _push_undo("Import Portrait Relief")
-
-
-def _push_undo(message: str) -> None:
-    """One step for the whole import. A timer has no window in its context, so one is lent to it."""
-    if bpy.app.background:
-        return
-    windows = bpy.context.window_manager.windows
-    if windows:
-        with bpy.context.temp_override(window=windows[0]), contextlib.suppress(RuntimeError):
-            bpy.ops.ed.undo_push(message=message)
 
 
 def show_problem(problem: Problem) -> None:
@@ -295,7 +238,7 @@ def sync() -> None:
     if job is not None:
         waiting = job is _undelivered()
         shown.state = (JobState.DOWNLOADING if waiting else job.state).value
-        shown.status = say("Waiting for the render or stroke") if waiting else _job_text(job)
+        shown.status = _waiting_text() if waiting else _job_text(job)
         shown.mode = "sequence" if sequences.of(job) else job.input.kind
         shown.progress = job.progress
         if job.problem is not None:
@@ -315,6 +258,12 @@ def _visible(shown) -> tuple:
         shown.backend_state,
         shown.backend_message,
     )
+
+
+def _waiting_text() -> str:
+    """Of a result that has come and is not imported, or not wholly."""
+    held_up = not bpy.app.background and _user_is_in_the_middle()
+    return say("Waiting for the render or stroke") if held_up else say(_STATE_LABELS[JobState.DOWNLOADING])
 
 
 def _job_text(job: Job) -> str:
@@ -339,6 +288,8 @@ def _backend_text() -> str:
     text = say("Backend {version} is ready", version=backend.version)
     if device:
         text += say(" on {device}", device=device)
+    if backend.capabilities.get("precision") in ("bfloat16", "float16"):
+        text += say(" in {precision}", precision=backend.capabilities["precision"])
     if backend.memory_bytes:
         text += say(", {size:.1f} GB in memory", size=backend.memory_bytes / 2**30)
     return text

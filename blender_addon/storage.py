@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-import tomllib
 from pathlib import Path
 
 import bpy
@@ -29,6 +28,8 @@ def folder() -> Path:
 
 def version() -> str:
     """The extension's version from its manifest; the checkout's lies one folder higher."""
+    import tomllib  # imported when it is needed: enabling the add-on is quick
+
     here = Path(__file__).resolve().parent
     for folder in (here, here.parent):
         with contextlib.suppress(OSError, KeyError, tomllib.TOMLDecodeError):

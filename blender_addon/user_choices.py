@@ -22,6 +22,7 @@ class DefaultPreferences:
     landmarker: str = ""
     device: str = "AUTO"
     device_name: str = ""
+    precision: str = "AUTO"
     install_folder: str = ""
     install_python: str = ""
     package_index: str = ""

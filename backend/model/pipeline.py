@@ -248,7 +248,8 @@ class JointPortraitPipeline(DiffusionPipeline):
             InputError: wrong shape or not finite.
         """
         self._check_image("reference", rgb, 3)
-        with self._autocast():
+        # Its deepest sums exceed float16; once an identity, float32 costs little.
+        with self._autocast(enabled=self.autocast_dtype is not torch.float16):
             return self.model.encode_reference(rgb.to(self._device, torch.float32)).detach()
 
     def check_inputs(
@@ -423,11 +424,11 @@ class JointPortraitPipeline(DiffusionPipeline):
     def _device(self) -> torch.device:
         return self.backbone.device
 
-    def _autocast(self) -> torch.autocast:
+    def _autocast(self, *, enabled: bool = True) -> torch.autocast:
         return torch.autocast(
             device_type=self._device.type,
             dtype=self.autocast_dtype or torch.bfloat16,
-            enabled=self.autocast_dtype is not None,
+            enabled=enabled and self.autocast_dtype is not None,
         )
 
     def _batch_shape(

@@ -32,6 +32,7 @@ LOGGER = logging.getLogger("portrait_relief.app")
 _VERSIONS_HINT = (
     f"This backend is version {VERSION}, protocol {PROTOCOL_VERSION}: the program that asks may need another."
 )
+_WRONG_CHOICES = ("unknown_device", "unsupported_precision")  # mended in the preferences, not by the log
 _HTTP_CODES = {404: "no_such_route", 405: "wrong_method", 400: "bad_request"}
 
 
@@ -82,7 +83,7 @@ def create_app(
 
     @app.get("/v1/capabilities")
     async def capabilities() -> dict[str, Any]:
-        """``device``, ``checkpoint`` and ``driving`` are null until the worker is ready."""
+        """``device``, ``precision``, ``checkpoint`` and ``driving`` are null until the worker is ready."""
         return {
             "protocol": PROTOCOL_VERSION,
             "version": VERSION,
@@ -100,6 +101,7 @@ def create_app(
                 "steps": limits.steps,
             },
             "device": None,
+            "precision": None,
             "checkpoint": None,
             "driving": None,
             **state["supervisor"].capabilities,
@@ -109,7 +111,9 @@ def create_app(
     async def submit(request: Request) -> dict[str, str]:
         worker = state["supervisor"]
         if worker.status == FAILED and worker.failure is not None:
-            raise BackendUnavailable(worker.failure.message, worker.failure.hint, code="worker_failed")
+            failure = worker.failure
+            code = failure.code if failure.code in _WRONG_CHOICES else "worker_failed"
+            raise BackendUnavailable(failure.message, failure.hint, code=code)
         job = await receive_job(request, board, limits)
         board.submit(job)
         worker.wake()

@@ -23,6 +23,7 @@ from backend.server.jobs import JobBoard
 from backend.server.limits import Deadlines, Limits
 from backend.server.supervisor import Supervisor
 from backend.server.temp_folder import PrivateFolder, remove_stale_folders
+from backend.server.worker_process import WorkerChoice
 from backend.version import PROTOCOL_VERSION, VERSION
 
 TOKEN_VARIABLE = "PORTRAIT_RELIEF_TOKEN"
@@ -36,6 +37,7 @@ class ServeOptions:
     no_token: bool = False
     checkpoint: str | None = None
     device: str = "auto"
+    precision: str = "auto"
     log_file: Path | None = None
     temp_dir: Path | None = None
     exit_with_stdin: bool | None = None
@@ -101,7 +103,9 @@ async def _serve(
     app = create_app(
         board=board,
         supervisor=lambda: Supervisor(
-            board, options.deadlines, checkpoint=options.checkpoint, device=options.device
+            board,
+            options.deadlines,
+            WorkerChoice(options.checkpoint, options.device, options.precision),
         ),
         limits=options.limits,
         token=token,

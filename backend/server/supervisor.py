@@ -17,7 +17,7 @@ from backend.errors import BackendUnavailable, PortraitReliefError, error_from_d
 from backend.server import messages
 from backend.server.jobs import JobBoard
 from backend.server.limits import Deadlines
-from backend.server.worker_process import WorkerProcess
+from backend.server.worker_process import WorkerChoice, WorkerProcess
 
 LOGGER = logging.getLogger("portrait_relief.supervisor")
 
@@ -28,13 +28,10 @@ _TICK_S = 0.2
 class Supervisor:
     """``status`` is one of starting, ok, worker_restarting, failed (for good; ``failure`` says why)."""
 
-    def __init__(
-        self, board: JobBoard, deadlines: Deadlines, *, checkpoint: str | None = None, device: str = "auto"
-    ) -> None:
+    def __init__(self, board: JobBoard, deadlines: Deadlines, choice: WorkerChoice) -> None:
         self._board = board
         self._deadlines = deadlines
-        self._checkpoint = checkpoint
-        self._device = device
+        self._choice = choice
         self._wake = asyncio.Event()
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
@@ -78,9 +75,7 @@ class Supervisor:
             self.model = {"loaded": False}
             try:
                 self._worker = await WorkerProcess.start(
-                    checkpoint=self._checkpoint,
-                    device=self._device,
-                    idle_release_s=self._deadlines.idle_release_s,
+                    self._choice, idle_release_s=self._deadlines.idle_release_s
                 )
             except OSError as error:
                 LOGGER.exception("the worker cannot be started")

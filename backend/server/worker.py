@@ -86,7 +86,9 @@ def main() -> int:
         # Imported here: this is what takes seconds, and what can fail on a broken installation.
         from backend.server.worker_jobs import Studio
 
-        studio = Studio(checkpoint=arguments.checkpoint, device=arguments.device)
+        studio = Studio(
+            checkpoint=arguments.checkpoint, device=arguments.device, precision=arguments.precision
+        )
         channel.send("ready", capabilities=studio.capabilities())
     except PortraitReliefError as error:
         channel.send("fatal", error=error.to_dict())
@@ -134,6 +136,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Started by the front process, not by people.")
     parser.add_argument("--checkpoint", default=None)
     parser.add_argument("--device", default="auto")
+    parser.add_argument("--precision", default="auto")
     parser.add_argument("--idle-release-s", type=float, default=0.0)
     parser.add_argument("--front-pid", type=int, default=None)
     return parser.parse_args()

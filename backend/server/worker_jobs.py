@@ -53,13 +53,16 @@ class JobContext:
 class Studio:
     """The editor (loaded with the first job, dropped when idle) and the portraits opened with it."""
 
-    def __init__(self, *, checkpoint: str | None, device: str) -> None:
-        # Imports torch and all the rest now: a broken installation shows at once, not with the first job.
-        from backend.editor import PortraitEditor
+    def __init__(self, *, checkpoint: str | None, device: str, precision: str = "auto") -> None:
+        # Imports torch and all the rest now: a broken installation shows at once, not with the first job. So does a
+        # device that is not there (InputError).
+        from backend.editor import PortraitEditor, resolve_device
+        from backend.model.precision import precision_name, resolve_precision
 
         self._editor_class = PortraitEditor
         self._checkpoint = checkpoint
         self._device = device
+        self._precision = precision_name(resolve_precision(precision, resolve_device(device)))
         self._editor: PortraitEditor | None = None
         self._portraits: OrderedDict[str, Any] = OrderedDict()
 
@@ -73,6 +76,7 @@ class Studio:
     def capabilities(self) -> dict[str, Any]:
         return {
             "device": devices.describe_device(self._device),
+            "precision": self._precision,
             "checkpoint": checkpoint_facts(self._checkpoint or os.environ.get("PORTRAIT_RELIEF_CHECKPOINT")),
             "driving": availability(),
         }
@@ -113,7 +117,9 @@ class Studio:
             return
         if self._editor is None:
             context.progress("loading", 0, 1)
-            self._editor = self._editor_class(self._checkpoint, device=self._device)
+            self._editor = self._editor_class(
+                self._checkpoint, device=self._device, precision=self._precision
+            )
         portrait = self._portrait(context, request)
         for index, frame in enumerate(request.frames):
             context.check_cancelled()

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,15 @@ from backend.server import messages
 
 LOGGER = logging.getLogger("portrait_relief.worker")
 _PACKAGE_PARENT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class WorkerChoice:
+    """What the model is and runs on; names as `backend.editor.PortraitEditor` takes them."""
+
+    checkpoint: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
 
 
 class WorkerProcess:
@@ -30,11 +40,12 @@ class WorkerProcess:
         self._stderr_task = asyncio.create_task(self._copy_stderr())
 
     @classmethod
-    async def start(cls, *, checkpoint: str | None, device: str, idle_release_s: float) -> WorkerProcess:
-        command = [sys.executable, "-u", "-m", "backend.server.worker", "--device", device]
+    async def start(cls, choice: WorkerChoice, *, idle_release_s: float) -> WorkerProcess:
+        command = [sys.executable, "-u", "-m", "backend.server.worker"]
+        command += ["--device", choice.device, "--precision", choice.precision]
         command += ["--front-pid", str(os.getpid()), "--idle-release-s", str(idle_release_s)]
-        if checkpoint is not None:
-            command += ["--checkpoint", checkpoint]
+        if choice.checkpoint is not None:
+            command += ["--checkpoint", choice.checkpoint]
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=subprocess.PIPE,

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -16,7 +18,9 @@ import torch
 from torch import nn
 
 from backend.errors import InputError
+from backend.training.stopping import stop_requests
 
+_LOOK_S = 0.2
 _KEPT: list[torch.Tensor] = []  # outlives every `Devices`, see there
 
 
@@ -123,16 +127,23 @@ def processes_to_start(args: argparse.Namespace) -> int:
 
 
 def start_processes(count: int) -> int:
-    """Run this command again in `count` processes of this machine; their exit status."""
+    """Run this command again in `count` processes of this machine; their exit status, or that of the signal which
+    ended them all.
+    """
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MASTER_")}
     environment.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // count)))
     running = subprocess.Popen([*launcher, "-m", "backend", *sys.argv[1:]], env=environment)
-    while True:
-        try:
-            return running.wait()
-        except KeyboardInterrupt:
-            continue  # the terminal sends Ctrl-C to all: they save and end
+    with stop_requests(insist=False) as stop:
+        passed_on = False
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = running.wait(timeout=_LOOK_S)
+                return stop.exit_status or status
+            # The terminal sends Ctrl+C to all; SIGTERM reaches this process alone. They save and end.
+            if stop.signal == signal.SIGTERM and not passed_on:
+                running.send_signal(signal.SIGTERM)
+                passed_on = True
 
 
 def _launcher_processes(command_line: Path) -> int | None:

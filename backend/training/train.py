@@ -16,7 +16,7 @@ __all__ = ["add_arguments", "run"]
 
 
 def run(args: argparse.Namespace) -> int:
-    """Exit status 0 when the budget was used."""
+    """Exit status 0 when the budget was used, 130 or 143 when Ctrl+C or SIGTERM ended it; it is saved either way."""
     config = config_of(args)
     if (count := processes_to_start(args)) > 1:
         return start_processes(count)
@@ -33,6 +33,6 @@ def run(args: argparse.Namespace) -> int:
         )
         if not library.paired:
             print("no driven pairs in the data: depth alone is trained")
-    trainer.run()
+    status = trainer.run()
     devices.close()
-    return 0
+    return status

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import argparse
 import math
-import signal
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +26,7 @@ from backend.training.monitor import Monitor
 from backend.training.render.assets import HeadAssets
 from backend.training.sheets import SampleSheet
 from backend.training.stepper import Stepper
+from backend.training.stopping import StopRequest, stop_requests
 from backend.training.train_options import TrainConfig, speed_options
 
 REPORT_STEPS = 50
@@ -116,8 +116,16 @@ class Trainer:
         cosine = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * progress))
         return self.config.learning_rate * cosine * min(1.0, (self.step + 1) / self.config.warmup_steps)
 
-    def run(self) -> None:
-        """Train until the budget is spent; saves at the end and on Ctrl-C."""
+    def run(self) -> int:
+        """Train until the budget is spent, or Ctrl+C or SIGTERM asks to end; saves then too, after the step.
+
+        Returns the exit status: 0, or 128 + the signal's number.
+        """
+        with stop_requests(insist=self.devices.count == 1) as stop:
+            self._run(stop)
+        return stop.exit_status
+
+    def _run(self, stop: StopRequest) -> None:
         start = last_save = last_sheet = time.monotonic()
         budget, sheet_s = self.args.minutes * 60, 60 * (self.args.sheet_minutes or math.inf)
         with tqdm(
@@ -126,35 +134,29 @@ class Trainer:
             bar_format="{l_bar}{bar}| {n:.0f}/{total:.0f} s {postfix}",
             disable=not self.devices.is_main,
         ) as bar:
-            try:
-                while True:
-                    now = time.monotonic()
-                    due = (
-                        now - start >= budget,
-                        now - last_save > self.args.save_minutes * 60,
-                        now - last_sheet > sheet_s,
-                    )
-                    elapsed, end, save, sheet = self.devices.agree([self.seconds_before + now - start, *due])
-                    if save:
-                        self.save(elapsed)
-                        self.library.refresh()
-                        last_save = time.monotonic()
-                    if sheet:
-                        self._draw_sheet()
-                        last_sheet = time.monotonic()
-                    if end:
-                        break
-                    self._train_step(elapsed)
-                    if self.step % REPORT_STEPS == 0:
-                        self._report(bar, elapsed, start)
-                    bar.update(min(time.monotonic() - start, budget) - bar.n)
-            except KeyboardInterrupt:
-                if self.devices.count > 1:
-                    signal.signal(
-                        signal.SIGINT, signal.SIG_IGN
-                    )  # the launcher passes on what the terminal sent
-                if self.devices.is_main:
-                    print("stopped; saving")
+            while True:
+                now = time.monotonic()
+                due = (
+                    stop.signal is not None or now - start >= budget,
+                    now - last_save > self.args.save_minutes * 60,
+                    now - last_sheet > sheet_s,
+                )
+                elapsed, end, save, sheet = self.devices.agree([self.seconds_before + now - start, *due])
+                if save:
+                    self.save(elapsed)
+                    self.library.refresh()
+                    last_save = time.monotonic()
+                if sheet:
+                    self._draw_sheet()
+                    last_sheet = time.monotonic()
+                if end:
+                    break
+                self._train_step(elapsed)
+                if self.step % REPORT_STEPS == 0:
+                    self._report(bar, elapsed, start)
+                bar.update(min(time.monotonic() - start, budget) - bar.n)
+        if stop.signal is not None and self.devices.is_main:
+            print("stopped; saving", flush=True)
         self.save(self.seconds_before + time.monotonic() - start)
         self._draw_sheet()
         if self.monitor is not None:

@@ -15,6 +15,7 @@ _TOLD = (
     "version",
     "protocol",
     "device",
+    "precision",
     "checkpoint",
 )  # of the capabilities; the rest is the same everywhere
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,6 +105,8 @@ def read_driver(paths: Sequence[Path]) -> tuple[str, bytes]:
             raise AddonError(
                 errors.local("driver_unreadable", detail="several files must be JPEG, PNG or WebP pictures")
             )
+        import zipfile  # imported when it is needed: enabling the add-on is quick
+
         content = io.BytesIO()
         with zipfile.ZipFile(content, "w", zipfile.ZIP_STORED) as archive:
             for number, path in enumerate(paths):

@@ -10,7 +10,6 @@ import functools
 import hashlib
 import json
 import sys
-import zipfile
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -55,6 +54,8 @@ class Stamp:
 @functools.lru_cache(maxsize=4)
 def _content(wheel: Path, _mtime_ns: int) -> str:
     """Its RECORD lists every file's digest, so this takes no time. Kept, because panels ask in every redraw."""
+    import zipfile  # imported when it is needed: enabling the add-on is quick
+
     with zipfile.ZipFile(wheel) as archive:
         record = next(name for name in archive.namelist() if name.endswith(".dist-info/RECORD"))
         return hashlib.sha256(archive.read(record)).hexdigest()

@@ -324,6 +324,8 @@ _BACKEND_REMEDIES: dict[str, Remedy] = {
     "wrong_host": Remedy.OPEN_PREFERENCES,
     "no_web_pages": Remedy.OPEN_PREFERENCES,
     "bad_checkpoint": Remedy.OPEN_PREFERENCES,
+    "unknown_device": Remedy.OPEN_PREFERENCES,
+    "unsupported_precision": Remedy.OPEN_PREFERENCES,
     "no_face": Remedy.CHOOSE_PICTURE,
     "no_face_in_driver": Remedy.RETRY,
     "no_landmarker": Remedy.OPEN_PREFERENCES,
@@ -333,6 +335,13 @@ _BACKEND_REMEDIES: dict[str, Remedy] = {
     "bad_crop": Remedy.CHOOSE_PICTURE,
     "too_large": Remedy.CHOOSE_PICTURE,
     "too_many_pixels": Remedy.CHOOSE_PICTURE,
+}
+
+
+# Where the panel has what the backend's hint speaks of.
+_BACKEND_HINTS = {
+    "no_face": "Crop by Hand is in the panel Settings, Draw Crop in the Image Editor's.",
+    "bad_crop": "Crop by Hand is in the panel Settings, Draw Crop in the Image Editor's.",
 }
 
 
@@ -349,7 +358,7 @@ def from_backend(error: Mapping[str, object], status: int = 0) -> Problem:
     """A problem the backend told of: its JSON {"code", "message", "hint"} and the HTTP status."""
     code = str(error.get("code") or "backend_error")
     message = str(error.get("message") or f"The backend refused the work (HTTP {status}).")
-    hint = str(error.get("hint") or "")
+    hint = " ".join(filter(None, (str(error.get("hint") or ""), _BACKEND_HINTS.get(code))))
     remedy = _BACKEND_REMEDIES.get(code)
     if remedy is None:
         if code.startswith("checkpoint"):

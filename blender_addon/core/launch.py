@@ -88,6 +88,7 @@ def make_launch(
     chosen_source: str,
     checkpoint: str,
     device: str = "auto",
+    precision: str = "auto",
     package_folder: Path,
     storage: Path,
     installed: Path,
@@ -96,7 +97,7 @@ def make_launch(
 ) -> Launch:
     """Puts the pieces together; the working folder is also the first entry of the child's import path.
 
-    `device` is a name of torch's ("cpu", "cuda:1", "mps") or "auto".
+    `device` is a name of torch's ("cpu", "cuda:1", "mps") or "auto", `precision` one of `portrait-relief serve`'s.
     Raises AddonError when there is no Python for it, or the working folder cannot be made.
     """
     source = source_folder(package_folder, chosen_source)
@@ -112,6 +113,8 @@ def make_launch(
     else:
         folder = source
     # The interpreter's path stays unresolved: a virtual environment's python is a link that says which one it is.
-    command = (os.path.abspath(python), "-m", "backend", "serve")
-    named = device.strip() or "auto"
-    return Launch(command if named == "auto" else (*command, "--device", named), folder, variables)
+    command = [os.path.abspath(python), "-m", "backend", "serve"]
+    for option, value in (("--device", device.strip()), ("--precision", precision)):
+        if value not in ("", "auto"):
+            command += [option, value]
+    return Launch(tuple(command), folder, variables)

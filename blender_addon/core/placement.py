@@ -31,7 +31,12 @@ class Placement:
 
     def positions(self, points_mm: np.ndarray) -> np.ndarray:
         """x, z and depth in mm [N, 3], the depth at the mesh's depth scale -> mesh coordinates float32 [N, 3]."""
-        return (points_mm @ self.axes.T + self.origin).astype(np.float32)
+        points_mm, axes = np.asarray(points_mm, np.float32), self.axes.astype(np.float32)
+        out = np.empty((len(points_mm), 3), np.float32)
+        out[:] = self.origin
+        for row, column in np.argwhere(axes):  # three of nine where nothing was applied
+            out[:, row] += points_mm[:, column] * axes[row, column]
+        return out
 
     def millimetres(self, positions: np.ndarray) -> np.ndarray:
         """Mesh coordinates [N, 3] -> x, z and depth in mm [N, 3], the depth at the mesh's depth scale."""

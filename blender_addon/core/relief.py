@@ -15,6 +15,7 @@ from . import depth_repair
 from .grid_labels import label
 from .relief_outline import smooth_outline
 from .rtin import triangulate
+from .steps import Steps, finish
 
 METRES_PER_MM = 0.001
 COVERAGE_THRESHOLD = 0.5
@@ -23,6 +24,8 @@ MAX_STEEPNESS = 8.0
 # The cut only works this near to the outline: an open mouth or a nose in profile is steep too, and no hole.
 OUTLINE_SHARE = 0.04
 DEEPEST_FOLD_MM = 80.0
+# A cell's corners in the grid of vertices: top left, bottom left, bottom right, top right.
+_CORNERS = (np.s_[:-1, :-1], np.s_[1:, :-1], np.s_[1:, 1:], np.s_[:-1, 1:])
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,13 @@ def make_relief(
 
 
 def build(depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, options: ReliefOptions) -> ReliefMesh:
+    """All of `build_steps` at once."""
+    return finish(build_steps(depth_mm, coverage, mm_per_px, options))
+
+
+def build_steps(
+    depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, options: ReliefOptions
+) -> Steps[ReliefMesh]:
     """Cuts the head out of a depth map, mends its depth and turns it into a mesh.
 
     Args:
@@ -93,17 +103,23 @@ def build(depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, options:
     """
     height, width = depth_mm.shape
     inside = np.isfinite(depth_mm) & (coverage >= COVERAGE_THRESHOLD)
+    yield
     top, bottom, left, right = _head_window(inside)
+    yield
     crop = np.s_[top:bottom, left:right]
     stride = max(1.0, max(bottom - top, right - left) / max(8, options.density))
     row_edges, column_edges = _bin_edges(bottom - top, stride), _bin_edges(right - left, stride)
     depth, valid = _area_mean(depth_mm[crop], inside[crop], row_edges, column_edges)
     spacing_mm = mm_per_px * stride
+    yield
     cut_off = (top == 0, bottom == height, left == 0, right == width)
     depth, valid = _mended(depth, valid, spacing_mm, options, cut_off)
 
+    yield
     corners = _triangle_corners(depth, valid, spacing_mm)
+    yield
     corners &= _largest_component(corners)
+    yield
     if not corners.any():
         raise ReliefError("There is no connected head in the result.")
     # Edges are pixel borders, so the bins' middles are the vertices.
@@ -113,24 +129,29 @@ def build(depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, options:
     place = smooth_outline(
         place, corners, _at_picture_border(row_edges + top, column_edges + left, height, width)
     )
+    yield
     if options.adaptive:
         quads, triangles = _adaptive_faces(place[..., 2], corners, options.tolerance_mm)
     else:
         quads, triangles = _faces(corners)
+    yield
+    corner_vertex = np.concatenate([quads.ravel(), triangles.ravel()], dtype=np.int32)
     used = np.zeros(depth.size, bool)
-    used[quads.ravel()] = True
-    used[triangles.ravel()] = True
-    new_index = (np.cumsum(used) - 1).astype(np.int32)
-    column, row, depth = place.reshape(-1, 3)[used].T
-    x_px, y_px = column * stride, row * stride
-    uv = np.stack([x_px / width, 1.0 - y_px / height], 1).astype(np.float32)
+    used[corner_vertex] = True
+    if not used.all():
+        corner_vertex = (np.cumsum(used, dtype=np.int32) - np.int32(1))[corner_vertex]
+    yield
+    x_px, y_px, depth = (np.compress(used, place[..., axis]) for axis in range(3))
+    x_px, y_px = x_px * np.float32(stride), y_px * np.float32(stride)
+    uv = np.empty((len(x_px), 2), np.float32)
+    uv[:, 0], uv[:, 1] = x_px / np.float32(width), 1 - y_px / np.float32(height)
     middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
     return ReliefMesh(
-        x_mm=((x_px - middle_x) * mm_per_px).astype(np.float32),
-        z_mm=((middle_y - y_px) * mm_per_px).astype(np.float32),
-        depth_mm=np.ascontiguousarray(depth),
+        x_mm=((x_px - np.float32(middle_x)) * np.float32(mm_per_px)),
+        z_mm=((np.float32(middle_y) - y_px) * np.float32(mm_per_px)),
+        depth_mm=depth,
         uv=uv,
-        corner_vertex=new_index[np.concatenate([quads.ravel(), triangles.ravel()])],
+        corner_vertex=corner_vertex,
         face_start=np.concatenate(
             [
                 np.arange(len(quads), dtype=np.int32) * 4,
@@ -238,17 +259,22 @@ def _triangle_corners(depth: np.ndarray, valid: np.ndarray, spacing_mm: float) -
     All four make a quad, three a triangle, fewer nothing. Near the outline a corner that lies far behind the others
     is cut off, so no face spans the silhouette.
     """
-    slices = (np.s_[:-1, :-1], np.s_[1:, :-1], np.s_[1:, 1:], np.s_[:-1, 1:])
-    ok = np.stack([valid[part] for part in slices])
-    z = np.stack([depth[part] for part in slices])
-    limit_mm = MAX_STEEPNESS * spacing_mm
-    nearest = np.where(ok, z, -np.inf).max(0)
-    margin = max(2, round(OUTLINE_SHARE * max(depth.shape)))
-    deep = _deep_inside(valid, margin)
-    fold = (z > nearest - DEEPEST_FOLD_MM) & np.stack([deep[part] for part in slices])
-    ok &= (z > nearest - limit_mm * np.sqrt(2)) | fold
-    ok &= ok.sum(0) >= 3
+    masked = np.where(valid, depth, np.float32(-np.inf))  # further away than any limit: never kept
+    z = [masked[part] for part in _CORNERS]
+    nearest = np.maximum(np.maximum(z[0], z[1]), np.maximum(z[2], z[3]))
+    reach = nearest - np.float32(MAX_STEEPNESS * spacing_mm * 2**0.5)
+    fold_reach = nearest - np.float32(DEEPEST_FOLD_MM)
+    deep = _deep_inside(valid, max(2, round(OUTLINE_SHARE * max(depth.shape))))
+    ok = np.empty((4, *nearest.shape), bool)
+    for kept, corner, part in zip(ok, z, _CORNERS, strict=True):
+        kept[:] = (corner > reach) | ((corner > fold_reach) & deep[part])
+    ok &= _count(ok) >= 3
     return ok
+
+
+def _count(corners: np.ndarray) -> np.ndarray:
+    """uint8 [R-1, C-1]: how many corners each cell keeps."""
+    return corners.view(np.uint8).sum(0, dtype=np.uint8)
 
 
 def _deep_inside(valid: np.ndarray, margin: int) -> np.ndarray:
@@ -284,12 +310,20 @@ def _at_picture_border(
 
 def _faces(corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vertex numbers in the full grid -> (quads [Q, 4], triangles [T, 3])."""
-    columns = corners.shape[2] + 1
-    row, column = np.nonzero(corners.any(0))
-    first = row * columns + column
-    ring = np.stack([first, first + columns, first + columns + 1, first + 1], 1)
-    kept = corners[:, row, column].T
-    full = kept.all(1)
-    three = ring[~full]
-    triangles = three[kept[~full]].reshape(-1, 3)
-    return ring[full], triangles
+    count = _count(corners)
+    quads, _cells = _rings(count == 4)
+    three, cells = _rings(count == 3)
+    kept = corners.reshape(4, -1)[:, cells].T
+    return quads, three[kept].reshape(-1, 3)
+
+
+def _rings(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the chosen cells: their four vertices int32 [N, 4], anticlockwise from the top left, and their numbers [N]."""
+    number = np.flatnonzero(cells).astype(np.int32)
+    columns = cells.shape[1]
+    ring = np.empty((len(number), 4), np.int32)
+    ring[:, 0] = number + number // columns  # the vertices' rows are one longer
+    np.add(ring[:, 0], columns + 1, out=ring[:, 1])
+    np.add(ring[:, 0], columns + 2, out=ring[:, 2])
+    np.add(ring[:, 0], 1, out=ring[:, 3])
+    return ring, number

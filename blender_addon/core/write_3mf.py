@@ -4,8 +4,6 @@
 from __future__ import annotations
 
 import io
-import zipfile
-from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
@@ -77,7 +75,7 @@ def write_3mf(
         '<?xml version="1.0" encoding="UTF-8"?>\n'
         f'<model unit="millimeter" xml:lang="en-US" xmlns="{_CORE}" xmlns:m="{_MATERIALS}">'
         f'<metadata name="Application">{_text(application)}</metadata>'
-        f'<resources>{resources}<object id="1" type="model" name={quoteattr(name)}{default}>'
+        f'<resources>{resources}<object id="1" type="model" name="{_text(name)}"{default}>'
         f"<mesh><vertices>{vertices}</vertices><triangles>{faces}</triangles></mesh></object></resources>"
         '<build><item objectid="1"/></build></model>'
     )
@@ -89,6 +87,8 @@ def write_3mf(
         "3D/3dmodel.model": model,
         **files,
     }
+    import zipfile  # imported when it is needed: enabling the add-on is quick
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         for path, content in parts.items():
@@ -104,7 +104,10 @@ def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _text(words: str) -> str:
-    return quoteattr(words)[1:-1]
+    """For text and for values in double quotes."""
+    for plain, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("\n", "&#10;")):
+        words = words.replace(plain, written)
+    return words
 
 
 def _relation(target: str, kind: str) -> str:

@@ -91,7 +91,7 @@ def delete_data(result_id: str) -> None:
 class PORTRAIT_RELIEF_OT_compare_results(bpy.types.Operator):
     bl_idname = "portrait_relief.compare_results"
     bl_label = "Side by Side"
-    bl_description = "Put the reliefs of all results in a row, in the order of the list, to compare them"
+    bl_description = "Show the reliefs of all results in a row, in the order of the list, to compare them"
     bl_options = {"REGISTER", "UNDO"}
 
     @classmethod
@@ -105,6 +105,9 @@ class PORTRAIT_RELIEF_OT_compare_results(bpy.types.Operator):
         if len(reliefs) < 2:
             self.report({"WARNING"}, "There are not two reliefs left to compare")
             return {"CANCELLED"}
+        for item in reliefs:
+            relief_object.reveal(item)
+        context.view_layer.update()  # hidden objects keep the size and place they last had
         first = reliefs[0].matrix_world.translation.copy()
         step = GAP * max(item.dimensions.x for item in reliefs)
         for number, item in enumerate(reliefs):

@@ -124,7 +124,9 @@ class ResultOperator:
 class PORTRAIT_RELIEF_OT_select_result(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.select_result"
     bl_label = "Select Relief"
-    bl_description = "Make this result's relief the active object"
+    bl_description = (
+        "Show this result's relief and make it the active object; others in the same place are hidden"
+    )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         result = self.result(context)
@@ -140,8 +142,10 @@ class PORTRAIT_RELIEF_OT_select_result(ResultOperator, bpy.types.Operator):
         for other in context.view_layer.objects:
             if other.select_get():
                 other.select_set(False)
+        relief_object.reveal(item)
         item.select_set(True)
         context.view_layer.objects.active = item
+        relief_object.show_alone(item, context.view_layer)
         return {"FINISHED"}
 
 

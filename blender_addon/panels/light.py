@@ -7,6 +7,7 @@ import bpy
 
 from ..core.light_rigs import RIGS
 from ..scene import albedo, hdri, lighting, sending_back
+from .job import draw_wrapped
 from .places import CATEGORY, PanelMixin
 
 RIG_COLUMNS = 3
@@ -29,7 +30,7 @@ class PORTRAIT_RELIEF_PT_light_view3d(PanelMixin, bpy.types.Panel):
         chosen = item.portrait_relief_light
         layout = self.layout
         self._draw_texture(layout, item, chosen)
-        self._draw_rig(layout, item, chosen)
+        self._draw_rig(layout, context, item, chosen)
         self._draw_hdri(layout, context, chosen)
         self._draw_pictures(layout, chosen)
 
@@ -45,7 +46,9 @@ class PORTRAIT_RELIEF_PT_light_view3d(PanelMixin, bpy.types.Panel):
         row.prop(chosen, "delight_strength", slider=True)
         row.prop(chosen, "coloured", toggle=True)
 
-    def _draw_rig(self, layout: bpy.types.UILayout, item: bpy.types.Object, chosen) -> None:
+    def _draw_rig(
+        self, layout: bpy.types.UILayout, context: bpy.types.Context, item: bpy.types.Object, chosen
+    ) -> None:
         active = lighting.rig_of(item)
         grid = layout.grid_flow(row_major=True, columns=RIG_COLUMNS, even_columns=True, align=True)
         for rig in RIGS:
@@ -60,6 +63,10 @@ class PORTRAIT_RELIEF_PT_light_view3d(PanelMixin, bpy.types.Panel):
         row.prop(chosen, "strength", slider=True)
         row.prop(chosen, "warmth", slider=True)
         column.operator("portrait_relief.remove_light_rig", icon="X")
+        if not _shows_lights(context.space_data):
+            draw_wrapped(
+                column, "Relight Preview shows these lights; this shading does not.", context, icon="INFO"
+            )
 
     def _draw_hdri(self, layout: bpy.types.UILayout, context: bpy.types.Context, chosen) -> None:
         column = layout.column(align=True)
@@ -86,6 +93,14 @@ class PORTRAIT_RELIEF_PT_light_view3d(PanelMixin, bpy.types.Panel):
         button = row.operator("portrait_relief.relit_still", icon="RENDER_STILL")
         button.engine, button.samples = chosen.engine, chosen.samples
         row.prop(chosen, "samples", text="")
+
+
+def _shows_lights(space: bpy.types.SpaceView3D) -> bool:
+    """Material Preview and Rendered may each be set to light by a studio picture instead."""
+    kind = space.shading.type
+    if kind == "MATERIAL":
+        return space.shading.use_scene_lights
+    return kind == "RENDERED" and space.shading.use_scene_lights_render
 
 
 CLASSES = (PORTRAIT_RELIEF_PT_light_view3d,)

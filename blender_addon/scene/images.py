@@ -92,26 +92,30 @@ def add_rgb(name: str, png: bytes, temporary: Path, result_id: str) -> bpy.types
         image.name = name
         image.pack()  # reads the file while it is there
         image.filepath_raw = f"//{bpy.path.clean_name(name)}.png"
-        image.preview_ensure()  # for the list of results
     image[KIND_KEY], image[RESULT_KEY] = "rgb", result_id
     return image
 
 
-def add_depth(name: str, depth_mm: np.ndarray, coverage: np.ndarray, result_id: str) -> bpy.types.Image:
-    """A packed float image: depth in millimetres in R, G and B (0 outside the head), coverage in alpha.
+def depth_pixels(depth_mm: np.ndarray, coverage: np.ndarray) -> np.ndarray:
+    """The depth picture, float32 [H, W, 4]: millimetres in R, G and B (0 outside the head), coverage in alpha.
 
     depth_mm and coverage: float32 [H, W], top row first.
     """
-    height, width = depth_mm.shape
-    image = bpy.data.images.new(name, width, height, alpha=True, float_buffer=True, is_data=True)
-    image.alpha_mode = "CHANNEL_PACKED"  # coverage must not be multiplied into the depth
-    pixels = np.empty((height, width, 4), np.float32)
-    pixels[:, :, :3] = np.nan_to_num(depth_mm[::-1], nan=0.0)[:, :, None]
+    pixels = np.empty((*depth_mm.shape, 4), np.float32)
+    known = np.isfinite(depth_mm)
+    pixels[:, :, :3] = np.where(known, depth_mm, np.float32(0))[:, :, None]
     # A hole in the head is no depth of 0: no coverage there lets it be found again.
-    pixels[:, :, 3] = np.where(np.isfinite(depth_mm), coverage, np.minimum(coverage, NO_DEPTH))[::-1]
-    image.pixels.foreach_set(pixels.ravel())
-    image.update()
-    image.pack()  # an unpacked generated image is black after reloading
+    pixels[:, :, 3] = np.where(known, coverage, np.minimum(coverage, np.float32(NO_DEPTH)))
+    return pixels
+
+
+def add_depth(name: str, file: bytes, result_id: str) -> bpy.types.Image:
+    """A packed float image from an EXR file of `depth_pixels`; Blender reads it when it is first looked at."""
+    image = bpy.data.images.new(name, 8, 8, alpha=True, float_buffer=True, is_data=True)
+    image.alpha_mode = "CHANNEL_PACKED"  # coverage must not be multiplied into the depth
+    image.pack(data=file, data_len=len(file))
+    image.source = "FILE"
+    image.filepath_raw = f"//{bpy.path.clean_name(name)}.exr"
     image[KIND_KEY], image[RESULT_KEY] = "depth", result_id
     return image
 

@@ -9,8 +9,11 @@ from pathlib import Path
 
 import bpy
 
+from ..core import errors, exr
+from ..core.errors import AddonError
 from ..core.jobs import FrameResult
-from ..core.relief import ReliefMesh, ReliefOptions, build
+from ..core.relief import ReliefMesh, ReliefOptions, build_steps
+from ..core.steps import Steps, finish
 from . import images, material, relief_build, relief_object
 
 
@@ -32,23 +35,82 @@ def import_result(
 
     Uses bpy.data only, so it works from a timer, an operator or a script.
     """
+    return finish(import_steps(scene, result, description, temporary))
+
+
+def import_steps(
+    scene: bpy.types.Scene, result: FrameResult, description: Description, temporary: Path
+) -> Steps[bpy.types.Object]:
+    """`import_result` in small steps, between which the user may do anything.
+
+    An undo there takes away what was made so far, a deleted scene is gone: no step keeps a reference from an earlier
+    one, and what is missing is made again. Closing the generator removes what an import that did not end has made.
+    Raises ReliefError before anything was added, AddonError when the scene was deleted.
+    """
+    scene_uid, result_id, name = scene.session_uid, description.result_id, description.name
     settings = scene.portrait_relief
+    size, depth_scale = settings.size, settings.depth_scale
     options = replace(ReliefOptions(), density=settings.density)
-    relief = build(result.depth_mm, result.coverage, result.mm_per_px, options)
-    name = description.name
-    rgb = images.add_rgb(f"{name} RGB", result.rgb_png, temporary, description.result_id)
-    depth = images.add_depth(f"{name} Depth", result.depth_mm, result.coverage, description.result_id)
-    mesh = relief_object.make_mesh(name, relief, size=settings.size, depth_scale=settings.depth_scale)
-    height, width = result.depth_mm.shape
-    remember_photo(mesh, relief, description.result_id, (width, height), result.mm_per_px)
-    mesh.portrait_relief_build.density = settings.density
-    relief_build.remember_built(mesh)
-    mesh.materials.append(material.make(name, rgb, depth))
-    item = bpy.data.objects.new(name, mesh)
-    item.location = scene.cursor.location
-    link(scene, item)
-    list_result(scene, description, result.info.get("report") or {})
-    return item
+    relief = yield from build_steps(result.depth_mm, result.coverage, result.mm_per_px, options)
+    arrays = relief_object.arrays_of(relief, relief_object.new_place(size), depth_scale)
+    yield
+    pixels = images.depth_pixels(result.depth_mm, result.coverage)
+    yield
+    depth_file = exr.write_rgba(pixels)
+    yield
+
+    def pictures() -> tuple[bpy.types.Image, bpy.types.Image]:
+        rgb = images.find(result_id, "rgb") or images.add_rgb(
+            f"{name} RGB", result.rgb_png, temporary, result_id
+        )
+        depth = images.find(result_id, "depth") or images.add_depth(f"{name} Depth", depth_file, result_id)
+        return rgb, depth
+
+    def made_mesh() -> bpy.types.Mesh:
+        found = next((mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id), None)
+        if found is not None:
+            return found
+        mesh = relief_object.make_mesh(name, relief, size=size, depth_scale=depth_scale, arrays=arrays)
+        height, width = result.depth_mm.shape
+        remember_photo(mesh, relief, result_id, (width, height), result.mm_per_px)
+        mesh.portrait_relief_build.density = options.density
+        relief_build.remember_built(mesh)
+        return mesh
+
+    done = False
+    try:
+        pictures()
+        yield
+        pictures()[0].preview_ensure()  # for the list of results
+        yield
+        made_mesh()
+        yield
+        scene, mesh = find_scene(scene_uid), made_mesh()
+        mesh.materials.append(material.make(name, *pictures()))
+        item = bpy.data.objects.new(name, mesh)
+        item.location = scene.cursor.location
+        link(scene, item)
+        # Named as Blender names the object: two results of one photo are told apart in the list, too.
+        list_result(scene, replace(description, name=item.name), result.info.get("report") or {})
+        done = True
+        return item
+    finally:
+        if not done:
+            for mesh in [mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id]:
+                if not mesh.users:
+                    bpy.data.meshes.remove(mesh)
+            for kind in ("rgb", "depth"):
+                image = images.find(result_id, kind)
+                if image is not None and not image.users:
+                    bpy.data.images.remove(image)
+
+
+def find_scene(session_uid: int) -> bpy.types.Scene:
+    """Raises AddonError when it was deleted."""
+    scene = next((item for item in bpy.data.scenes if item.session_uid == session_uid), None)
+    if scene is None:
+        raise AddonError(errors.local("scene_removed"))
+    return scene
 
 
 def remember_photo(
@@ -115,3 +177,4 @@ def link(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
         if item.visible_get():
             item.select_set(True)
         layer.objects.active = item
+    relief_object.show_alone(item, layer)

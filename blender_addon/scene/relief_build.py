@@ -175,7 +175,8 @@ def rebuild(item: bpy.types.Object, *, overwrite: bool = False) -> None:
         else 0.0
     )
     shaped = _shaped(made, built, mesh, 1.0 if displaced else scale)
-    relief_object.fill_mesh(mesh, shaped, place, 0.0 if displaced else scale)
+    arrays = relief_object.arrays_of(shaped, place, 0.0 if displaced else scale)
+    relief_object.fill_mesh(mesh, shaped, arrays)
     mesh.polygons.foreach_set("use_smooth", np.full(len(mesh.polygons), smooth_shaded))
     kept.displaced = displaced
     kept.applied_depth_scale = scale

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import bpy
 import numpy as np
 
+from ..core import exr
 from ..core.animated_relief import common_relief, depth_at_frame, write_point_cache
 from ..core.sequence import SequenceFolder
 from . import images, importing, material, relief_object
@@ -50,7 +51,8 @@ def import_sequence(
     importing.remember_photo(mesh, relief, description.result_id, size_px, folder.mm_per_px(numbers))
     picture = _image_sequence(folder, first, name, description.result_id)
     coverage = np.isfinite(folder.depth_mm(first)).astype(np.float32)
-    depth = images.add_depth(f"{name} Depth", folder.depth_mm(first), coverage, description.result_id)
+    pixels = images.depth_pixels(folder.depth_mm(first), coverage)
+    depth = images.add_depth(f"{name} Depth", exr.write_rgba(pixels), description.result_id)
     mesh.materials.append(_playing(material.make(name, picture, depth), picture, first, last))
     item = bpy.data.objects.new(name, mesh)
     item.location = scene.cursor.location

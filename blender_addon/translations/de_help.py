@@ -228,6 +228,17 @@ HELP: dict[str, str] = {
         "Eine CUDA-Grafikkarte, sonst die von Apple, sonst der Prozessor"
     ),
     "Slow, but needs no graphics memory": "Langsam, braucht aber keinen Grafikspeicher",
+    "What the model computes with; takes effect when the backend starts the next time": (
+        "Womit das Modell rechnet; gilt, sobald das Backend das nächste Mal startet"
+    ),
+    "Full precision: depth is worth more than speed": "Volle Genauigkeit: Tiefe ist wichtiger als Tempo",
+    "The most exact depth, on every device": "Die genaueste Tiefe, auf jedem Gerät",
+    "Faster on recent processors and graphics cards; depth moves by 0.1 mm, here and there by 2 mm": (
+        "Schneller auf neueren Prozessoren und Grafikkarten; die Tiefe ändert sich um 0,1 mm, hier und da um 2 mm"
+    ),
+    "Less graphics memory, with depth exact to 0.03 mm; not for processors": (
+        "Weniger Grafikspeicher, die Tiefe auf 0,03 mm genau; nicht für Prozessoren"
+    ),
     "The first NVIDIA (or ROCm) graphics card": "Die erste Grafikkarte von NVIDIA (oder mit ROCm)",
     "The graphics part of Apple's chips": "Der Grafikteil von Apples Chips",
     "By the name that torch has for it, such as cuda:1": "Mit dem Namen, den torch dafür hat, etwa cuda:1",
@@ -310,8 +321,8 @@ HELP: dict[str, str] = {
     "Import a result that was saved to a folder: portrait.png, depth.npy or depth.exr, report.json": (
         "Ein in einen Ordner gespeichertes Ergebnis importieren: portrait.png, depth.npy oder depth.exr, report.json"
     ),
-    "Make this result's relief the active object": (
-        "Das Relief dieses Ergebnisses zum aktiven Objekt machen"
+    "Show this result's relief and make it the active object; others in the same place are hidden": (
+        "Das Relief dieses Ergebnisses zeigen und zum aktiven Objekt machen; andere am selben Ort werden verborgen"
     ),
     "Take this result's picture as the next source": (
         "Das Bild dieses Ergebnisses als nächste Quelle nehmen"
@@ -326,8 +337,8 @@ HELP: dict[str, str] = {
     "Take this result off the list and delete its relief and pictures from the file": (
         "Dieses Ergebnis aus der Liste nehmen und sein Relief und seine Bilder aus der Datei löschen"
     ),
-    "Put the reliefs of all results in a row, in the order of the list, to compare them": (
-        "Die Reliefs aller Ergebnisse zum Vergleichen in eine Reihe stellen, wie in der Liste"
+    "Show the reliefs of all results in a row, in the order of the list, to compare them": (
+        "Die Reliefs aller Ergebnisse zum Vergleichen in einer Reihe zeigen, wie in der Liste"
     ),
     "Build the piece and look for faults that printers and other programs stumble over": (
         "Das Stück bauen und Fehler suchen, über die Drucker und andere Programme stolpern"

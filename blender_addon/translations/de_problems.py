@@ -177,4 +177,11 @@ PROBLEMS: dict[str, str] = {
     ),
     "Another Blender is installing the backend.": "Ein anderes Blender installiert gerade das Backend.",
     "Wait until it is done.": "Warte, bis es fertig ist.",
+    # of the backend
+    "Processors have no float16 arithmetic worth using.": (
+        "Prozessoren haben keine brauchbare Arithmetik für float16."
+    ),
+    "Choose float32 or bfloat16, or a graphics card as device.": (
+        "Wähle float32 oder bfloat16, oder eine Grafikkarte als Gerät."
+    ),
 }

@@ -20,6 +20,7 @@ STATUS: dict[str, str] = {
     "Backend failed": "Das Backend ist gescheitert",
     "Backend {version} is ready": "Backend {version} ist bereit",
     " on {device}": " auf {device}",
+    " in {precision}": " in {precision}",
     ", {size:.1f} GB in memory": ", {size:.1f} GB im Speicher",
     "The backend is not installed yet (about {size} GB)": "Das Backend ist noch nicht installiert (etwa {size} GB)",
     "The backend's installation is not complete": "Die Installation des Backends ist unvollständig",
@@ -33,6 +34,9 @@ STATUS: dict[str, str] = {
     "Use “{name}”": "„{name}“ nehmen",
     "{python} and {source} in the environment go before these.": (
         "{python} und {source} in den Umgebungsvariablen gehen diesen vor."
+    ),
+    "Relight Preview shows these lights; this shading does not.": (
+        "Die Neubeleuchtungs-Vorschau zeigt diese Lichter; diese Schattierung nicht."
     ),
     "Not rebuilt yet: it may have been sculpted, or Auto Update is off.": (
         "Noch nicht neu gebaut: es wurde modelliert, oder die automatische Aktualisierung ist aus."

@@ -18,6 +18,7 @@ from backend.model.create import main as create_main
 from backend.model.ensemble import VIEWS, Geometry, gather, spread
 from backend.model.expression import Expression
 from backend.model.pipeline import MODES, JointPortraitOutput, JointPortraitPipeline
+from backend.model.precision import precision_name, resolve_precision
 from backend.model.presets import create_pipeline
 
 SMILE = Expression.from_mapping({"mouthSmileLeft": 1, "mouthSmileRight": 1})
@@ -172,6 +173,35 @@ def test_autocast_and_bfloat16_weights_stay_close_to_float32(
         assert output.rgb.dtype == torch.float32
         assert (output.rgb - exact.rgb).abs().mean() < 0.02
         assert (output.depth_mm - exact.depth_mm).abs().mean() < 3
+
+
+def test_the_reference_network_keeps_its_range_in_float16(
+    pipeline: JointPortraitPipeline, batch: dict[str, Tensor]
+) -> None:
+    with torch.no_grad():
+        pipeline.reference_network.unet.conv_in.weight.mul_(
+            3e5
+        )  # the embedded checkpoint's sums exceed 65504 too
+    pipeline.autocast_dtype = torch.float16
+    reference = pipeline.encode_reference(batch["reference_rgb"])
+    assert all(torch.isfinite(state).all() for state in reference.bank.states.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "device", "word"),
+    [("float16", "cpu", "bfloat16"), ("bfloat16", "meta", "float32"), ("double", "cpu", "auto")],
+)
+def test_precisions_that_a_device_cannot_use_are_refused(name: str, device: str, word: str) -> None:
+    with pytest.raises(InputError) as caught:
+        resolve_precision(name, torch.device(device))
+    assert caught.value.code == "unsupported_precision" and word in caught.value.hint
+
+
+def test_precisions_have_the_type_of_their_name() -> None:
+    cpu = torch.device("cpu")
+    assert resolve_precision("auto", cpu) is resolve_precision("float32", cpu) is None
+    assert resolve_precision("bfloat16", cpu) is torch.bfloat16
+    assert [precision_name(dtype) for dtype in (None, torch.float16)] == ["float32", "float16"]
 
 
 def test_few_steps_are_deterministic_under_a_generator(

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.backend.server.harness import CROP, Backend
@@ -116,6 +117,39 @@ def test_a_worker_that_keeps_dying_is_given_up(start_backend: Start, photo: byte
     assert backend.job(waiting)["state"] == "failed"
     answer = backend.submit({"mode": "depth", "crop": CROP}, photo)
     assert (answer.status, answer.code) == (503, "worker_failed") and answer.json()["error"]["hint"]
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "word"),
+    [
+        (("--precision", "float16"), "unsupported_precision", "bfloat16"),
+        (("--precision", "float17"), "unsupported_precision", "float32"),
+        (("--device", "abacus"), "unknown_device", "cpu"),
+    ],
+)
+def test_a_choice_that_this_machine_cannot_serve_is_said_with_what_would_do(
+    start_backend: Start, photo: bytes, options: tuple[str, str], code: str, word: str
+) -> None:
+    backend = start_backend(*options)
+    health = backend.wait_health(lambda health: health["status"] not in ("starting", "ok"))
+    assert health["status"] == "failed" and health["worker_restarts"] == 1
+    assert health["error"]["code"] == code and word in health["error"]["hint"]
+    answer = backend.submit({"mode": "depth", "crop": CROP}, photo)
+    assert (answer.status, answer.code) == (503, code)
+
+
+def test_precision_reaches_the_model(start_backend: Start, photo: bytes) -> None:
+    depths = {}
+    for options in ((), ("--precision", "bfloat16")):
+        backend = start_backend(*options)
+        backend.wait_ready()
+        name = backend.request("GET", "/v1/capabilities").json()["precision"]
+        job = backend.start_job(photo, mode="depth")
+        assert backend.wait_job(job)["frames"][0]["report"]["precision"] == name
+        depths[name] = backend.array(job, 0, "depth")
+    assert list(depths) == ["float32", "bfloat16"]
+    change = np.abs(depths["float32"] - depths["bfloat16"])
+    assert 0 < np.nanmean(change) < 3.0, "rounded, and still the same head"
 
 
 def test_a_checkpoint_that_is_missing_fails_the_job_not_the_backend(

@@ -42,7 +42,7 @@ def test_health_and_capabilities(backend: Backend) -> None:
     capabilities = backend.request("GET", "/v1/capabilities").json()
     assert len(capabilities["expression_names"]) == 51 and "jawOpen" in capabilities["expression_names"]
     assert capabilities["device"]["type"] == "cpu" and capabilities["device"]["memory_total_bytes"] > 2**28
-    assert capabilities["checkpoint"]["resolution_px"] == 32
+    assert capabilities["checkpoint"]["resolution_px"] == 32 and capabilities["precision"] == "float32"
     assert capabilities["formats"]["depth"] == ["exr", "npy", "png16"]
 
 

@@ -224,4 +224,4 @@ def test_training_takes_such_a_folder_alone_or_with_renders(
     assert done.returncode == 0, done.stderr
     assert ("depth alone" in done.stdout) is not mixed
     training = JointPortraitPipeline.from_pretrained(tmp_path / "run" / "ema").settings.training
-    assert training["steps"] > 2 and training["shots"] == (5 if mixed else 2)
+    assert training["steps"] >= 1 and training["shots"] == (5 if mixed else 2)

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import torch
 
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training.checkpoint import STATE_FILE, load_state, newest_folder, recover_folder, save_folder
+from backend.training.stopping import stop_requests
 
 REPOSITORY = Path(__file__).parents[3]
 FILES_OF_A_SAVE = 12
@@ -36,11 +38,18 @@ def training(data: Path, weights: Path, out: Path, minutes: float, *more: str) -
 
 
 def run(command: list[str]) -> str:
-    done = subprocess.run(
-        command, cwd=REPOSITORY, env=environment(), capture_output=True, text=True, timeout=280, check=False
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    """Standard output of a command that must succeed; what it started ends with it, in a failure too."""
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    try:
+        out, errors = process.communicate(timeout=280)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+    assert process.returncode == 0, out + errors
+    return out
 
 
 LAUNCHERS = {
@@ -182,6 +191,71 @@ def test_at_most_the_last_interval_is_lost(drawn_shots: Path, tiny_weights: Path
     # A save takes its own time, and a step may be under way when it falls due.
     assert state["seconds"] > last["seconds"] - interval_s - 3.0
     assert state["step"] > 0.3 * last["step"]
+
+
+def _wait_for_steps(bar: Path) -> None:
+    """Until the progress bar has moved by a second of training."""
+    began = time.monotonic()
+    while not re.search(r"\| [1-9]\d*/\d+ s", bar.read_text() if bar.exists() else ""):
+        assert time.monotonic() - began < 400, "no step was made"
+        time.sleep(0.1)
+
+
+def _heed_interrupts() -> None:
+    """These tests may themselves run in the background of a shell, which has SIGINT ignored there."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("number", "more", "status"),
+    [(signal.SIGTERM, (), 143), (signal.SIGINT, (), 130), (signal.SIGTERM, ("--processes", "2"), 143)],
+)
+def test_told_to_end_it_saves_what_it_has(
+    number: int, more: tuple[str, ...], status: int, drawn_shots: Path, tiny_weights: Path, tmp_path: Path
+) -> None:
+    words = training(drawn_shots, tiny_weights, tmp_path / "run", 9, "--save-minutes", "9", *more)
+    with (tmp_path / "bar").open("w") as bar:
+        running = subprocess.Popen(
+            [sys.executable, *words], cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, stderr=bar,
+            text=True, preexec_fn=_heed_interrupts, start_new_session=True,
+        )  # fmt: skip
+    try:
+        _wait_for_steps(tmp_path / "bar")
+        running.send_signal(number)
+        told, _ = running.communicate(timeout=120)
+    finally:
+        if running.poll() is None:  # the signal was not heeded
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+    assert running.returncode == status and told.count("stopped; saving") == 1
+    assert _check_whole(tmp_path / "run", 1) >= 1
+    assert not list((tmp_path / "run").glob("*.new"))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nohup")
+def test_an_ignored_interrupt_stays_ignored_and_the_second_request_acts_as_ever() -> None:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with stop_requests(insist=True) as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert stop.signal is None and stop.exit_status == 0
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        with pytest.raises(KeyboardInterrupt), stop_requests(insist=True) as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert stop.exit_status == 130
+            signal.raise_signal(signal.SIGINT)
+        with stop_requests(insist=False) as stop:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGINT)
+            assert stop.exit_status == 143
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _save_for_ever(folder: Path) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blender_addon.core import arrays
+from blender_addon.core import arrays, errors
 from blender_addon.core.backend_process import BackendProcess, BackendState, rotate_log
 from blender_addon.core.errors import AddonError, Remedy
 from blender_addon.core.jobs import JobInput, JobState
@@ -90,6 +90,18 @@ def test_every_failure_is_one_sentence_with_a_remedy(fast_session, fake_launch, 
     assert (job.problem.code, job.problem.remedy) == (code, remedy)
     assert job.problem.message.rstrip(")").strip() and job.problem.hint.endswith(".")
     assert not job.results
+
+
+def test_a_face_that_is_not_found_names_the_panels_own_crop(fast_session, fake_launch):
+    hint = run(fast_session, fake_launch("no_face")).problem.hint
+    assert "Crop by Hand is in the panel Settings" in hint
+
+
+@pytest.mark.parametrize("code", ["unknown_device", "unsupported_precision"])
+def test_a_choice_that_cannot_be_served_leads_to_the_preferences(code):
+    assert (
+        errors.from_backend({"code": code, "message": "No.", "hint": "."}).remedy is Remedy.OPEN_PREFERENCES
+    )
 
 
 def test_a_silent_start_ends_by_its_deadline(tmp_path, fast_session, fake_launch):

@@ -125,7 +125,7 @@ def test_the_memory_of_a_backend_of_others_is_not_freed(fake, photo):
     runtime.session().backend.external = False
 
 
-def test_the_device_of_the_preferences_is_told_to_the_backend(fake, photo):
+def test_device_and_precision_of_the_preferences_are_told_to_the_backend(fake, photo):
     from blender_addon import requests, user_choices
 
     fake("ok")
@@ -142,5 +142,7 @@ def test_the_device_of_the_preferences_is_told_to_the_backend(fake, photo):
         assert command()[-2:] == ("--device", "cpu")
         chosen.device, chosen.device_name = "NAMED", "cuda:1"
         assert command()[-2:] == ("--device", "cuda:1")
+        chosen.precision = "BFLOAT16"
+        assert command()[-4:] == ("--device", "cuda:1", "--precision", "bfloat16")
     finally:
-        chosen.device = "AUTO"
+        chosen.device = chosen.precision = "AUTO"

@@ -45,6 +45,30 @@ def test_a_dropped_picture_restores_the_settings_it_was_made_with(addon, tmp_pat
     assert settings.seed == 12
 
 
+def test_one_relief_is_seen_in_one_place(three):
+    def seen() -> list[bool]:
+        return [item.visible_get() and not item.hide_render for item in three]
+
+    assert seen() == [False, False, True]
+    assert bpy.ops.portrait_relief.select_result(index=0) == {"FINISHED"}
+    assert seen() == [True, False, False] and bpy.context.view_layer.objects.active == three[0]
+    three[0].location.x += 1.0  # moved away: no longer in anybody's place
+    assert bpy.ops.portrait_relief.select_result(index=1) == {"FINISHED"}
+    assert seen() == [True, True, False]
+    assert bpy.ops.portrait_relief.compare_results() == {"FINISHED"}
+    assert seen() == [True, True, True]
+
+
+def test_a_relief_that_is_being_sculpted_is_not_hidden(three):
+    assert bpy.ops.portrait_relief.select_result(index=0) == {"FINISHED"}
+    bpy.ops.object.mode_set(mode="SCULPT")
+    try:
+        bpy.ops.portrait_relief.estimate_depth(timeout=20)
+        assert three[0].visible_get() and len(bpy.context.scene.portrait_relief.results) == 4
+    finally:
+        bpy.ops.object.mode_set(mode="OBJECT")
+
+
 def test_results_are_laid_out_side_by_side(three):
     first = three[0].matrix_world.translation.copy()
     assert bpy.ops.portrait_relief.compare_results() == {"FINISHED"}

@@ -44,6 +44,18 @@ def test_install_and_remove_with_the_operators(bundle):
     assert bpy.ops.portrait_relief.remove_backend() == {"CANCELLED"}
 
 
+def test_the_panel_does_not_look_at_the_disk_at_every_redraw(bundle, monkeypatch):
+    from blender_addon.core.environment import EnvironmentState
+
+    looks, answers = [], [EnvironmentState.OUTDATED, EnvironmentState.INSTALLED]
+    monkeypatch.setattr(bundle, "state", lambda: looks.append(1) or answers[len(looks) - 1])
+    monkeypatch.delenv("PORTRAIT_RELIEF_PYTHON", raising=False)
+    bundle.show()
+    assert all(bundle.needs_update() for _ in range(50)) and len(looks) == 1
+    bundle.show()  # as after an installation
+    assert not any(bundle.needs_update() for _ in range(50)) and len(looks) == 2
+
+
 def test_without_online_access_it_refuses_and_says_where_to_switch_it_on(bundle):
     bpy.context.preferences.system.use_online_access = False
     with pytest.raises(RuntimeError, match="Allow Online Access"):

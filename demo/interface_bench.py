@@ -1,0 +1,225 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How long the extension holds Blender's interface up: ticks, operators, enabling, building and re-displacing.
+
+Runs inside Blender (`blender --factory-startup --python interface_bench.py -- RESULT.json PHOTO`), with its own timer
+at work, or on the bpy module (`python interface_bench.py RESULT.json PHOTO`), which has no window: there the same tick
+is called in a loop. `build.py bench` starts it and prints the result.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+import bpy  # noqa: E402
+import numpy as np  # noqa: E402
+
+TICKS = 500
+TICK_LIMIT_MS, OPERATOR_LIMIT_MS, ENABLE_LIMIT_MS = 8.0, 50.0, 50.0
+SIDE, BUILD_LIMIT_MS, DISPLACE_LIMIT_MS = 768, 500.0, 10.0
+LONGEST_S = 400.0
+_PAUSE_S = 0.1
+_OPERATORS = (
+    ("apply_preset", {"preset": "SMILE"}),
+    ("mirror_expression", {}),
+    ("select_result", {}),
+    ("recall_expression", {}),
+    ("compare_results", {}),
+    ("apply_light_rig", {"rig": "REMBRANDT"}),
+    ("reset_expression", {}),
+)
+
+
+class Clock:
+    """Milliseconds by the wall and of this thread's own computing: other programs lengthen the first alone."""
+
+    def __init__(self) -> None:
+        self.wall_ms: list[float] = []
+        self.own_ms: list[float] = []
+
+    def time(self, work: Callable[[], Any]) -> Any:
+        wall, own = time.perf_counter(), time.thread_time()
+        try:
+            return work()
+        finally:
+            self.own_ms.append(1000 * (time.thread_time() - own))
+            self.wall_ms.append(1000 * (time.perf_counter() - wall))
+
+    def worst(self, limit_ms: float) -> dict[str, float]:
+        """For ticks and operators, which must all stay below a limit."""
+        return {
+            "count": len(self.wall_ms),
+            "median_ms": median(self.wall_ms),
+            "p99_ms": sorted(self.wall_ms)[int(0.99 * (len(self.wall_ms) - 1))],
+            "worst_ms": max(self.wall_ms),
+            "worst_own_ms": max(self.own_ms),
+            "above": sum(value > limit_ms for value in self.wall_ms),
+            "limit_ms": limit_ms,
+        }
+
+    def best(self, limit_ms: float) -> dict[str, float]:
+        """For what is done several times to see what it costs."""
+        return {
+            "count": len(self.wall_ms),
+            "median_ms": median(self.wall_ms),
+            "best_ms": min(self.wall_ms),
+            "best_own_ms": min(self.own_ms),
+            "limit_ms": limit_ms,
+        }
+
+
+def enable() -> Clock:
+    """Importing and registering, the first time in this process."""
+    clock = Clock()
+
+    def work() -> None:
+        import blender_addon
+
+        blender_addon.register()
+
+    clock.time(work)
+    return clock
+
+
+def head(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Depth in mm and coverage [side, side] whose every pixel becomes a vertex."""
+    y, x = np.mgrid[-1.25 : 1.25 : side * 1j, -1.25 : 1.25 : side * 1j].astype(np.float32)
+    return (60 * np.cos(x) * np.cos(y) + 2 * np.sin(30 * x)).astype(np.float32), np.ones_like(x)
+
+
+def reliefs(repeats: int = 7) -> tuple[Clock, Clock]:
+    """(building one of SIDE x SIDE vertices with its mesh, moving its vertices to another depth scale)."""
+    from blender_addon.core.relief import ReliefOptions, build
+    from blender_addon.scene import importing, relief_object
+
+    building, displacing = Clock(), Clock()
+    depth, coverage = head(SIDE)
+
+    def work() -> bpy.types.Mesh:
+        relief = build(depth, coverage, 0.3, ReliefOptions(density=SIDE))
+        mesh = relief_object.make_mesh("bench", relief, size=1.0, depth_scale=1.0)
+        importing.remember_photo(mesh, relief, "bench", (SIDE, SIDE), 0.3)
+        return mesh
+
+    for _ in range(repeats):
+        mesh = building.time(work)
+        assert len(mesh.vertices) == SIDE * SIDE
+        for scale in (1.5, 0.5, 1.0):
+            displacing.time(
+                lambda mesh=mesh, scale=scale: setattr(mesh.portrait_relief, "depth_scale", scale)
+            )
+        bpy.data.meshes.remove(mesh)
+    return building, displacing
+
+
+def jobs(photo: Path, ticks: Clock, operators: Clock) -> Iterator[None]:
+    """Depth and edits of a photo, one after the other, until there were enough ticks; yields while they are at work."""
+    from blender_addon import runtime
+
+    settings = bpy.context.scene.portrait_relief
+    settings.source, settings.filepath = "FILE", str(photo)
+    settings.mouthSmileLeft = settings.mouthSmileRight = 0.8
+    number = 0
+    end_s = time.monotonic() + LONGEST_S
+    while len(ticks.wall_ms) < TICKS or number < 3:
+        mode = "depth" if number % 2 == 0 else "generate"
+        operators.time(lambda mode=mode: _submit(mode))
+        asked = time.monotonic()
+        while runtime.is_busy():
+            if time.monotonic() > end_s:
+                raise TimeoutError(f"job {number} is not done: {_state()}")
+            if number and time.monotonic() - asked > 0.5:
+                name, options = _OPERATORS[len(operators.wall_ms) % len(_OPERATORS)]
+                operators.time(lambda name=name, options=options: _call(name, options))
+                asked = time.monotonic()
+            yield
+        if bpy.context.window_manager.portrait_relief.message:
+            raise RuntimeError(_state())
+        number += 1
+
+
+def _submit(mode: str) -> None:
+    """What the two main buttons do."""
+    from blender_addon import requests, runtime
+
+    scene = bpy.context.scene
+    runtime.submit(scene, requests.job_input(scene.portrait_relief, mode))
+
+
+def _call(name: str, options: dict[str, str]) -> None:
+    operator = getattr(bpy.ops.portrait_relief, name)
+    if operator.poll():
+        operator(**options)
+
+
+def _state() -> str:
+    shown = bpy.context.window_manager.portrait_relief
+    return f"{shown.state} {shown.status} {shown.backend_message} {shown.message} {shown.hint}"
+
+
+def main(result: Path, photo: Path) -> None:
+    """Measures all and writes `result`; in Blender it goes on by timers and quits at the end."""
+    enabling = enable()
+    from blender_addon import runtime
+
+    ticks, operators = Clock(), Clock()
+    tick, windowed = runtime._on_timer, not bpy.app.background
+
+    def timed_tick() -> float | None:
+        return ticks.time(tick)
+
+    runtime._on_timer = timed_tick
+    steps = jobs(photo, ticks, operators)
+
+    def finish(error: str = "") -> None:
+        found: dict[str, object] = {"windowed": windowed, "blender": bpy.app.version_string, "error": error}
+        if ticks.wall_ms and operators.wall_ms:
+            found["tick"], found["operator"] = ticks.worst(TICK_LIMIT_MS), operators.worst(OPERATOR_LIMIT_MS)
+        if not error:
+            building, displacing = reliefs()
+            found["build"], found["displace"] = (
+                building.best(BUILD_LIMIT_MS),
+                displacing.best(DISPLACE_LIMIT_MS),
+            )
+        found["enable"] = enabling.best(ENABLE_LIMIT_MS)
+        result.write_text(json.dumps(found), encoding="utf-8")
+        runtime.close()
+
+    def drive() -> float | None:
+        try:
+            next(steps)
+            return _PAUSE_S
+        except StopIteration:
+            finish()
+        except Exception:
+            finish(traceback.format_exc(limit=2))
+        bpy.ops.wm.quit_blender()
+        return None
+
+    if windowed:
+        bpy.context.preferences.view.show_splash = False
+        bpy.app.timers.register(drive, first_interval=2.0, persistent=True)
+        return
+    try:
+        for _ in steps:
+            timed_tick()
+            time.sleep(runtime.BUSY_INTERVAL_S)
+        finish()
+    except Exception:
+        finish(traceback.format_exc(limit=2))
+
+
+if __name__ == "__main__":
+    words = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
+    os.environ.setdefault("PORTRAIT_RELIEF_BACKEND_SOURCE", str(ROOT))
+    main(Path(words[0]), Path(words[1]))
