@@ -3,7 +3,8 @@
 
 The trunks stay as they are, on the same grid; only the patch of the pixel-unshuffle codec doubles. New input weights
 average each 2 x 2 pixels, new output weights write each value to 2 x 2 pixels, so that training goes on nearly where
-it was, at nearly the same cost, and can use the finer pixels. The expression basis is drawn anew, twice as fine.
+it was, at nearly the same cost, and can use the finer pixels. The expression basis is drawn anew, a cell for two
+pixels.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     coarse = JointPortraitPipeline.from_pretrained(arguments.checkpoint)
-    size = 2 * coarse.expression_encoder.canonical_basis.shape[-1]
+    size = max(coarse.expression_encoder.canonical_basis.shape[-1], coarse.settings.resolution_px)
     basis = canonical_basis(HeadAssets(arguments.assets), size)
     pipeline = finer(coarse, torch.from_numpy(basis))
     pipeline.save_pretrained(arguments.out)

@@ -79,7 +79,7 @@ def test_the_command_writes_a_checkpoint_that_loads_and_runs(
     assert "64 px" in capsys.readouterr().out
     fine = JointPortraitPipeline.from_pretrained(tmp_path / "fine")
     basis = fine.expression_encoder.canonical_basis
-    assert basis.shape == (51, 3, 128, 128) and basis.abs().max() > 1
+    assert basis.shape == (51, 3, 64, 64) and basis.abs().max() > 1
     rgb = torch.rand(1, 3, 64, 64)
     assert fine(mode="depth", rgb=rgb).depth_mm.shape == (1, 1, 64, 64)
 
