@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Model sizes. A preset builds a pipeline with random weights; training fills it.
 
-"tiny" is for tests (32 px), "ablation" for `portrait-relief ablate` (64 px), "embedded" ships with the program (128 px,
-for CPUs).
+"tiny" is for tests (32 px), "ablation" for `portrait-relief ablate` (64 px), "embedded" is what the checkpoint that
+ships began as (128 px, for CPUs; `backend.training.finer` doubled it).
 """
 
 from __future__ import annotations
