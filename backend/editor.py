@@ -82,8 +82,7 @@ class PortraitEditor:
     Args:
         checkpoint: folder; None takes $PORTRAIT_RELIEF_CHECKPOINT, or the embedded one.
         device: "auto", "cpu", "cuda", "cuda:1", "mps".
-        precision: "auto", "float32", "bfloat16", "float16" (see `backend.model.precision`). On a photo bfloat16 moves
-            depth by 0.06 mm in the mean and 2 mm at worst, float16 by 0.005 and 0.03 mm.
+        precision: "auto", "float32", "bfloat16", "float16" (see `backend.model.precision`); the last two move depth.
 
     Raises:
         CheckpointError: missing or unusable checkpoint.
@@ -105,7 +104,7 @@ class PortraitEditor:
         begun = time.perf_counter()
         self.pipeline = JointPortraitPipeline.from_pretrained(self.checkpoint, autocast_dtype=dtype)
         self.pipeline.to(self.device)
-        if self.device.type in ("cpu", "cuda"):  # a third less time; the same depth within 4e-5 mm
+        if self.device.type in ("cpu", "cuda"):  # a third less time a frame
             self.pipeline.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.pipeline.set_progress_bar_config(disable=True)
         self.load_seconds = time.perf_counter() - begun

@@ -68,12 +68,12 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
             (
                 "BFLOAT16",
                 "Brain (bfloat16)",
-                "Faster on recent processors and graphics cards; depth moves by 0.1 mm, here and there by 2 mm",
+                "Faster on recent processors and graphics cards; depth moves, here and there by millimetres",
             ),
             (
                 "FLOAT16",
                 "Half (float16)",
-                "Less graphics memory, with depth exact to 0.03 mm; not for processors",
+                "Less graphics memory, and depth moves less than with bfloat16; not for processors",
             ),
         ],
     )

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,9 @@ from backend.errors import InputError
 from backend.training.stopping import stop_requests
 
 _LOOK_S = 0.2
-_KEPT: list[torch.Tensor] = []  # outlives every `Devices`, see there
+# What `Devices.agree` sends, by device and length. It lives as long as the process: if gloo's thread dropped the last
+# reference it would wait for Python's lock, which the main thread holds while it waits for that thread at the end.
+_SHARED: dict[tuple[torch.device, int], torch.Tensor] = {}
 
 
 @dataclass(frozen=True)
@@ -39,9 +41,6 @@ class Devices:
     rank: int = 0
     count: int = 1
     accelerator: Any = None
-    # What `agree` sends, by length. It lives as long as the process: if gloo's thread dropped the last reference it
-    # would wait for Python's lock, which the main thread holds while it waits for that thread at the end.
-    _shared: dict[int, torch.Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_main(self) -> bool:
@@ -56,11 +55,10 @@ class Devices:
         """Rank 0's values, in every process: clocks differ, and a learning rate or a last step must not."""
         if self.accelerator is None:
             return list(values)
-        shared = self._shared.get(len(values))
-        if shared is None:
-            shared = torch.empty(len(values), dtype=torch.float64, device=self.device)
-            self._shared[len(values)] = shared
-            _KEPT.append(shared)
+        key = (self.device, len(values))
+        if key not in _SHARED:
+            _SHARED[key] = torch.empty(len(values), dtype=torch.float64, device=self.device)
+        shared = _SHARED[key]
         shared.copy_(torch.tensor(values, dtype=torch.float64))
         torch.distributed.broadcast(shared, src=0)
         return shared.tolist()

@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from backend.model.modalities import AVERAGE_CROP_SIDE_MM
+from backend.training.canonical import canonical_places, front_of_face
 from backend.training.render.arkit_units import expression_basis
 from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import sample_shot
 from backend.training.render.geometry import head_topology, project, vertex_normals
-from backend.training.render.identity import head_centre, head_marks, sample_identity
+from backend.training.render.identity import head_marks, sample_identity
 from backend.training.render.posing import pose_vertices, rotation
 
 COUNT = 256
@@ -50,16 +51,13 @@ class FacePoints:
 @lru_cache(maxsize=2)
 def _chosen(assets: HeadAssets) -> tuple[np.ndarray, np.ndarray]:
     """Indices [N] of the refined head's vertices that expressions move, and their canonical places [N, 2]."""
-    topology = head_topology(assets)
-    normals = vertex_normals(topology.rest, topology.quads)
-    front = np.flatnonzero((topology.skin > 0.5) & (normals[:, 2] > 0.05) & (topology.rest[:, 2] > 0.2))
+    topology, front = head_topology(assets), np.flatnonzero(front_of_face(assets))
     displacements = expression_basis(assets).displacements  # [51, V, 3]
     strength: np.ndarray = topology.operator[front] @ np.linalg.norm(displacements, axis=2).sum(0)
     moving = strength > LEAST_STRENGTH * strength.max()
     front, strength = front[moving], strength[moving]
-    centre = head_centre(assets.vertices, head_marks(assets))
     rest = topology.rest[front]
-    places = np.stack([rest[:, 0] - centre[0], centre[1] - rest[:, 1]], 1) * 100 / AVERAGE_CROP_SIDE_MM + 0.5
+    places = canonical_places(assets, rest)
     # Evenly over the face, whose vertices are densest at the lips; more at the eyes, which are small.
     cells = np.floor(places * AVERAGE_CROP_SIDE_MM / CELL_MM).astype(int)
     _, cell, count = np.unique(cells, axis=0, return_inverse=True, return_counts=True)

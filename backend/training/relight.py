@@ -119,7 +119,7 @@ def mix(codes: Tensor, scale: Tensor, gains: Tensor) -> Tensor:
 
 
 def tone_map(linear: Tensor) -> Tensor:
-    """Linear light -> sRGB in 0..1 with a soft shoulder above 0.8: what the renderer shows (`encoding.tone_map`)."""
+    """Linear light -> sRGB in 0..1 with a soft shoulder above 0.8, as cameras have it."""
     over = (linear - SHOULDER_FROM).clamp_min_(0).div_(-SHOULDER_SOFTNESS).expm1_()
     x = linear.clamp(0, SHOULDER_FROM).sub_(over, alpha=1 - SHOULDER_FROM)
     curve = x.clamp_min(1e-9).pow_(1 / 2.4).mul_(1.055).sub_(0.055)

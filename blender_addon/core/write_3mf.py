@@ -105,9 +105,9 @@ def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _text(words: str) -> str:
     """For text and for values in double quotes."""
-    for plain, written in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ('"', "&quot;"), ("\n", "&#10;")):
-        words = words.replace(plain, written)
-    return words
+    from xml.sax.saxutils import escape  # as late as zipfile
+
+    return escape(words, {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"})
 
 
 def _relation(target: str, kind: str) -> str:

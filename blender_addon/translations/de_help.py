@@ -233,11 +233,11 @@ HELP: dict[str, str] = {
     ),
     "Full precision: depth is worth more than speed": "Volle Genauigkeit: Tiefe ist wichtiger als Tempo",
     "The most exact depth, on every device": "Die genaueste Tiefe, auf jedem Gerät",
-    "Faster on recent processors and graphics cards; depth moves by 0.1 mm, here and there by 2 mm": (
-        "Schneller auf neueren Prozessoren und Grafikkarten; die Tiefe ändert sich um 0,1 mm, hier und da um 2 mm"
+    "Faster on recent processors and graphics cards; depth moves, here and there by millimetres": (
+        "Schneller auf neueren Prozessoren und Grafikkarten; die Tiefe ändert sich, hier und da um Millimeter"
     ),
-    "Less graphics memory, with depth exact to 0.03 mm; not for processors": (
-        "Weniger Grafikspeicher, die Tiefe auf 0,03 mm genau; nicht für Prozessoren"
+    "Less graphics memory, and depth moves less than with bfloat16; not for processors": (
+        "Weniger Grafikspeicher, die Tiefe ändert sich weniger als mit bfloat16; nicht für Prozessoren"
     ),
     "The first NVIDIA (or ROCm) graphics card": "Die erste Grafikkarte von NVIDIA (oder mit ROCm)",
     "The graphics part of Apple's chips": "Der Grafikteil von Apples Chips",

@@ -10,21 +10,14 @@ from __future__ import annotations
 import numpy as np
 
 LIGHT_LIMIT = 4.0
-"""Linear light, exposure 1: brighter highlights are cut. `tone_map` shows 1.5 as .97 and all above 2.4 as white."""
+"""Linear light, exposure 1: brighter highlights are cut. `relight.tone_map` shows 1.5 as .97 and all above 2.4 as
+white."""
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 SHOULDER_FROM, SHOULDER_SOFTNESS = 0.8, 0.35
 
 FACE_REGIONS = ("left_eye", "right_eye", "mouth", "eyeball", "mouth_inside", "glasses", "hair")
 """Bits of the region mask, lowest first. Eyes (of the subject) hold lids, lashes and eyeball, the mouth lips and
 inside; "eyeball" and "mouth_inside" (teeth and tongue too) tell what is open."""
-
-
-def tone_map(linear: np.ndarray) -> np.ndarray:
-    """Linear light -> sRGB in 0..1 with a soft shoulder above 0.8, as cameras do. In torch: `relight.tone_map`."""
-    x = np.maximum(linear, 0)
-    low, soft = SHOULDER_FROM, SHOULDER_SOFTNESS
-    x = np.where(x > low, low + (1 - low) * (1 - np.exp(-(x - low) / soft)), x)
-    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.maximum(x, 1e-9) ** (1 / 2.4) - 0.055)
 
 
 def light_scale(linear: np.ndarray) -> float:

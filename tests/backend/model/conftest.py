@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 import torch
-from diffusers import AutoencoderKL
 from torch import Tensor
 
 from backend.model.expression_names import EXPRESSION_NAMES
@@ -36,22 +35,6 @@ def pipeline() -> JointPortraitPipeline:
     basis = torch.randn(fresh.expression_encoder.canonical_basis.shape, generator=generator)
     fresh.expression_encoder.set_canonical_basis(basis)
     return fresh
-
-
-@pytest.fixture(scope="session")
-def tiny_vae() -> AutoencoderKL:
-    """A random image autoencoder in Stable Diffusion's layout, 2 times downscaling."""
-    torch.manual_seed(3)
-    config: dict[str, Any] = {
-        "block_out_channels": (8, 16),
-        "down_block_types": ("DownEncoderBlock2D",) * 2,
-        "up_block_types": ("UpDecoderBlock2D",) * 2,
-        "latent_channels": 4,
-        "norm_num_groups": 4,
-        "layers_per_block": 1,
-        "sample_size": SIDE_PX,
-    }
-    return AutoencoderKL(**config)
 
 
 class SmoothImages(Protocol):

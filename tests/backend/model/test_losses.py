@@ -213,3 +213,11 @@ def test_relative_flow_is_one_for_standing_still_however_far_the_truth_moves() -
         half = relative_flow_loss(flow * 0.5, flow, weight)
         assert half.item() == pytest.approx(0.25 * still.item(), rel=1e-4)
         assert relative_flow_loss(flow, flow, weight).item() == 0
+
+
+def test_the_longest_gradient_stays_a_sixteenth_of_the_picture() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for side, scales in ((64, 4), (128, 4), (256, 5), (512, 6)):
+        error = torch.rand(1, 1, side, side, generator=generator)
+        zero, mask = torch.zeros_like(error), torch.ones_like(error)
+        assert gradient_loss(error, zero, mask) == gradient_loss(error, zero, mask, scales=scales)

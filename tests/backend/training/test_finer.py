@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -84,15 +83,6 @@ def test_the_command_writes_a_checkpoint_that_loads_and_runs(
     assert fine(mode="depth", rgb=rgb).depth_mm.shape == (1, 1, 64, 64)
 
 
-def test_an_autoencoder_keeps_its_resolution() -> None:
-    torch.manual_seed(3)
-    config: dict[str, Any] = {
-        "block_out_channels": (8, 16),
-        "down_block_types": ("DownEncoderBlock2D",) * 2,
-        "up_block_types": ("UpDecoderBlock2D",) * 2,
-        "latent_channels": 4,
-        "norm_num_groups": 4,
-    }
-    vae = AutoencoderKL(**config)
+def test_an_autoencoder_keeps_its_resolution(tiny_vae: AutoencoderKL) -> None:
     with pytest.raises(CheckpointError, match="pixel-unshuffle"):
-        finer(create_pipeline("tiny", vae=vae))
+        finer(create_pipeline("tiny", vae=tiny_vae))

@@ -31,14 +31,21 @@ def lit(lit_shots: Path) -> ShotLibrary:
     return ShotLibrary(lit_shots, extras=True)
 
 
+def tone_curve(linear: np.ndarray) -> np.ndarray:
+    """What `relight.tone_map` is to do, written anew."""
+    x, low = np.maximum(linear, 0), encoding.SHOULDER_FROM
+    x = np.where(x > low, low + (1 - low) * (1 - np.exp(-(x - low) / encoding.SHOULDER_SOFTNESS)), x)
+    return np.where(x <= 0.0031308, 12.92 * x, 1.055 * np.maximum(x, 1e-9) ** (1 / 2.4) - 0.055)
+
+
 def some_light(count: int) -> list[ShotLight]:
     mean = np.array([[0.2, 0.15, 0.1], [0.1, 0.1, 0.1], [0.03, 0.03, 0.05]], np.float32)
     return [ShotLight(np.ones(3, np.float32), np.array([1, 0, 1], np.float32), mean)] * count
 
 
-def test_the_tone_curve_is_srgb_below_its_shoulder_and_the_same_in_torch() -> None:
+def test_the_tone_curve_is_srgb_below_its_shoulder_as_written_anew() -> None:
     x = np.array([0.0, 0.002, 0.18, 0.8, 1.5, 4.0], np.float32)
-    shown = encoding.tone_map(x)
+    shown = tone_curve(x)
     assert shown[:3] == pytest.approx([0, 12.92 * 0.002, 1.055 * 0.18 ** (1 / 2.4) - 0.055])
     assert 0.9 < shown[3] < shown[4] < shown[5] <= 1.0
     assert tone_map(torch.from_numpy(x)).numpy() == pytest.approx(shown, abs=1e-6)
@@ -50,7 +57,7 @@ def test_packed_light_is_within_a_grey_level_of_the_display() -> None:
     codes = [encoding.encode_light(g, encoding.light_scale(g)) for g in groups]
     back = [encoding.decode_light(c, encoding.light_scale(g)) for c, g in zip(codes, groups, strict=True)]
     for gains in ((1, 1, 1), (0.3, 2, 1), (0, 1, 3)):
-        shown = [encoding.tone_map(np.tensordot(gains, parts, 1)) for parts in (groups, back)]
+        shown = [tone_curve(np.tensordot(gains, parts, 1)) for parts in (groups, back)]
         error = 255 * np.abs(shown[1] - shown[0])
         assert (error < 1).mean() > 0.97
     assert encoding.decode_light(encoding.encode_light(np.array([9.0]), 4.0), 4.0) == 4.0  # cut, not wrapped
