@@ -6,12 +6,17 @@ from __future__ import annotations
 import bpy
 
 
-def _draw_add(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
+def _draw_add(self: bpy.types.Menu, context: bpy.types.Context) -> None:
+    """Of the panel's picture; where none is chosen, a file browser asks for one."""
+    settings = context.scene.portrait_relief
+    chosen = settings.filepath if settings.source == "FILE" else settings.image
+    operator = "estimate_depth" if chosen else "relief_from_photo"
     self.layout.separator()
-    self.layout.operator("portrait_relief.estimate_depth", text="Portrait Relief", icon="USER")
+    self.layout.operator(f"portrait_relief.{operator}", text="Portrait Relief", icon="USER")
 
 
 def _draw_import(self: bpy.types.Menu, _context: bpy.types.Context) -> None:
+    self.layout.operator("portrait_relief.relief_from_photo", text="Portrait Photo as Relief (.jpg, .png)")
     self.layout.operator("portrait_relief.import_result", text="Portrait Relief Result (folder)")
     self.layout.operator("portrait_relief.import_live_link", text="Live Link Face Recording (.csv)")
 

@@ -17,6 +17,7 @@ from . import (
     relief,
     results,
     sequence,
+    viewing,
 )
 
 CLASSES = (
@@ -35,4 +36,5 @@ CLASSES = (
     *export.CLASSES,
     *light.CLASSES,
     *relief.CLASSES,
+    *viewing.CLASSES,
 )

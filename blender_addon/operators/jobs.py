@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Generate, estimate depth, repaint from a sculpted relief, cancel.
+"""Generate, estimate depth, the same of a file, repaint from a sculpted relief, cancel.
 
 With a window they start the work and return at once. In background mode, or with `wait`, they return when the result
 is imported, and fail as operators do (RuntimeError in a script) with the sentence that the panel shows.
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import bpy
-from bpy.props import BoolProperty, FloatProperty
+from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from .. import requests, runtime
 from ..core.errors import AddonError
@@ -70,6 +70,26 @@ class PORTRAIT_RELIEF_OT_estimate_depth(JobOperator, bpy.types.Operator):
     mode = "depth"
 
 
+class PORTRAIT_RELIEF_OT_relief_from_photo(JobOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.relief_from_photo"
+    bl_label = "Relief from Photo…"
+    bl_description = "Choose a portrait photo on disk and make a relief of it as it is"
+    mode = "depth"
+
+    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filter_image: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context: bpy.types.Context, _event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.portrait_relief
+        settings.source, settings.filepath = "FILE", self.filepath
+        return super().execute(context)
+
+
 class PORTRAIT_RELIEF_OT_repaint(JobOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.repaint"
     bl_label = "Repaint from Relief"
@@ -111,6 +131,7 @@ class PORTRAIT_RELIEF_OT_dismiss(bpy.types.Operator):
 CLASSES = (
     PORTRAIT_RELIEF_OT_generate,
     PORTRAIT_RELIEF_OT_estimate_depth,
+    PORTRAIT_RELIEF_OT_relief_from_photo,
     PORTRAIT_RELIEF_OT_repaint,
     PORTRAIT_RELIEF_OT_cancel,
     PORTRAIT_RELIEF_OT_dismiss,

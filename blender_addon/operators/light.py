@@ -14,7 +14,8 @@ from .. import storage
 from ..core import errors, temp_files
 from ..core.errors import AddonError
 from ..core.light_rigs import RIGS
-from ..scene import albedo, hdri, images, lighting, preview, relit_still, sending_back
+from ..scene import albedo, hdri, lighting, preview, relit_still, sending_back, viewing
+from ..translations import say
 from .reporting import ReportingMixin
 
 _FIRST_RIG = RIGS[0].identifier
@@ -110,14 +111,6 @@ def _show_albedo(item: bpy.types.Object, *, anew: bool) -> None:
     albedo.show(item, albedo.ALBEDO)
 
 
-def _view(context: bpy.types.Context) -> bpy.types.SpaceView3D | None:
-    """The 3D View at work, or the largest one of the window."""
-    if context.space_data is not None and context.space_data.type == "VIEW_3D":
-        return context.space_data
-    areas = [area for area in context.screen.areas if area.type == "VIEW_3D"] if context.screen else []
-    return max(areas, key=lambda area: area.width * area.height).spaces.active if areas else None
-
-
 class PORTRAIT_RELIEF_OT_relight_preview(_LightOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.relight_preview"
     bl_label = "Relight Preview"
@@ -126,8 +119,8 @@ class PORTRAIT_RELIEF_OT_relight_preview(_LightOperator, bpy.types.Operator):
     engine: EnumProperty(name="Engine", items=_ENGINES)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        item, space = context.active_object, _view(context)
-        if space is None:
+        item, area = context.active_object, viewing.view3d(context)
+        if area is None:
             self.report({"ERROR"}, "There is no 3D View to show it in.")
             return {"CANCELLED"}
 
@@ -136,7 +129,9 @@ class PORTRAIT_RELIEF_OT_relight_preview(_LightOperator, bpy.types.Operator):
             if lighting.find_rig(item) is None and hdri.world_of(context.scene) is None:
                 lighting.apply_rig(context.scene, item, _FIRST_RIG)
             chosen = item.portrait_relief_light
-            chosen.view_before = preview.begin(context.scene, space, self.engine, chosen.view_before)
+            chosen.view_before = preview.begin(
+                context.scene, area.spaces.active, self.engine, chosen.view_before
+            )
 
         return self.tried(work)
 
@@ -147,10 +142,10 @@ class PORTRAIT_RELIEF_OT_end_preview(_LightOperator, bpy.types.Operator):
     bl_description = "Show the 3D View as it was before; rig and texture stay"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        chosen, space = context.active_object.portrait_relief_light, _view(context)
-        if not chosen.view_before or space is None:
+        chosen, area = context.active_object.portrait_relief_light, viewing.view3d(context)
+        if not chosen.view_before or area is None:
             return {"CANCELLED"}
-        preview.end(context.scene, space, chosen.view_before)
+        preview.end(context.scene, area.spaces.active, chosen.view_before)
         chosen.view_before = ""
         return {"FINISHED"}
 
@@ -236,12 +231,9 @@ class PORTRAIT_RELIEF_OT_relit_still(_LightOperator, bpy.types.Operator):
             image = relit_still.compose(item, path)
         except AddonError as error:
             return self.ended(error.problem)
-        for area in context.screen.areas if context.screen else ():
-            if area.type == "IMAGE_EDITOR" and not (
-                area.spaces.active.image and images.KIND_KEY not in area.spaces.active.image
-            ):  # a picture of the artist's own stays
-                area.spaces.active.image = image
-        self.report({"INFO"}, f"“{image.name}” is among the images")
+        viewing.show_picture(context, image)
+        text = say("“{name}” is kept in the .blend; the disk beside Show Still saves it", name=image.name)
+        self.report({"INFO"}, text)
         return {"FINISHED"}
 
     def _close(self, context: bpy.types.Context) -> None:

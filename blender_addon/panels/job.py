@@ -12,7 +12,7 @@ from ..core.errors import Remedy
 from ..core.installer import InstallState
 from ..core.jobs import JobState
 from ..operators.portrait import camera_background
-from ..scene import images
+from ..scene import images, sending_back
 from ..translations import say, say_problem
 from .places import PanelMixin, in_both_editors
 
@@ -80,8 +80,11 @@ class _MainPanel(PanelMixin):
         elif job.install.message:
             self._draw_error(layout, context, job.install)
         elif job.state in {JobState.DONE.value, JobState.CANCELLED.value}:
-            icon = "CHECKMARK" if job.state == JobState.DONE.value else "CANCEL"
-            layout.label(text=job.status, icon=icon)
+            done = job.state == JobState.DONE.value
+            row = layout.row()
+            row.label(text=job.status, icon="CHECKMARK" if done else "CANCEL")
+            if done and sending_back.is_relief(context.active_object):
+                row.operator("portrait_relief.view_relief", icon="ZOOM_SELECTED")
         if installation.needs_update():
             box = layout.box()
             box.label(text="A new backend came with this add-on", icon="INFO")
@@ -99,7 +102,10 @@ class _MainPanel(PanelMixin):
         if camera_background(context.scene) not in {None, settings.image}:
             column.operator("portrait_relief.use_camera_background", icon="CAMERA_DATA")
         space = context.space_data
-        shown = space.image if space.type == "IMAGE_EDITOR" else None
+        in_editor = space.type == "IMAGE_EDITOR"
+        if in_editor and bpy.ops.image.clipboard_paste.poll():
+            column.operator("image.clipboard_paste", text="Paste from Clipboard", icon="PASTEDOWN")
+        shown = space.image if in_editor else None
         if shown is not None and shown != settings.image:
             column.operator(
                 "portrait_relief.use_editor_image",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..core.light_rigs import RIGS
+from ..operators.viewing import still_of
 from ..scene import albedo, hdri, lighting, sending_back
 from .job import draw_wrapped
 from .places import CATEGORY, PanelMixin
@@ -32,7 +33,7 @@ class PORTRAIT_RELIEF_PT_light_view3d(PanelMixin, bpy.types.Panel):
         self._draw_texture(layout, item, chosen)
         self._draw_rig(layout, context, item, chosen)
         self._draw_hdri(layout, context, chosen)
-        self._draw_pictures(layout, chosen)
+        self._draw_pictures(layout, item, chosen)
 
     def _draw_texture(self, layout: bpy.types.UILayout, item: bpy.types.Object, chosen) -> None:
         column = layout.column(align=True)
@@ -79,7 +80,7 @@ class PORTRAIT_RELIEF_PT_light_view3d(PanelMixin, bpy.types.Panel):
         row.prop(chosen, "hdri_strength", text="Strength", slider=True)
         row.prop(chosen, "hdri_turn", text="Turn", slider=True)
 
-    def _draw_pictures(self, layout: bpy.types.UILayout, chosen) -> None:
+    def _draw_pictures(self, layout: bpy.types.UILayout, item: bpy.types.Object, chosen) -> None:
         column = layout.column(align=True)
         row = column.row(align=True)
         row.prop(chosen, "engine", expand=True)
@@ -93,6 +94,12 @@ class PORTRAIT_RELIEF_PT_light_view3d(PanelMixin, bpy.types.Panel):
         button = row.operator("portrait_relief.relit_still", icon="RENDER_STILL")
         button.engine, button.samples = chosen.engine, chosen.samples
         row.prop(chosen, "samples", text="")
+        still = still_of(item)
+        if still is not None:
+            row = column.row(align=True)
+            row.operator("portrait_relief.show_still", icon="IMAGE_DATA")
+            row.context_pointer_set("edit_image", still)
+            row.operator("image.save_as", text="", icon="FILE_TICK")
 
 
 def _shows_lights(space: bpy.types.SpaceView3D) -> bool:

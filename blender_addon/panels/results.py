@@ -8,6 +8,9 @@ import bpy
 from ..scene import images, relief_object, sending_back
 from .places import PanelMixin, in_both_editors
 
+NAME_SHARE = 0.55  # of a row in the list; what it shows stands beside it
+PICTURE_SCALE = 5.0
+
 
 class PORTRAIT_RELIEF_UL_results(bpy.types.UIList):
     bl_idname = "PORTRAIT_RELIEF_UL_results"
@@ -17,10 +20,14 @@ class PORTRAIT_RELIEF_UL_results(bpy.types.UIList):
     ) -> None:
         image = images.find(item.result_id, "rgb")
         preview = image.preview if image is not None else None
+        row = layout.split(factor=NAME_SHARE)
         if preview is not None:
-            layout.prop(item, "name", text="", emboss=False, icon_value=preview.icon_id)
+            row.prop(item, "name", text="", emboss=False, icon_value=preview.icon_id)
         else:
-            layout.prop(item, "name", text="", emboss=False, icon="USER")
+            row.prop(item, "name", text="", emboss=False, icon="USER")
+        note = row.row()
+        note.active = False
+        note.label(text=item.summary)
 
 
 class _ResultsPanel(PanelMixin):
@@ -37,9 +44,7 @@ class _ResultsPanel(PanelMixin):
             column.operator("portrait_relief.delete_result", text="", icon="TRASH")
             column.operator("portrait_relief.import_result", text="", icon="IMPORT")
             active = settings.results[min(settings.active_result, len(settings.results) - 1)]
-            layout.label(text=active.summary)
-            if active.details:
-                layout.label(text=active.details)
+            self._draw_notes(layout, active)
             grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
             grid.operator("portrait_relief.select_result", icon="RESTRICT_SELECT_OFF")
             grid.operator("portrait_relief.use_result", icon="IMAGE_DATA")
@@ -50,12 +55,25 @@ class _ResultsPanel(PanelMixin):
             layout.operator("portrait_relief.import_result", icon="IMPORT")
         self._draw_active(layout, context)
 
+    def _draw_notes(self, layout: bpy.types.UILayout, active) -> None:
+        """The picture large enough to tell results apart, and how it was made."""
+        row = layout.row()
+        image = images.find(active.result_id, "rgb")
+        if image is not None and image.preview is not None:
+            row.template_icon(icon_value=image.preview.icon_id, scale=PICTURE_SCALE)
+        column = row.column(align=True)
+        for line in (*active.summary.split(", "), *active.details.split(", ")):
+            if line:
+                column.label(text=line)
+
     def _draw_active(self, layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
         item = context.active_object
         if not sending_back.is_relief(item):
             return
         box = layout.box()
-        box.label(text=item.name, icon="MESH_GRID")
+        row = box.row()
+        row.label(text=item.name, translate=False, icon="MESH_GRID")
+        row.operator("portrait_relief.view_relief", text="", icon="ZOOM_SELECTED")
         row = box.row()
         row.active = row.enabled = relief_object.can_displace(item.data)
         if relief_object.is_animated(item):

@@ -365,6 +365,15 @@ HELP: dict[str, str] = {
     "Show the relief lit anew in the 3D View: without the photo's light, and with a rig's": (
         "Das Relief neu beleuchtet in der 3D-Ansicht zeigen: ohne das Licht des Fotos, mit dem eines Aufbaus"
     ),
+    "Show the active relief from its front, as large as the 3D View, with its picture on it": (
+        "Das aktive Relief von vorn zeigen, so groß wie die 3D-Ansicht, mit seinem Bild darauf"
+    ),
+    "Show the active relief's relit still in an Image Editor, or in a window of its own": (
+        "Das neu beleuchtete Bild des aktiven Reliefs in einem Bildeditor zeigen oder in einem eigenen Fenster"
+    ),
+    "Choose a portrait photo on disk and make a relief of it as it is": (
+        "Ein Porträtfoto auf der Festplatte wählen und ein Relief davon machen, wie es ist"
+    ),
     "Show the 3D View as it was before; rig and texture stay": (
         "Die 3D-Ansicht zeigen, wie sie vorher war; Aufbau und Textur bleiben"
     ),

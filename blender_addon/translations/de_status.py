@@ -35,6 +35,9 @@ STATUS: dict[str, str] = {
     "{python} and {source} in the environment go before these.": (
         "{python} und {source} in den Umgebungsvariablen gehen diesen vor."
     ),
+    "“{name}” is kept in the .blend; the disk beside Show Still saves it": (
+        "„{name}“ liegt in der .blend; die Diskette neben „Bild zeigen“ speichert es"
+    ),
     "Relight Preview shows these lights; this shading does not.": (
         "Die Neubeleuchtungs-Vorschau zeigt diese Lichter; diese Schattierung nicht."
     ),

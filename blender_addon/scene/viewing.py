@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Brings the artist's editors to what was made: a relief in the 3D View, a picture in an Image Editor."""
+
+from __future__ import annotations
+
+import bpy
+from mathutils import Matrix, Vector
+
+from . import images, relief_object
+
+VIEW_SENSOR_MM = 72.0  # a view's longer side shows its distance times this, divided by its focal length
+MARGIN = 1.1
+
+
+def view3d(context: bpy.types.Context) -> bpy.types.Area | None:
+    """The 3D View at work, or the largest one of the window."""
+    if context.area is not None and context.area.type == "VIEW_3D":
+        return context.area
+    areas = [area for area in context.screen.areas if area.type == "VIEW_3D"] if context.screen else []
+    return max(areas, key=lambda area: area.width * area.height) if areas else None
+
+
+def look_at(area: bpy.types.Area, item: bpy.types.Object) -> None:
+    """Turns a 3D View to the relief's front and frames it; the solid view shows the picture on it.
+
+    A relief is life-sized: in the view that a new file comes with it is a few pixels high.
+    """
+    space = area.spaces.active
+    view, to_world = space.region_3d, item.matrix_world
+    axes = relief_object.placement_of(item.data).axes
+    right, up = ((to_world.to_3x3() @ Vector(axes[:, column])).normalized() for column in (0, 1))
+    front = right.cross(up).normalized()
+    if not front.length:  # its scale is zero
+        return
+    up = front.cross(right)
+    corners = [to_world @ Vector(corner) for corner in item.bound_box]
+    middle = sum(corners, Vector()) / len(corners)
+    half_width, half_height = (max((corner - middle).dot(axis) for corner in corners) for axis in (right, up))
+    window = next(region for region in area.regions if region.type == "WINDOW")
+    unit_per_px = 2 * MARGIN * max(half_width / window.width, half_height / window.height)
+    view.view_perspective = "ORTHO"
+    view.view_rotation = Matrix((right, up, front)).transposed().to_quaternion()
+    view.view_location = middle
+    view.view_distance = unit_per_px * max(window.width, window.height) * space.lens / VIEW_SENSOR_MM
+    if space.shading.type == "SOLID":
+        space.shading.color_type = "TEXTURE"
+
+
+def show_picture(context: bpy.types.Context, image: bpy.types.Image) -> bool:
+    """In an Image Editor that is empty or shows a picture of ours, else in a window of its own, as Blender shows
+    renders. False where there is no window, as in background mode."""
+    windows = [context.window, *context.window_manager.windows] if context.window else []
+    spaces = (
+        area.spaces.active
+        for window in windows
+        for area in window.screen.areas
+        if area.ui_type == "IMAGE_EDITOR"  # the UV Editor is of the same type
+    )
+    free = (space for space in spaces if space.image is None or images.KIND_KEY in space.image)
+    space = next(free, None) or _image_window(context)
+    if space is None:
+        return False
+    space.image = image
+    return True
+
+
+def _image_window(context: bpy.types.Context) -> bpy.types.SpaceImageEditor | None:
+    if not bpy.ops.wm.window_new.poll():
+        return None
+    known = set(context.window_manager.windows)
+    bpy.ops.wm.window_new()
+    made = next((window for window in context.window_manager.windows if window not in known), None)
+    if made is None:
+        return None
+    area = made.screen.areas[0]
+    area.ui_type = "IMAGE_EDITOR"
+    return area.spaces.active
