@@ -272,7 +272,7 @@ def _job_text(job: Job) -> str:
         return sequence.text
     if job.state is JobState.RUNNING and job.phase:
         phase = say(job.phase.replace("_", " ").capitalize())
-        return f"{phase} {job.step}/{job.total}" if job.total else phase
+        return f"{phase} {job.step}/{job.total}" if job.total > 1 else phase
     return say(_STATE_LABELS[job.state])
 
 

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import bpy
 from mathutils import Matrix, Vector
 
 from . import images, relief_object
 
 VIEW_SENSOR_MM = 72.0  # a view's longer side shows its distance times this, divided by its focal length
-MARGIN = 1.1
+MARGIN = 1.25
 
 
 def view3d(context: bpy.types.Context) -> bpy.types.Area | None:
@@ -57,21 +59,27 @@ def show_picture(context: bpy.types.Context, image: bpy.types.Image) -> bool:
         if area.ui_type == "IMAGE_EDITOR"  # the UV Editor is of the same type
     )
     free = (space for space in spaces if space.image is None or images.KIND_KEY in space.image)
-    space = next(free, None) or _image_window(context)
-    if space is None:
+    space = next(free, None)
+    if space is not None:
+        space.image = image
+    elif bpy.app.background:
         return False
-    space.image = image
+    else:  # later: a window that a modal operator opens at the end of a render ends Blender 4.3 (GLXBadContext)
+        bpy.app.timers.register(functools.partial(_show_in_window, image.name), first_interval=0.0)
     return True
 
 
-def _image_window(context: bpy.types.Context) -> bpy.types.SpaceImageEditor | None:
-    if not bpy.ops.wm.window_new.poll():
-        return None
-    known = set(context.window_manager.windows)
-    bpy.ops.wm.window_new()
-    made = next((window for window in context.window_manager.windows if window not in known), None)
-    if made is None:
-        return None
-    area = made.screen.areas[0]
-    area.ui_type = "IMAGE_EDITOR"
-    return area.spaces.active
+def _show_in_window(image_name: str) -> None:
+    windows, image = bpy.context.window_manager.windows, bpy.data.images.get(image_name)
+    if image is None:
+        return
+    known = set(windows)
+    with bpy.context.temp_override(window=windows[0]):
+        bpy.ops.wm.window_new()
+    for window in set(windows) - known:
+        area = window.screen.areas[0]
+        area.ui_type = "IMAGE_EDITOR"
+        area.spaces.active.image = image
+        region = next(region for region in area.regions if region.type == "WINDOW")
+        with bpy.context.temp_override(window=window, area=area, region=region):
+            bpy.ops.image.view_all(fit_view=True)
