@@ -83,7 +83,7 @@ def summary(mode: str, coefficients: dict[str, float], degrees: dict[str, float]
     strongest = sorted((name for name in coefficients if coefficients[name]), key=lambda n: -coefficients[n])
     words = [f"{arkit.label(name)} {coefficients[name]:.2f}" for name in strongest[:3]]
     words += [f"{name} {value:.0f}°" for name, value in degrees.items() if value]
-    return ", ".join(words) or "Neutral"
+    return ", ".join(words) or ("Repainted from a relief" if mode == "appearance" else "Neutral")
 
 
 def sequence_input(scene: bpy.types.Scene, numbers: Sequence[int]) -> tuple[JobInput, dict[int, FrameInput]]:

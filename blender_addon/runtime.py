@@ -207,6 +207,7 @@ def forget_problem() -> None:
     _clear_problem()
     bpy.context.window_manager.portrait_relief.state = "IDLE"
     sync()
+    _redraw()
 
 
 def _forget_ended() -> None:

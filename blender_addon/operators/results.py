@@ -146,6 +146,8 @@ class PORTRAIT_RELIEF_OT_select_result(ResultOperator, bpy.types.Operator):
         item.select_set(True)
         context.view_layer.objects.active = item
         relief_object.show_alone(item, context.view_layer)
+        if self.index >= 0:
+            context.scene.portrait_relief.active_result = self.index  # the list tells of what is seen
         return {"FINISHED"}
 
 

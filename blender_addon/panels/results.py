@@ -62,7 +62,7 @@ class _ResultsPanel(PanelMixin):
         if image is not None and image.preview is not None:
             row.template_icon(icon_value=image.preview.icon_id, scale=PICTURE_SCALE)
         column = row.column(align=True)
-        for line in (*active.summary.split(", "), *active.details.split(", ")):
+        for line in (*active.summary.split(", "), active.details):
             if line:
                 column.label(text=line)
 

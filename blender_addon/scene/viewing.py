@@ -39,13 +39,19 @@ def look_at(area: bpy.types.Area, item: bpy.types.Object) -> None:
     middle = sum(corners, Vector()) / len(corners)
     half_width, half_height = (max((corner - middle).dot(axis) for corner in corners) for axis in (right, up))
     window = next(region for region in area.regions if region.type == "WINDOW")
-    unit_per_px = 2 * MARGIN * max(half_width / window.width, half_height / window.height)
+    unit_per_px = 2 * max(half_width / _free_width(area, window), MARGIN * half_height / window.height)
     view.view_perspective = "ORTHO"
     view.view_rotation = Matrix((right, up, front)).transposed().to_quaternion()
     view.view_location = middle
     view.view_distance = unit_per_px * max(window.width, window.height) * space.lens / VIEW_SENSOR_MM
     if space.shading.type == "SOLID":
         space.shading.color_type = "TEXTURE"
+
+
+def _free_width(area: bpy.types.Area, window: bpy.types.Region) -> float:
+    """Pixels round the window's middle that the sidebar, which lies over it, leaves free."""
+    sidebar = next((region.width for region in area.regions if region.type == "UI"), 0)
+    return max(window.width - 2 * sidebar, window.width / 4)
 
 
 def show_picture(context: bpy.types.Context, image: bpy.types.Image) -> bool:

@@ -297,6 +297,7 @@ LABELS: dict[str, str] = {
     "Relief from Photo…": "Relief aus Foto …",
     "Paste from Clipboard": "Aus der Zwischenablage einfügen",
     "Depth of the photo": "Tiefe des Fotos",
+    "Repainted from a relief": "Nach einem Relief neu gemalt",
     "Rebuild Relief": "Relief neu bauen",
     "Timeout": "Wartezeit",
     "Portrait Photo as Relief (.jpg, .png)": "Porträtfoto als Relief (.jpg, .png)",

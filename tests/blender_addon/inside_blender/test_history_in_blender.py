@@ -52,6 +52,7 @@ def test_one_relief_is_seen_in_one_place(three):
     assert seen() == [False, False, True]
     assert bpy.ops.portrait_relief.select_result(index=0) == {"FINISHED"}
     assert seen() == [True, False, False] and bpy.context.view_layer.objects.active == three[0]
+    assert bpy.context.scene.portrait_relief.active_result == 0
     three[0].location.x += 1.0  # moved away: no longer in anybody's place
     assert bpy.ops.portrait_relief.select_result(index=1) == {"FINISHED"}
     assert seen() == [True, True, False]

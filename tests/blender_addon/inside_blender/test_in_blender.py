@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -222,6 +223,31 @@ def test_failures_are_shown_with_the_button_that_mends_them(fake, photo, mode, c
     assert shown.message == "" and shown.state == "IDLE"
 
 
+@pytest.mark.parametrize("mode", ["crash", "hang", "garbage", "damaged", "oom", "wrong_protocol"])
+def test_a_failure_loses_nothing_and_the_next_job_works(fake, photo, mode):
+    fake("ok")
+    settings = bpy.context.scene.portrait_relief
+    bpy.ops.portrait_relief.estimate_depth(timeout=20)
+    item = relief()
+    item.data.vertices[0].co.z += 0.01  # sculpted
+    settings.jawOpen, settings.seed = 0.4, 7
+    before = coordinates(item.data)
+    fake(mode)
+    with contextlib.suppress(RuntimeError):  # with another protocol the start fails already
+        bpy.ops.portrait_relief.restart_backend()
+    with pytest.raises(RuntimeError):
+        bpy.ops.portrait_relief.generate(timeout=20)
+    shown = bpy.context.window_manager.portrait_relief
+    assert shown.message and shown.hint and shown.remedy != "NONE"
+    assert [each.name for each in bpy.data.objects] == [item.name] and len(settings.results) == 1
+    np.testing.assert_array_equal(coordinates(item.data), before)
+    assert (settings.image, round(settings.jawOpen, 3), settings.seed) == (photo, 0.4, 7)
+    fake("ok")
+    assert bpy.ops.portrait_relief.restart_backend() == {"FINISHED"}
+    assert bpy.ops.portrait_relief.generate(timeout=20) == {"FINISHED"}
+    assert shown.message == "" and len(settings.results) == 2
+
+
 def test_a_failed_job_does_not_stop_the_next_one(fake, photo):
     fake("crash")
     with pytest.raises(RuntimeError):
@@ -269,7 +295,11 @@ def test_a_sculpted_relief_becomes_a_depth_map_again_and_is_sent(fake, photo):
     assert np.abs(depth - 100 * np.sqrt(np.clip(1 - r * r, 0, 1)))[known].mean() < 3.0
     assert bpy.ops.portrait_relief.check_relief() == {"FINISHED"}
     assert bpy.ops.portrait_relief.repaint(timeout=20) == {"FINISHED"}
-    assert [result.mode for result in bpy.context.scene.portrait_relief.results] == ["depth", "appearance"]
+    results = bpy.context.scene.portrait_relief.results
+    assert [(result.mode, result.summary) for result in results] == [
+        ("depth", "Depth of the photo"),
+        ("appearance", "Repainted from a relief"),
+    ]
 
 
 def test_an_applied_transform_leaves_the_depth_slider_and_the_way_back_working(fake, photo):

@@ -52,7 +52,7 @@ def test_a_turned_relief_fills_the_view_with_its_front_towards_it(head, view, ap
     assert bpy.ops.portrait_relief.view_relief() == {"FINISHED"}
     points = seen(view, head)
     # An applied rotation leaves the bounding box along the axes, looser than the head.
-    assert 0.6 < (2 * np.abs(points[:, :2]) / window_size(view)).max() < 1.0
+    assert (0.5 if applied else 0.7) < (2 * np.abs(points[:, :2]) / window_size(view)).max() < 1.0
     depth = np.array([value.value for value in head.data.attributes["depth_mm"].data])
     assert np.corrcoef(points[:, 2], depth)[0, 1] > 0.999
     uv = np.empty((len(head.data.loops), 2), np.float32)
