@@ -126,6 +126,37 @@ def test_depth_scale_works_after_saving_and_reloading_without_a_backend(fake, ph
     assert bpy.ops.portrait_relief.select_result() == {"FINISHED"}
 
 
+def test_every_relief_is_as_it_was_in_a_file_opened_without_a_backend(fake, photo, tmp_path, monkeypatch):
+    from blender_addon import runtime
+
+    fake("ok")
+    for operator in ("estimate_depth", "generate"):
+        getattr(bpy.ops.portrait_relief, operator)(timeout=20)
+    first, second = (item for item in bpy.data.objects if item.type == "MESH")
+    first.data.vertices[5].co.z += 0.02  # sculpted
+    second.data.portrait_relief_build.back = "SOLID"
+    bpy.context.view_layer.objects.active = second
+    bpy.ops.portrait_relief.delight()
+
+    def kept() -> dict[str, np.ndarray]:
+        meshes = {item.name: coordinates(item.data) for item in bpy.data.objects if item.type == "MESH"}
+        packed = [image for image in bpy.data.images if image.packed_file is not None]
+        return meshes | {image.name: image_pixels(image) for image in packed}
+
+    before = kept()
+    assert len(before) == 2 + 5  # portrait and depth of each, and the albedo
+    path = str(tmp_path / "reliefs.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    runtime.close()
+    monkeypatch.setenv("PORTRAIT_RELIEF_PYTHON", "/nowhere/python")
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    after = kept()
+    assert sorted(after) == sorted(before)
+    for name, values in before.items():
+        np.testing.assert_array_equal(after[name], values, err_msg=name)
+
+
 def test_density_limits_the_vertices(fake, photo):
     fake("ok")
     bpy.context.scene.portrait_relief.density = 16
