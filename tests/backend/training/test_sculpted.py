@@ -34,8 +34,8 @@ def test_the_pixels_that_show_the_nose_are_lifted_as_the_mesh_is() -> None:
     assert column == pytest.approx(side / 2 + 25 / CROP_SIDE_MM * side - 0.5, abs=0.6)
     assert row == pytest.approx(side / 2 - 0.5, abs=0.6)
     assert push.max() == pytest.approx(14, abs=0.05) and not push[:20].any()
-    width_px = 9 * 1.25 / CROP_SIDE_MM * side
-    assert push[row, round(column + width_px)] == pytest.approx(14 * np.exp(-0.5), abs=0.3)
+    away_mm = ((column + 11 + 0.5) / side - 0.5) * CROP_SIDE_MM / 1.25 - 20  # on the face itself
+    assert push[row, column + 11] == pytest.approx(14 * np.exp(-0.5 * (away_mm / 9) ** 2), abs=0.05)
 
 
 def test_the_table_pools_errors_and_weighs_responses_by_the_change() -> None:
