@@ -21,6 +21,13 @@ from backend.imaging.face_finding import Face, choose_face, find_faces
 from backend.imaging.load import Photo, load_photo
 from backend.imaging.portrait_result import PortraitResult
 from backend.imaging.rotation import rotation
+from backend.imaging.sculpting import (
+    Sculpting,
+    camera_distance_mm,
+    carry_sculpting,
+    checked_depth,
+    find_sculpting,
+)
 from backend.imaging.transfer import transfer_edit
 from backend.imaging.turning import drawing_of, turn_head
 from backend.imaging.upsampling import coverage_at_photo, depth_at_photo
@@ -231,36 +238,27 @@ class PortraitEditor:
         coverage: np.ndarray | None = None,
         *,
         expression: Mapping[str, float] | None = None,
+        pose: Mapping[str, float] | None = None,
         progress: Progress | None = None,
     ) -> PortraitResult:
-        """The portrait painted for a given depth (a sculpted relief, for instance).
+        """The portrait as it looks with a given depth (a sculpted relief, for instance).
+
+        Where the depth is the head's own with changes, these are carried onto the picture's own pixels
+        (`backend.imaging.sculpting`), and what was not sculpted keeps its bytes. Depth of another head is painted by
+        the model, which follows it weakly.
 
         Args:
             portrait: from :meth:`open`.
             depth_mm: float [H, W] of the photo's size, NaN outside the head.
             coverage: float [H, W] 0..1; None takes where depth is a number.
-            expression: if known.
+            expression, pose: of the edit that the depth came from, if it came from one.
             progress: called between phases.
 
         Raises:
-            InputError: depth of another size, or none of it inside the crop.
+            InputError: depth of another size, infinite, or none of it inside the crop; as in :meth:`generate`.
         """
-        photo = portrait.photo
-        depth_mm = np.asarray(depth_mm, dtype=np.float32)
-        coverage = (
-            np.isfinite(depth_mm).astype(np.float32) if coverage is None else np.asarray(coverage, np.float32)
-        )
-        for name, values in (("depth", depth_mm), ("coverage", coverage)):
-            if values.shape != (photo.height, photo.width):
-                raise InputError(
-                    f"The {name} is {' x '.join(map(str, values.shape[::-1]))} pixels, "
-                    f"{photo.name} is {photo.width} x {photo.height}.",
-                    "Give depth of the photo's own size, as the depth estimate returns it.",
-                    code="depth_size",
-                )
-        wanted = Expression.from_mapping(expression) if expression else None
+        depth_mm, coverage = checked_depth(depth_mm, coverage, portrait.photo)
         report = progress or _silent
-        seconds: dict[str, float] = {}
         report("reading the depth", 0, 1)
         small_depth, small_coverage = extract_map(depth_mm, coverage, portrait.crop, self.resolution_px)
         if not (small_coverage > 0.5).any():
@@ -269,21 +267,64 @@ class PortraitEditor:
                 "Give depth of this photo with the head inside the crop.",
                 code="empty_depth",
             )
-        with _timed(seconds, "model"):
-            output = self._run(
-                report,
-                mode="appearance",
-                reference=portrait.reference,
-                depth_mm=self._to_device(small_depth),
-                coverage=self._to_device(small_coverage),
-                expression=wanted,
+        settings = {"mode": "appearance", "expression": dict(expression or {}), "pose": dict(pose or {})}
+        originals = [self.depth(portrait, progress=progress)]
+        if expression or pose:
+            originals.append(self.generate(portrait, expression or {}, pose=pose, progress=progress))
+        found = [self._sculpting(portrait, original, depth_mm) for original in originals]
+        original, sculpting = min(
+            zip(originals, found, strict=True), key=lambda pair: (not pair[1].of_this_head, pair[1].offset_mm)
+        )
+        if sculpting.of_this_head:
+            result = self._sculpted(portrait, original, sculpting, report)
+        else:
+            seconds: dict[str, float] = {}
+            with _timed(seconds, "model"):
+                output = self._run(
+                    report,
+                    mode="appearance",
+                    reference=portrait.reference,
+                    depth_mm=self._to_device(small_depth),
+                    coverage=self._to_device(small_coverage),
+                    expression=Expression.from_mapping(expression) if expression else None,
+                )
+            result = self._edited(portrait, output, seconds, settings, report)
+            result.report["warnings"].append(
+                "The depth is not a sculpted form of this photo's head; the model painted it anew, which follows depth "
+                "weakly."
             )
-        settings = {"mode": "appearance", "expression": dict(expression or {})}
-        result = self._edited(portrait, output, seconds, settings, report)
+        result.report["settings"] = settings
         # What was given comes back as it was, not as the model saw it at its own resolution.
         result.depth_mm = np.where(coverage > 0, depth_mm, np.float32(np.nan))
         result.coverage = coverage.copy()
         return result
+
+    def _sculpting(self, portrait: Portrait, original: PortraitResult, depth_mm: np.ndarray) -> Sculpting:
+        return find_sculpting(
+            original.depth_mm, original.coverage, depth_mm, portrait.crop, portrait.crop_side_mm
+        )
+
+    def _sculpted(
+        self, portrait: Portrait, original: PortraitResult, sculpting: Sculpting, report: Progress
+    ) -> PortraitResult:
+        """The original with the sculpting carried onto its picture."""
+        report("full size", 0, 1)
+        seconds: dict[str, float] = {}
+        photo = portrait.photo
+        focal_mm = photo.metadata.get("focal_length_35mm")
+        distance_mm = camera_distance_mm(focal_mm, photo.width, photo.height, portrait.mm_per_px)
+        with _timed(seconds, "sculpting"):
+            rgb = carry_sculpting(original.rgb, sculpting, distance_mm)
+        about = dict(original.report)
+        about["seconds"] = {**about["seconds"], **{name: round(value, 4) for name, value in seconds.items()}}
+        about["changed_pixels"] = float((rgb != photo.rgb).any(axis=-1).mean())
+        about["sculpted"] = {
+            "most_mm": round(float(np.abs(sculpting.change_mm).max()), 2),
+            "share": round(float((sculpting.change_mm != 0).mean()), 4),
+            "camera_distance_mm": round(distance_mm),
+        }
+        report("full size", 1, 1)
+        return replace(original, rgb=rgb, report=about)
 
     def _frame(
         self, photo: Photo, crop: CropBox, refine: bool, report: Progress

@@ -51,7 +51,7 @@ def add_photo_arguments(parser: argparse.ArgumentParser) -> None:
     add_model_arguments(parser)
 
 
-def _add_expression_argument(parser: argparse.ArgumentParser) -> None:
+def _add_expression_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--expression",
         action="append",
@@ -60,10 +60,6 @@ def _add_expression_argument(parser: argparse.ArgumentParser) -> None:
         help="0..1; may be given several times",
     )
 
-
-def _add_generate_arguments(parser: argparse.ArgumentParser) -> None:
-    add_photo_arguments(parser)
-    _add_expression_argument(parser)
     parser.add_argument(
         "--pose",
         action="append",
@@ -71,6 +67,11 @@ def _add_generate_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ANGLE=DEGREES",
         help="yaw, pitch or roll from how the head is in the photo; may be given several times",
     )
+
+
+def _add_generate_arguments(parser: argparse.ArgumentParser) -> None:
+    add_photo_arguments(parser)
+    _add_expression_arguments(parser)
     parser.add_argument(
         "--steps", type=positive, metavar="N", help="denoising steps (default: the checkpoint's own)"
     )
@@ -79,7 +80,7 @@ def _add_generate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_appearance_arguments(parser: argparse.ArgumentParser) -> None:
     add_photo_arguments(parser)
-    _add_expression_argument(parser)
+    _add_expression_arguments(parser)
     parser.add_argument(
         "--depth",
         type=Path,
@@ -90,10 +91,7 @@ def _add_appearance_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _run_generate(arguments: argparse.Namespace) -> int:
-    from backend.server.request import check_pose
-
-    expression = _expression(arguments)
-    pose = check_pose(pairs(arguments.pose, "--pose", "yaw=5"))
+    expression, pose = _expression(arguments), _pose(arguments)
     with opened(arguments) as (editor, portrait, progress):
         result = editor.generate(
             portrait,
@@ -113,12 +111,14 @@ def _run_depth(arguments: argparse.Namespace) -> int:
 
 
 def _run_appearance(arguments: argparse.Namespace) -> int:
-    expression = _expression(arguments)
+    expression, pose = _expression(arguments), _pose(arguments)
     from backend.imaging.depth_codec import read_depth
 
     depth_mm = read_depth(arguments.depth)
     with opened(arguments) as (editor, portrait, progress):
-        result = editor.appearance(portrait, depth_mm, expression=expression or None, progress=progress)
+        result = editor.appearance(
+            portrait, depth_mm, expression=expression or None, pose=pose or None, progress=progress
+        )
     return _write(arguments, result)
 
 
@@ -210,6 +210,12 @@ def _expression(arguments: argparse.Namespace) -> dict[str, float]:
     from backend.server.request import check_expression
 
     return check_expression(pairs(arguments.expression, "--expression", "jawOpen=0.5"), ARKIT_NAMES)
+
+
+def _pose(arguments: argparse.Namespace) -> dict[str, float]:
+    from backend.server.request import check_pose
+
+    return check_pose(pairs(arguments.pose, "--pose", "yaw=5"))
 
 
 def pairs(texts: Sequence[str], option: str, example: str) -> dict[str, float]:

@@ -28,7 +28,7 @@ class Photo:
     Attributes:
         rgb: uint8 [H, W, 3], sRGB, alpha composited over grey.
         name: the file's name, or "the photo" for bytes and arrays; used in messages.
-        metadata: JSON-ready facts about the source: format, mode, size, rotation applied, colour profile.
+        metadata: JSON-ready facts about the source: format, mode, size, rotation applied, colour profile, focal length.
     """
 
     rgb: np.ndarray
@@ -93,6 +93,8 @@ def _from_bytes(data: bytes, name: str) -> Photo:
                 }
                 image.load()
                 metadata["exif_orientation"] = _orientation(image)
+                if focal_mm := _focal_length_35mm(image):
+                    metadata["focal_length_35mm"] = focal_mm
                 rgb = _to_rgb(_upright(image), metadata)
     except Image.DecompressionBombError as error:
         raise _too_large(name, "far more pixels than any portrait needs") from error
@@ -172,6 +174,15 @@ def _orientation(image: Image.Image) -> int:
         return int(image.getexif().get(0x0112, 1))
     except Exception:  # damaged EXIF blocks raise many types; the picture itself is fine
         return 1
+
+
+def _focal_length_35mm(image: Image.Image) -> float | None:
+    """The lens's focal length in mm as on 36 x 24 mm film, where the camera wrote it."""
+    try:
+        value = float(image.getexif().get_ifd(0x8769).get(0xA405, 0))
+    except Exception:  # damaged EXIF blocks raise many types; the picture itself is fine
+        return None
+    return value if 5 <= value <= 2000 else None
 
 
 def _upright(image: Image.Image) -> Image.Image:

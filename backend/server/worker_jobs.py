@@ -149,7 +149,11 @@ class Studio:
         if request.mode == "appearance":
             depth_mm = np.load(context.folder / "depth.npy", allow_pickle=False)
             return self._editor.appearance(
-                portrait, depth_mm, expression=frame.expression or None, progress=context.progress
+                portrait,
+                depth_mm,
+                expression=frame.expression or None,
+                pose=frame.pose or None,
+                progress=context.progress,
             )
         return self._editor.generate(
             portrait,

@@ -17,9 +17,10 @@ GROUPS: Mapping[str, Callable[[Mapping[str, Any]], bool]] = {
     "joint": lambda row: row["mode"] == "joint",
     "joint_still": lambda row: row["mode"] == "joint" and not row["pose_changes"],
     "joint_turned": lambda row: row["mode"] == "joint" and row["pose_changes"],
+    "appearance": lambda row: row["mode"] == "appearance",
 }
 """Name of a group -> which rows are in it: pictures whose depth is read, driven frames, those of them with the head
-still, those with the head turned."""
+still, those with the head turned; pictures generated for a given depth."""
 
 WEIGHED = (
     "whole",

@@ -225,13 +225,15 @@ class Evaluation:
         return row
 
     def run(self) -> None:
-        """All frames in depth mode, all driven frames in joint mode."""
+        """All frames in depth mode, all driven frames in joint mode, those with the head still in appearance mode."""
         for index, shot in enumerate(tqdm(self.library.shots, unit="shot", disable=None)):
             read = {frame: self._depth(index, shot, frame) for frame in range(shot.frames)}
             reference = self.pipeline.encode_reference(self.crops[index, 0].rgb.to(self.device))
             before = self._seen(self.crops[index, 0].rgb)
             for frame in range(1, shot.frames):
                 self._joint(index, shot, frame, reference, before, read[frame])
+                if not head_turns(shot, frame):
+                    self._appearance(index, shot, frame, reference)
 
     def _row(self, mode: str, shot: Shot, frame: int) -> Row:
         bins = {f"axis_{name}": found for name, found in axis_bins(shot, frame).items()}
@@ -280,6 +282,39 @@ class Evaluation:
         self.rows.append(row)
         return predicted
 
+    def _compared(self, index: int, shot: Shot, frame: int, made: np.ndarray) -> Row:
+        """`made` against the frame's picture, beside the copied reference."""
+        copy, wanted = (picture_of(self.crops[index, k].rgb) for k in (0, frame))
+        head = self._masks(index, frame)[1]
+        regions = {
+            "whole": np.ones_like(head),
+            "mouth": region_mask(shot, (0, frame), ("mouth",), self.resolution),
+            "eyes": region_mask(shot, (0, frame), ("left_eye", "right_eye"), self.resolution),
+        }
+        row = picture_numbers(made, copy, wanted, regions)
+        if not head_turns(shot, frame):
+            alike = metrics.unchanged(copy, wanted, head & self._masks(index, 0)[1])
+            if alike.any():
+                row["model_identity_psnr_db"] = metrics.psnr(made, wanted, alike)
+                row["copy_identity_psnr_db"] = metrics.psnr(copy, wanted, alike)
+        return row
+
+    def _appearance(self, index: int, shot: Shot, frame: int, reference: Any) -> None:
+        """Adds the row of one frame whose true depth and coverage are given with the reference picture."""
+        cut = self.crops[index, frame]
+        start = time.perf_counter()
+        output = self.pipeline(
+            mode="appearance",
+            reference=reference,
+            depth_mm=cut.depth.to(self.device),
+            coverage=cut.coverage.to(self.device),
+            num_inference_steps=self.steps,
+            generator=torch.Generator().manual_seed(0),
+        )
+        made = picture_of(output.rgb)
+        self.seconds["appearance"].append(time.perf_counter() - start)
+        self.rows.append(self._row("appearance", shot, frame) | self._compared(index, shot, frame, made))
+
     def _joint(
         self, index: int, shot: Shot, frame: int, reference: Any, before: Face | None, read_mm: np.ndarray
     ) -> None:
@@ -300,17 +335,7 @@ class Evaluation:
         row = self._row("joint", shot, frame)
         row |= depth_numbers(depth_mm, truth, head, face, self.mean_heads[index])
         row["coverage_iou"] = metrics.intersection_over_union(_map_of(output.coverage), _map_of(cut.coverage))
-        regions = {
-            "whole": np.ones_like(head),
-            "mouth": region_mask(shot, (0, frame), ("mouth",), self.resolution),
-            "eyes": region_mask(shot, (0, frame), ("left_eye", "right_eye"), self.resolution),
-        }
-        row |= picture_numbers(made, copy, wanted, regions)
-        if not row["pose_changes"]:
-            alike = metrics.unchanged(copy, wanted, head & self._masks(index, 0)[1])
-            if alike.any():
-                row["model_identity_psnr_db"] = metrics.psnr(made, wanted, alike)
-                row["copy_identity_psnr_db"] = metrics.psnr(copy, wanted, alike)
+        row |= self._compared(index, shot, frame, made)
         if self.witness:
             after, target = self.witness.look(made), self._seen(cut.rgb)
             row["witnessed_percent"] = 100.0 * (before is not None and target is not None)

@@ -12,6 +12,12 @@ Summary = Mapping[str, Any]
 NOTHING = "–"
 NAMES = {"model": "model", "mean_head": "mean head", "flat": "flat", "copy": "copy the reference"}
 
+REGIONS = ("whole", "mouth", "eyes")
+PICTURE_HEADINGS = (
+    *(f"{region} PSNR / SSIM / gradient error" for region in REGIONS),
+    "what should not change, dB",
+)
+
 # heading, key, key of the row to beat (in brackets), format
 AXIS_COLUMNS: Sequence[tuple[str, str, str | None, str]] = (
     ("pictures", "depth_samples", None, "d"),
@@ -72,34 +78,47 @@ def depth_table(summary: Summary) -> list[str]:
     return lines
 
 
-def picture_table(summary: Summary) -> list[str]:
-    """Generated pictures with the head still, beside copying the reference; one sentence of the turned ones."""
-    regions = ("whole", "mouth", "eyes")
+def _picture_rows(summary: Summary, group: str) -> list[list[str]]:
+    """The generated and the copied picture of a group, region by region."""
     rows = []
     for name in ("model", "copy"):
-        keys = [f"joint_still_{name}_{region}" for region in regions]
+        keys = [f"{group}_{name}_{region}" for region in REGIONS]
         cells = [
             f"{cell(summary, f'{key}_pooled_psnr_db', '.2f')} dB / {cell(summary, f'{key}_ssim', '.3f')} / "
             f"{cell(summary, f'{key}_gradient_error', '.4f')}"
             for key in keys
         ]
-        rows.append(
-            [NAMES[name], *cells, cell(summary, f"joint_still_{name}_identity_pooled_psnr_db", ".2f")]
-        )
+        rows.append([NAMES[name], *cells, cell(summary, f"{group}_{name}_identity_pooled_psnr_db", ".2f")])
+    return rows
+
+
+def appearance_table(summary: Summary) -> list[str]:
+    """Pictures that the network generates for the true depth of a driven frame, beside copying the reference."""
+    if not summary["appearance_samples"]:
+        return []
+    responses = ", ".join(
+        f"{region} {cell(summary, f'appearance_{region}_pooled_response', '.2f')}" for region in REGIONS
+    )
+    return [
+        *markdown(
+            ["picture from depth (head still)", *PICTURE_HEADINGS], _picture_rows(summary, "appearance")
+        ),
+        "",
+        f"The target's true depth and coverage are given with the reference, no expression. Response: {responses}; "
+        f"{summary['appearance_samples']} pairs.",
+    ]
+
+
+def picture_table(summary: Summary) -> list[str]:
+    """Generated pictures with the head still, beside copying the reference; one sentence of the turned ones."""
+    rows = _picture_rows(summary, "joint_still")
 
     def of(key: str, form: str) -> str:
         return cell(summary, key, form)
 
-    sharpness = ", ".join(f"{region} {of(f'joint_still_{region}_sharpness', '.2f')}" for region in regions)
+    sharpness = ", ".join(f"{region} {of(f'joint_still_{region}_sharpness', '.2f')}" for region in REGIONS)
     lines = [
-        *markdown(
-            [
-                "expression edit (head still)",
-                *(f"{region} PSNR / SSIM / gradient error" for region in regions),
-                "what should not change, dB",
-            ],
-            rows,
-        ),
+        *markdown(["expression edit (head still)", *PICTURE_HEADINGS], rows),
         "",
         f"Response to the expression: mouth {of('joint_still_mouth_pooled_response', '.2f')}, eyes "
         f"{of('joint_still_eyes_pooled_response', '.2f')} (1 is the whole true change; a plain mean over pairs gives "
@@ -193,6 +212,7 @@ def tables(summary: Summary, axes: Mapping[str, Mapping[str, Summary]]) -> str:
     blocks = [
         depth_table(summary),
         picture_table(summary),
+        appearance_table(summary),
         witness_table(summary),
         axis_table(axes),
         [f"{times}."],

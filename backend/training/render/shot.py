@@ -161,15 +161,23 @@ class ShotRenderer:
         self.scene = HeadScene(assets, resolution_px, samples, threads)
 
     def render(
-        self, seed: int, target: Path, change: Callable[[ShotSpec], ShotSpec] = lambda shot: shot
+        self,
+        seed: int,
+        target: Path,
+        change: Callable[[ShotSpec], ShotSpec] = lambda shot: shot,
+        reshape: Callable[[int, PosedFrame], PosedFrame] = lambda _number, pose: pose,
     ) -> ShotSpec:
-        """Render all frames of the shot with this seed, as `change` leaves it, into `target` (.npz), atomically."""
+        """Render all frames of the shot with this seed, as `change` leaves it and `reshape` each frame's vertices, into
+        `target` (.npz), atomically."""
         assets = self.assets
         identity = sample_identity(assets, seed)
         shot = change(sample_shot(seed, identity.gender, identity.age, assets.hair_names))
         strands = strands_of(assets, identity, shot)
         glasses = None if shot.glasses is None else glasses_of(assets, identity, shot.glasses)
-        posed = [pose_frame(assets, identity, shot, frame, strands, glasses) for frame in shot.frames]
+        posed = [
+            reshape(number, pose_frame(assets, identity, shot, frame, strands, glasses))
+            for number, frame in enumerate(shot.frames)
+        ]
         # The reference's head centre is the picture's centre for all frames of the shot.
         origin = posed[0].centre_dm
         hair_faces = assets.hair(shot.hair_mesh).faces if shot.hair_mesh else None

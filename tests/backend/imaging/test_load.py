@@ -59,6 +59,15 @@ def test_exif_rotation_is_undone(orientation: int) -> None:
     assert photo.metadata["exif_orientation"] == orientation
 
 
+@pytest.mark.parametrize(("written", "read"), [(85, 85.0), (0, None), (None, None)])
+def test_the_focal_length_is_read_where_the_camera_wrote_it(written: int | None, read: float | None) -> None:
+    exif = Image.Exif()
+    if written is not None:
+        exif.get_ifd(0x8769)[0xA405] = written
+    photo = load_photo(encoded(Image.fromarray(gradient()), "JPEG", exif=exif))
+    assert photo.metadata.get("focal_length_35mm") == read
+
+
 def test_damaged_exif_does_not_spoil_a_good_picture() -> None:
     photo = load_photo(encoded(Image.fromarray(gradient()), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f"))
     assert photo.rgb.shape == (240, 300, 3)

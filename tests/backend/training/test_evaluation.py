@@ -125,8 +125,18 @@ def test_the_command_prints_and_saves_numbers_by_axis(
 
     with open(tmp_path / "rows.csv", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 22 and list(rows[0])[:3] == ["mode", "seed", "frame"]
+    assert list(rows[0])[:3] == ["mode", "seed", "frame"]
     still = [row for row in rows if row["mode"] == "joint" and row["pose_changes"] == "False"]
+    painted = [row for row in rows if row["mode"] == "appearance"]
+    assert still and len(rows) == 22 + len(painted)
+    for one, other in zip(still, painted, strict=True):  # the same pairs, the same reference
+        assert (one["seed"], one["frame"]) == (other["seed"], other["frame"])
+        assert one["copy_mouth_psnr_db"] == other["copy_mouth_psnr_db"]
+    assert any(
+        a["model_whole_psnr_db"] != b["model_whole_psnr_db"] for a, b in zip(still, painted, strict=True)
+    )
+    assert record["summary"]["appearance_samples"] == len(painted)
+    assert "| picture from depth (head still) | " in printed
     assert all(float(row["copy_identity_psnr_db"]) > 40 for row in still if row["copy_identity_psnr_db"])
     assert {path.stem for path in (tmp_path / "sheets").iterdir()} == set(AXES)
     assert Image.open(tmp_path / "sheet.png").width == 5 * 32
