@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -16,7 +17,7 @@ from backend.errors import InputError
 from backend.server.lifetime import when_stdin_ends
 from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import TEST_SEEDS_FROM
-from backend.training.render.frames import FRAMES_PER_SHOT
+from backend.training.render.frames import FRAMES_PER_SHOT, chosen_frames
 from backend.training.render.manifest import Manifest
 
 SAMPLES = 6
@@ -30,8 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", required=True, type=Path, help="folder of the data set; one .npz a shot")
     parser.add_argument("--split", choices=("train", "test"), default="train")
+    parser.add_argument("--count", type=int, default=300, help="shots, one identity each")
     parser.add_argument(
-        "--count", type=int, default=300, help=f"shots ({FRAMES_PER_SHOT} frames each), one identity each"
+        "--frames",
+        type=int,
+        default=FRAMES_PER_SHOT,
+        choices=range(1, FRAMES_PER_SHOT + 1),
+        metavar=f"1..{FRAMES_PER_SHOT}",
+        help="frames of each shot: the reference and as many drawn from its others; fewer give more identities an hour",
     )
     parser.add_argument("--first-seed", type=int, default=0, help="seed of the first shot within the split")
     parser.add_argument(
@@ -72,7 +79,11 @@ def _work(args: argparse.Namespace) -> int:
     for seed in _seeds(args)[args.worker :: args.processes]:
         path = shot_path(args.out, seed)
         if not path.exists():
-            renderer.render(seed, path)
+            renderer.render(
+                seed,
+                path,
+                change=lambda shot: replace(shot, frames=chosen_frames(shot.frames, args.frames, shot.seed)),
+            )
     return 0
 
 
@@ -104,7 +115,8 @@ def run(args: argparse.Namespace) -> int:
             f"{len(earlier)} shots of an earlier format are kept; --renew renders them again.",
             file=sys.stderr,
         )
-    manifest.write(resolution_px=args.resolution, samples=args.samples)  # without what was taken away
+    settings = {"resolution_px": args.resolution, "samples": args.samples, "frames": args.frames}
+    manifest.write(**settings)  # without what was taken away
     for part in args.out.glob("*.part"):
         part.unlink()  # left by a killed process
     todo = [seed for seed in seeds if not shot_path(args.out, seed).exists()]
@@ -128,10 +140,10 @@ def run(args: argparse.Namespace) -> int:
             worker.terminate()
         for log in logs:
             log.close()
-        manifest.write(resolution_px=args.resolution, samples=args.samples)
+        manifest.write(**settings)
     done = sum(shot_path(args.out, seed).exists() for seed in todo)
     minutes = (time.monotonic() - start) / 60
-    frames = done * FRAMES_PER_SHOT
+    frames = done * args.frames
     print(
         f"{done} shots, {frames} frames in {minutes:.1f} min ({frames / max(minutes, 1e-6):.0f} frames/min)"
     )
@@ -154,4 +166,5 @@ def sys_arguments(args: argparse.Namespace) -> list[str]:
         "--assets", str(args.assets), "--out", str(args.out), "--split", args.split, "--count", str(args.count),
         "--first-seed", str(args.first_seed), "--processes", str(args.processes),
         "--resolution", str(args.resolution), "--samples", str(args.samples),
+        "--frames", str(args.frames),
     ]  # fmt: skip

@@ -135,3 +135,13 @@ def sample_frames(rng: np.random.Generator, count: int) -> list[FrameSpec]:
             pose = (yaw, pitch, roll)
         frames.append(FrameSpec(expression, pose))
     return frames
+
+
+def chosen_frames(frames: list[FrameSpec], count: int, seed: int) -> list[FrameSpec]:
+    """The reference (frame 0) and `count - 1` of the others, in their order, drawn by the shot's `seed`; the one that
+    differs by the head's turn alone only where all are wanted."""
+    if count >= len(frames):
+        return frames
+    others = [number for number in range(1, len(frames)) if number != TURNED_FRAME]
+    drawn = np.random.default_rng([seed, 16]).choice(others, count - 1, replace=False)
+    return [frames[number] for number in (0, *sorted(drawn))]

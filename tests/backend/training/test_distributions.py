@@ -21,7 +21,7 @@ from backend.training.render.distributions import (
     sample_shot,
 )
 from backend.training.render.face_paint import WRINKLE_GROUPS, wrinkle_depths, wrinkle_heights
-from backend.training.render.frames import FRAMES_PER_SHOT, TURNED_FRAME
+from backend.training.render.frames import FRAMES_PER_SHOT, TURNED_FRAME, chosen_frames
 from backend.training.render.geometry import head_topology, headwear_cover
 from backend.training.render.lighting import LIGHT_KINDS, sample_lights
 
@@ -60,6 +60,16 @@ def test_one_frame_of_every_shot_turns_the_head_and_nothing_else() -> None:
         assert len(frames) == FRAMES_PER_SHOT
         assert frames[TURNED_FRAME].expression == frames[0].expression
         assert np.abs(frames[TURNED_FRAME].head_pose_deg).max() > 0.1
+
+
+def test_fewer_frames_are_the_reference_and_expressions_of_the_same_shot() -> None:
+    for seed in range(20):
+        frames = sample_shot(seed, 0.5, 0.5, ["hair"]).frames
+        fewer = chosen_frames(frames, 3, seed)
+        places = [frames.index(frame) for frame in fewer]
+        assert places[0] == 0 and places == sorted(set(places)) and TURNED_FRAME not in places
+        assert fewer == chosen_frames(frames, 3, seed)
+        assert chosen_frames(frames, FRAMES_PER_SHOT, seed) == frames
 
 
 def test_each_kind_of_light_comes_from_where_its_name_says() -> None:
