@@ -4,7 +4,7 @@
 The maps are drawn for an average face seen straight from the front. A real face is longer, off centre, tilted or
 turned, and eyes and lips are so small that a shift of a few millimetres puts the motion beside them. A small
 network looks at the reference picture and says for each place which place of the canonical face it shows, and how
-that face's three directions appear there. It is trained by nothing but the losses on the motion.
+that face's three directions appear there. Exact places of rendered faces teach it (`backend.training.face_points`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,92 @@ OFFSET_SIDES = 0.1
 _DIRECTIONS = (2, 3)  # the picture's (x, y) from the canonical face's (x, y, nearer)
 FIELD_CHANNELS = 2 + _DIRECTIONS[0] * _DIRECTIONS[1]
 _LEVELS = 3
+_ABSOLUTE_UNIT = 10.0  # an optimiser that moves parameters by .001 a step needs a hundred steps
+
+
+def _step(inputs: int, outputs: int, norm_groups: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1),
+        nn.GroupNorm(norm_groups, outputs),
+        nn.SiLU(),
+    )
+
+
+class _Residual(nn.Module):
+    def __init__(self, channels: int, norm_groups: int) -> None:
+        super().__init__()
+        self.steps = nn.Sequential(*(_step(channels, channels, norm_groups) for _ in range(2)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.steps(x)
+
+
+class PictureFaceFrame(nn.Module):
+    """Reference picture -> a smooth field of canonical places and directions; the identity before training.
+
+    What a convolution sees at a place tells which part of the face it is, not where in the picture it is. So the
+    network may say the canonical place itself (`absolute` near its full size) instead of the shift from its own, which
+    it would have to know the place for.
+
+    Args:
+        picture_channels: channels of the picture.
+        width: channels of the finest level; twice and four times as many below.
+        patch: the picture comes as latents of the pixel-unshuffle codec with this patch.
+        side: pixels across that it looks at; a picture twice, three times... as large is averaged down to it.
+        norm_groups: groups of every GroupNorm.
+    """
+
+    def __init__(
+        self, picture_channels: int, width: int, patch: int, side: int, norm_groups: int = 8
+    ) -> None:
+        super().__init__()
+        self.patch, self.side = patch, side
+        widths = (width, 2 * width, 4 * width, 4 * width)
+        self.first = _step(picture_channels, width, norm_groups, 2)
+        self.down = nn.ModuleList(
+            nn.Sequential(
+                _step(widths[level], widths[level + 1], norm_groups, 2),
+                _Residual(widths[level + 1], norm_groups),
+            )
+            for level in range(_LEVELS)
+        )
+        self.whole = nn.Linear(widths[-1], widths[-1])
+        self.up = nn.ModuleList(
+            _step(widths[level + 1], widths[level], norm_groups) for level in reversed(range(1, _LEVELS))
+        )
+        self.refine = _Residual(widths[1], norm_groups)
+        self.out = nn.Conv2d(widths[1], FIELD_CHANNELS, 3, padding=1)
+        self.absolute = nn.Parameter(torch.zeros(2))
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)  # pyright: ignore[reportArgumentType]
+
+    def forward(self, reference_latents: Tensor) -> Tensor:
+        """[B, picture_channels * patch^2, h, w] -> the field [B, 8, side / 4, side / 4], see `carry`."""
+        x = F.pixel_shuffle(reference_latents, self.patch)
+        smaller = x.shape[-1] // self.side
+        x = self.first(F.avg_pool2d(x, smaller) if smaller > 1 else x)
+        finer = []
+        for step in self.down:
+            x = step(x)
+            finer.append(x)
+        x = finer.pop()
+        x = x + self.whole(x.mean(dim=(2, 3)))[:, :, None, None]
+        for step in self.up:
+            skip = finer.pop()
+            x = F.interpolate(step(x), size=skip.shape[-2:], mode="bilinear", align_corners=False) + skip
+        field = self.out(self.refine(x)).float()
+        place = torch.stack(torch.meshgrid(*(_centred(n, field) for n in field.shape[:1:-1]), indexing="xy"))
+        own = (_ABSOLUTE_UNIT * self.absolute.float()).view(2, 1, 1) * place / OFFSET_SIDES
+        return torch.cat([field[:, :2] - own, field[:, 2:]], dim=1)
+
+
+def _centred(count: int, like: Tensor) -> Tensor:
+    """Places of `count` cells in shares of the picture, 0 in its middle."""
+    return (torch.arange(count, device=like.device, dtype=torch.float32) + 0.5) / count - 0.5
 
 
 class FaceFrame(nn.Module):
-    """Reference latents -> a smooth field of canonical places and directions; the identity before training.
+    """Reference latents -> the field of `PictureFaceFrame`, as checkpoints of before it hold it.
 
     Args:
         in_channels: channels of the reference's rgb latents.
@@ -35,18 +117,12 @@ class FaceFrame(nn.Module):
     def __init__(self, in_channels: int, width: int, norm_groups: int = 8) -> None:
         super().__init__()
         deep = 2 * width
-
-        def step(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-            return nn.Sequential(
-                nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1),
-                nn.GroupNorm(norm_groups, outputs),
-                nn.SiLU(),
-            )
-
-        self.first = step(in_channels, width)
-        self.down = nn.ModuleList(step(width if level == 0 else deep, deep, 2) for level in range(_LEVELS))
+        self.first = _step(in_channels, width, norm_groups)
+        self.down = nn.ModuleList(
+            _step(width if level == 0 else deep, deep, norm_groups, 2) for level in range(_LEVELS)
+        )
         self.whole = nn.Linear(deep, deep)
-        self.up = nn.ModuleList(step(deep, deep) for _ in range(_LEVELS - 1))
+        self.up = nn.ModuleList(_step(deep, deep, norm_groups) for _ in range(_LEVELS - 1))
         self.out = nn.Conv2d(deep, FIELD_CHANNELS, 3, padding=1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(self.out.bias)  # pyright: ignore[reportArgumentType]

@@ -139,6 +139,7 @@ def create_pipeline(
             pixel_head_width=sizes.pixel_head_width if vae is None else 0,
             patch=sizes.patch if vae is None else 0,
             face_frame_width=sizes.face_frame_width,
+            face_frame_side=min(sizes.resolution_px, 128) if vae is None else 0,
         )
         _start_without_motion(backbone, layout)
         _start_with_coverage(backbone, layout)

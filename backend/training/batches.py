@@ -24,6 +24,7 @@ from backend.training.augment import (
 )
 from backend.training.backgrounds import random_background
 from backend.training.dataset import EXPRESSION_SIZE, MIRROR_ORDER, MIRROR_SIGN, Shot, gather
+from backend.training.face_points import FacePoints
 from backend.training.photometric import photometric
 from backend.training.relight import random_light
 from backend.training.render.lighting import LIGHT_GROUPS
@@ -145,18 +146,21 @@ class BatchSampler:
             "values": values,
             "known": known,
             **motion_targets(reference, target),
-            **crop_points([s.points for s in shots], crop),
+            **crop_points(_points(shots, [0] * count), crop),
         }
 
     def face(self, count: int) -> dict[str, Tensor]:
-        """References alone, for the face frame: reference_rgb, values, known (both 0), what `crop_points` returns."""
-        shots = self._pick([s for s in self.library.shots if s.points is not None], count)
+        """Any frames as references alone, for the face frame: reference_rgb, values, known (both 0), what `crop_points`
+        returns."""
+        shots = self._pick([s for s in self.library.shots if s.points], count)
+        frames = [int(self.rng.integers(0, s.frames)) for s in shots]
         crop = self._crop(shots, FACE_CROPS)
         background = random_background(count, self.resolution_px, self.generator, self.device)
-        cut = crop_frames(gather(shots, [0] * count, self.device), crop, background, self.resolution_px)
+        raw = gather(shots, frames, self.device, self._light(shots))
+        cut = crop_frames(raw, crop, background, self.resolution_px)
         (rgb,) = photometric([cut.rgb], self.generator)
         zeros = torch.zeros(count, EXPRESSION_SIZE, device=self.device)
-        points = crop_points([s.points for s in shots], crop)
+        points = crop_points(_points(shots, frames), crop)
         return {"reference_rgb": rgb, "values": zeros, "known": zeros.clone(), **points}
 
     def _target(self, shot: Shot, turned: bool) -> int:
@@ -187,6 +191,10 @@ class BatchSampler:
         values = torch.where(flip[:, None], values[:, order] * sign, values)
         known = torch.where(flip[:, None], known[:, order], known)
         return values * known, known
+
+
+def _points(shots: list[Shot], frames: list[int]) -> list[FacePoints | None]:
+    return [None if s.points is None else s.points[k] for s, k in zip(shots, frames, strict=True)]
 
 
 def motion_targets(reference: CroppedFrames, target: CroppedFrames) -> dict[str, Tensor]:

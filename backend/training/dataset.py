@@ -69,7 +69,7 @@ class Shot:
         centre: of the head in shares of the picture (x, y).
         parameters: everything the renderer wrote.
         light: how the light groups are read; None where the picture has its light for good.
-        points: of the face in frame 0, where the assets that it was made from are at hand.
+        points: of the face in each frame, where the assets that it was made from are at hand.
     """
 
     seed: int
@@ -79,7 +79,7 @@ class Shot:
     centre: tuple[float, float]
     parameters: dict[str, Any]
     light: ShotLight | None = None
-    points: FacePoints | None = None
+    points: list[FacePoints] | None = None
 
     def picture(self, frame: int) -> np.ndarray:
         """The frame in the light it was rendered in: sRGB and straight alpha, uint8 [S, S, 4]."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where the canonical face's places lie in a rendered reference: what `FaceFrame` is taught with.
+"""Where the canonical face's places lie in a rendered picture: what `FaceFrame` is taught with.
 
 Learned from the losses on motion alone, the face frame put the eyes 13 mm and the mouth further beside where they
 were. The renderer's seeds say it exactly: identity, expression, turn and camera are made again, without rendering.
@@ -18,6 +18,7 @@ from backend.training.canonical import canonical_places, front_of_face
 from backend.training.render.arkit_units import expression_basis
 from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import sample_shot
+from backend.training.render.frames import FrameSpec
 from backend.training.render.geometry import head_topology, project, vertex_normals
 from backend.training.render.identity import head_marks, sample_identity
 from backend.training.render.posing import pose_vertices, rotation
@@ -32,7 +33,7 @@ MISMATCH = 2e-3  # of the picture's side: beyond it the shot was rendered from o
 
 @dataclass(frozen=True)
 class FacePoints:
-    """Points of the face in frame 0 of a shot.
+    """Points of the face in one frame of a shot.
 
     Attributes:
         canonical: [N, 2] float32 place on the canonical face, in shares of the standard crop (x right, y down).
@@ -68,37 +69,42 @@ def _chosen(assets: HeadAssets) -> tuple[np.ndarray, np.ndarray]:
     return front[moving], places[moving].astype(np.float32)
 
 
-def face_points(assets: HeadAssets, parameters: dict[str, Any]) -> FacePoints | None:
-    """The points of the shot with these parameters, or None where it was not made from `assets` by today's renderer.
+def face_points(assets: HeadAssets, parameters: dict[str, Any]) -> list[FacePoints] | None:
+    """The points of each frame of the shot with these parameters, or None where it was not made from `assets` by
+    today's renderer.
 
     Args:
         parameters: what the renderer wrote into the shot's file.
     """
-    seed = parameters["identity"]["seed"]
-    identity = sample_identity(assets, seed)
-    shot = sample_shot(seed, identity.gender, identity.age, assets.hair_names)
-    frame = shot.frames[0]
-    base = pose_vertices(assets, identity, frame.expression, frame.head_pose_deg)
+    identity = sample_identity(assets, parameters["identity"]["seed"])
+    shot = sample_shot(identity.seed, identity.gender, identity.age, assets.hair_names)
+    frames = [FrameSpec(f["expression"], tuple(f["head_pose_deg"])) for f in parameters["shot"]["frames"]]
+    bases = [pose_vertices(assets, identity, frame.expression, frame.head_pose_deg) for frame in frames]
     turn = rotation(shot.body_yaw_deg, shot.camera_pitch_deg, shot.camera_roll_deg)
     marks = head_marks(assets)
-    origin = turn @ base[[marks.crown, marks.chin, marks.brow, marks.back]].mean(0)
-    chin = project(base[[marks.chin]] @ turn.T - origin, shot)[0]
+    origin = turn @ bases[0][[marks.crown, marks.chin, marks.brow, marks.back]].mean(0)
+    chin = project(bases[0][[marks.chin]] @ turn.T - origin, shot)[0]
     written = parameters["frames"][0]["landmarks"]["chin"]
     if np.abs(chin[:2] - written[:2]).max() > MISMATCH:
         return None
     chosen, canonical = _chosen(assets)
     topology = head_topology(assets)
-    head = (topology.operator @ base) @ turn.T
-    normals = vertex_normals(head, topology.quads)[chosen]
-    points = head[chosen] - origin
-    place = project(points, shot)[:, :2]
-    nearer = shot.distance_mm / (shot.distance_mm - 100 * points[:, 2])
-    total = turn @ rotation(*frame.head_pose_deg)
-    axes = np.array([[1.0], [-1.0]]) * total[:2] * np.array([1.0, -1.0, 1.0])  # y runs down on both sides
-    scale = nearer * AVERAGE_CROP_SIDE_MM / shot.span_mm
-    return FacePoints(
-        canonical,
-        place.astype(np.float32),
-        (scale[:, None, None] * axes).astype(np.float32),
-        (normals[:, 2] > FACING).astype(np.float32),
-    )
+    found = []
+    for frame, base in zip(frames, bases, strict=True):
+        head = (topology.operator @ base) @ turn.T
+        normals = vertex_normals(head, topology.quads)[chosen]
+        points = head[chosen] - origin
+        place = project(points, shot)[:, :2]
+        nearer = shot.distance_mm / (shot.distance_mm - 100 * points[:, 2])
+        total = turn @ rotation(*frame.head_pose_deg)
+        axes = np.array([[1.0], [-1.0]]) * total[:2] * np.array([1.0, -1.0, 1.0])  # y runs down on both sides
+        scale = nearer * AVERAGE_CROP_SIDE_MM / shot.span_mm
+        found.append(
+            FacePoints(
+                canonical,
+                place.astype(np.float32),
+                (scale[:, None, None] * axes).astype(np.float32),
+                (normals[:, 2] > FACING).astype(np.float32),
+            )
+        )
+    return found

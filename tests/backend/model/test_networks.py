@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from backend.model.face_frame import FaceFrame, carry
+from backend.model.face_frame import FaceFrame, PictureFaceFrame, carry
 from backend.model.joint_model import Conditions, Reference, roles_tensor
 from backend.model.losses import JointLoss, joint_losses
 from backend.model.pipeline import JointPortraitPipeline
@@ -78,7 +78,7 @@ def test_banks_fit_the_backbone_layer_by_layer(preset: str) -> None:
     pipeline = create_pipeline(preset)
     assert pipeline.backbone.layer_names == pipeline.reference_network.layer_names
     trainable = sum(p.numel() for p in pipeline.trainable_parameters())
-    assert trainable < 18e6
+    assert trainable < 20e6
 
 
 def test_backbone_reads_what_a_recomputation_by_hand_gives(pipeline: JointPortraitPipeline) -> None:
@@ -181,10 +181,10 @@ def test_an_untrained_model_moves_what_the_canonical_face_moves(
 def test_the_face_frame_starts_as_identity_and_can_shift_and_turn_the_maps() -> None:
     torch.manual_seed(0)
     maps = torch.rand(2, 6, 16, 16)
-    network = FaceFrame(48, 8)
-    field = network(torch.randn(2, 48, 8, 8))
-    assert field.shape == (2, 8, 4, 4)
-    assert torch.allclose(carry(maps, field, 32, 32), carry(maps, None, 32, 32), atol=1e-6)
+    for network, side in ((FaceFrame(48, 8), 4), (PictureFaceFrame(3, 8, 4, 32), 8)):
+        field = network(torch.randn(2, 48, 8, 8))
+        assert field.shape == (2, 8, side, side)
+        assert torch.allclose(carry(maps, field, 32, 32), carry(maps, None, 32, 32), atol=1e-6)
     field = torch.zeros(1, 8, 1, 1)
     field[:, 0] = 10 / 16  # a sixteenth of the side: one cell
     moved = carry(maps, field, 16, 16)
@@ -206,7 +206,7 @@ def test_one_batch_can_be_overfitted_in_all_modalities(
     pipeline = create_pipeline("tiny", seed=3).train()
     batch = learnable_batch(smooth_images)
     optimiser = torch.optim.AdamW(pipeline.trainable_parameters(), lr=8e-3, weight_decay=0.0)
-    steps = 150
+    steps = 200
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, max_lr=8e-3, total_steps=steps)
     first = train_step_loss(pipeline, batch, "joint")
     for _ in range(steps):

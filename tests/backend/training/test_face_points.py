@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,16 +30,20 @@ def library(small_data: Path, assets: HeadAssets) -> ShotLibrary:
 
 def test_points_lie_in_the_boxes_that_the_renderer_wrote(library: ShotLibrary) -> None:
     for shot in library.shots:
-        points, record = shot.points, shot.parameters["frames"][0]
-        assert points is not None
-        for name, sign in (("left_eye", 1), ("right_eye", -1)):
-            left, top, right, bottom = record["regions"][name]
-            eye = np.array([0.5 + sign * 30.8 / 340, 0.5 + 12.8 / 340])  # on the base mesh
-            around = np.linalg.norm(points.canonical - eye, axis=1) < 14 / 340
-            place = points.place[around].mean(0)
-            assert around.sum() >= 8
-            assert left - (right - left) / 3 < place[0] < right + (right - left) / 3, name
-            assert top - (bottom - top) / 2 < place[1] < bottom + (bottom - top) / 2, name
+        assert shot.points is not None and len(shot.points) == shot.frames
+        for points, record in zip(shot.points, shot.parameters["frames"], strict=True):
+            boxes_hold_the_points(points, record)
+
+
+def boxes_hold_the_points(points: FacePoints, record: dict[str, Any]) -> None:
+    for name, sign in (("left_eye", 1), ("right_eye", -1)):
+        left, top, right, bottom = record["regions"][name]
+        eye = np.array([0.5 + sign * 30.8 / 340, 0.5 + 12.8 / 340])  # on the base mesh
+        around = np.linalg.norm(points.canonical - eye, axis=1) < 14 / 340
+        place = points.place[around].mean(0)
+        assert around.sum() >= 8
+        assert left - (right - left) / 3 < place[0] < right + (right - left) / 3, name
+        assert top - (bottom - top) / 2 < place[1] < bottom + (bottom - top) / 2, name
 
 
 def test_points_of_other_assets_or_seeds_are_refused(library: ShotLibrary, assets: HeadAssets) -> None:
@@ -91,7 +96,12 @@ def test_a_field_that_fits_the_points_has_no_loss_and_carries_the_maps_there() -
         return joint_losses(predicted | {"face_field": f}, truth, given).terms
 
     assert terms(field)["face_place"] < 2e-3 and terms(field)["face_turn"] < 1e-5
+    assert terms(field)["face_beside"] < 2e-3
     assert terms(torch.zeros_like(field))["face_place"] > 0.3
+    assert terms(torch.zeros_like(field))["face_beside"] > 0.3
+    middle = (torch.stack([x, y]) - 0.5).abs().amax(0) < 0.36  # the points lie within .32
+    elsewhere = terms(torch.where(middle, field, torch.zeros_like(field)))
+    assert elsewhere["face_place"] < 0.02 and elsewhere["face_beside"] > 0.3
     # A spot drawn at a canonical place appears where the points say, moved in the turned direction.
     maps = torch.zeros(1, 6, side, side)
     maps[0, 2, 32, 32] = 1.0  # nearer, at canonical (.5078, .5078)
