@@ -23,19 +23,22 @@ CROP_SIDE_MM = AVERAGE_CROP_SIDE_MM  # the standard framing
 
 @dataclass(frozen=True)
 class CropRange:
-    """How far a random crop may be from the standard framing: scale, rotation, shift in shares of the crop."""
+    """How far a random crop may be from the standard framing: scale, rotation, shift in shares of the crop, and a
+    stretch in any direction that keeps the area (logarithm of its larger factor): heads get other proportions than
+    those that were rendered; depth stays."""
 
     scale: tuple[float, float]
     rotation_deg: float
     shift: float
+    stretch: float = 0.0
 
 
-WIDE_CROPS = CropRange(scale=(0.72, 1.3), rotation_deg=16.0, shift=0.07)
+WIDE_CROPS = CropRange(scale=(0.72, 1.3), rotation_deg=16.0, shift=0.07, stretch=0.06)
 # Driven pairs stay near the framing that the editor finds: the expression maps are drawn in that frame, and under
 # wide crops the network never learned to use them.
-FRAMED_CROPS = CropRange(scale=(0.9, 1.12), rotation_deg=6.0, shift=0.025)
+FRAMED_CROPS = CropRange(scale=(0.9, 1.12), rotation_deg=6.0, shift=0.025, stretch=0.04)
 # What finds the face has to bear with worse framing than the editor's own.
-FACE_CROPS = CropRange(scale=(0.8, 1.25), rotation_deg=14.0, shift=0.06)
+FACE_CROPS = CropRange(scale=(0.8, 1.25), rotation_deg=14.0, shift=0.06, stretch=0.1)
 
 
 @dataclass
@@ -68,7 +71,7 @@ def standard_crop(span_mm: Tensor, centre: Tensor, side_mm: float = CROP_SIDE_MM
 def random_crop(
     span_mm: Tensor, centre: Tensor, limits: CropRange, generator: torch.Generator
 ) -> CropTransform:
-    """Random scale, rotation, shift and mirroring within `limits`."""
+    """Random scale, rotation, stretch, shift and mirroring within `limits`."""
     count, device = len(span_mm), span_mm.device
 
     def uniform(low: float, high: float) -> Tensor:
@@ -81,8 +84,17 @@ def random_crop(
     mirror = torch.where(flip, -1.0, 1.0)
     cos, sin = torch.cos(angle) * share, torch.sin(angle) * share
     matrix = torch.stack([torch.stack([cos * mirror, -sin], -1), torch.stack([sin * mirror, cos], -1)], 1)
+    if limits.stretch:
+        matrix = matrix @ _stretch(uniform(-1, 1) * limits.stretch, uniform(0, 1) * torch.pi)
     shift = torch.stack([uniform(-1, 1), uniform(-1, 1)], -1) * limits.shift * share[:, None]
     return CropTransform(matrix, centre + shift, flip, side_mm)
+
+
+def _stretch(amount: Tensor, direction: Tensor) -> Tensor:
+    """[B, 2, 2] symmetric, determinant 1: factors exp(amount) along `direction` (radians) and exp(-amount) across."""
+    cos, sin = torch.cos(2 * direction) * torch.sinh(amount), torch.sin(2 * direction) * torch.sinh(amount)
+    even = torch.cosh(amount)
+    return torch.stack([torch.stack([even + cos, sin], -1), torch.stack([sin, even - cos], -1)], 1)
 
 
 @dataclass

@@ -12,7 +12,7 @@ import torch
 from backend.errors import InputError
 from backend.model.composite import warp
 from backend.model.expression_names import ARKIT_NAMES
-from backend.training.augment import WIDE_CROPS, crop_frames, random_crop, standard_crop
+from backend.training.augment import FACE_CROPS, WIDE_CROPS, crop_frames, random_crop, standard_crop
 from backend.training.batches import BatchSampler, motion_targets
 from backend.training.dataset import (
     EXPRESSION_SIZE,
@@ -72,6 +72,15 @@ def test_the_standard_crop_is_centred_on_the_head(library: ShotLibrary) -> None:
     assert 8 < rows.min() < 24  # the crown is in the picture with air above it
     assert torch.isfinite(cut.depth[0, 0][head]).float().mean() > 0.95
     assert torch.isnan(cut.depth[0, 0][~head]).all()
+
+
+def test_random_crops_stretch_within_their_limit_and_keep_the_area() -> None:
+    span, centre = torch.full((200,), 340.0), torch.full((200, 2), 0.5)
+    crop = random_crop(span, centre, FACE_CROPS, torch.Generator().manual_seed(1))
+    sizes = torch.linalg.svdvals(crop.matrix)  # larger and smaller factor
+    assert torch.allclose(sizes.prod(1).sqrt() * 340, crop.side_mm, rtol=1e-4)
+    stretch = torch.log(sizes[:, 0] / sizes[:, 1]) / 2
+    assert 0.9 * FACE_CROPS.stretch < stretch.max() <= FACE_CROPS.stretch + 1e-4 and stretch.min() < 0.01
 
 
 def test_flow_warps_the_reference_onto_the_target(library: ShotLibrary) -> None:
