@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -85,9 +86,9 @@ def test_random_crops_stretch_within_their_limit_and_keep_the_area() -> None:
 
 def test_flow_warps_the_reference_onto_the_target(library: ShotLibrary) -> None:
     before, after, backwards = [], [], []
-    for shot in library.shots:
+    for shot, draw in itertools.product(library.shots, range(3)):
         span, centre = torch.tensor([shot.span_mm]), torch.tensor([shot.centre])
-        crop = random_crop(span, centre, WIDE_CROPS, torch.Generator().manual_seed(shot.seed))
+        crop = random_crop(span, centre, WIDE_CROPS, torch.Generator().manual_seed(shot.seed + draw))
         grey = torch.full((1, 3, 64, 64), 0.5)
         reference = crop_frames(gather([shot], [0]), crop, grey, 64, oversampling=2)
         for frame in range(1, shot.frames):
@@ -105,8 +106,9 @@ def test_flow_warps_the_reference_onto_the_target(library: ShotLibrary) -> None:
                     warped = warp(reference.rgb, sign * goal["flow"])
                     errors.append(float((warped - target.rgb).abs()[mask].mean()))
     assert before, "no frame of the small data set moves by a hundredth of the crop"
-    # Shading changes with the surface and the renders are small and noisy: .69 was measured.
-    assert sum(after) < 0.75 * sum(before) < 0.75 * sum(backwards)
+    # Shading changes with the surface and the renders are small and noisy: over three draws .775 was measured, .772
+    # without stretch (.69 in one lucky draw).
+    assert sum(after) < 0.8 * sum(before) < 0.8 * sum(backwards)
 
 
 def test_unknown_values_are_zero_and_always_unchanged(library: ShotLibrary) -> None:

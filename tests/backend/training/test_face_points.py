@@ -119,7 +119,7 @@ def test_short_steps_teach_the_face_frame_and_nothing_else(library: ShotLibrary,
     stepper = Stepper(pipeline, sampler, config, Devices(torch.device("cpu")))
     before = {name: tensor.clone() for name, tensor in stepper.parameters.items()}
     losses = []
-    for _ in range(80):
+    for _ in range(200):
         assert stepper.mode() == "face"
         loss = stepper.forward(stepper.draw("face"), "face")
         stepper.backward(loss)
