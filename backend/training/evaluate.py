@@ -21,6 +21,7 @@ from backend.training.aggregate import by_axis, summarise
 from backend.training.dataset import ShotLibrary
 from backend.training.evaluation import Evaluation
 from backend.training.evaluation_sheets import write_axis_sheets, write_evaluation_sheet
+from backend.training.render.assets import HeadAssets
 from backend.training.tables import tables
 from backend.training.witness import DOWNLOAD, VARIABLE, Witness, find_landmarker
 
@@ -43,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         help=f"model file of MediaPipe's Face Landmarker; default: ${VARIABLE}, or the one in --assets",
     )
-    parser.add_argument("--assets", type=Path, help="assets folder, which may hold mediapipe/")
+    parser.add_argument("--assets", type=Path, help="assets folder; may hold mediapipe/ and mpfb/data")
     parser.add_argument("--device", default="cpu")
     parser.add_argument(
         "--steps", type=int, default=None, help="denoising steps; default: the checkpoint's own"
@@ -89,6 +90,14 @@ def open_witness(named: Path | None, assets: Path | None) -> tuple[Witness | Non
         return None, f"{error.message} {error.hint}"
 
 
+def head_assets(folder: Path | None) -> HeadAssets | None:
+    """The heads that were rendered, which tell where faces are; None where the folder holds no MPFB data."""
+    try:
+        return None if folder is None else HeadAssets(folder)
+    except InputError:
+        return None
+
+
 def write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
     """One line a sample; what a sample has no number for stays empty."""
     found = {key for row in rows for key in row}
@@ -114,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
         pipeline.to(args.device)
         evaluation = Evaluation(
             pipeline,
-            ShotLibrary(args.data, args.limit),
+            ShotLibrary(args.data, args.limit, head_assets(args.assets)),
             args.steps,
             args.ensemble,
             witness=witness,

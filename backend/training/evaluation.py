@@ -11,15 +11,25 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
 from backend.model.ensemble import VIEWS, Geometry
 from backend.model.expression import Expression
 from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
+from backend.model.face_frame import OFFSET_SIDES
+from backend.model.modalities import AVERAGE_CROP_SIDE_MM
 from backend.model.pipeline import JointPortraitOutput, JointPortraitPipeline
 from backend.training import metrics
-from backend.training.augment import CROP_SIDE_MM, CroppedFrames, crop_frames, standard_crop
+from backend.training.augment import (
+    CROP_SIDE_MM,
+    CroppedFrames,
+    CropTransform,
+    crop_frames,
+    crop_points,
+    standard_crop,
+)
 from backend.training.axes import axis_bins
 from backend.training.dataset import POSE_UNIT_DEG, Shot, ShotLibrary, gather, region_box
 from backend.training.evaluation_sheets import strip
@@ -33,9 +43,14 @@ STILL_POSE = 1e-3  # a smaller change in units of the pose is none
 Row = dict[str, Any]
 
 
+def evaluation_framing(shot: Shot) -> CropTransform:
+    """The standard framing of a shot, for a batch of one."""
+    return standard_crop(torch.tensor([shot.span_mm]), torch.tensor([shot.centre]))
+
+
 def evaluation_crop(shot: Shot, frame: int, resolution: int) -> CroppedFrames:
     """One frame in the standard framing on grey, averaged over 2 x 2 samples a pixel."""
-    crop = standard_crop(torch.tensor([shot.span_mm]), torch.tensor([shot.centre]))
+    crop = evaluation_framing(shot)
     background = torch.full((1, 3, resolution, resolution), BACKGROUND)
     return crop_frames(gather([shot], [frame]), crop, background, resolution, oversampling=2)
 
@@ -113,6 +128,27 @@ def picture_numbers(
         row[f"{name}_response"] = metrics.response(made, copy, wanted, mask)
         row[f"{name}_change_mse"] = float(np.mean((wanted - copy)[mask] ** 2))
         row[f"{name}_sharpness"] = metrics.sharpness_ratio(made, wanted, mask)
+    return row
+
+
+def face_place_numbers(field: Tensor, points: Mapping[str, Tensor]) -> Row:
+    """Mean distance in mm on the canonical face between what the face frame takes points of the face for and what they
+    are, beside a frame that finds every face in the middle, upright and average.
+
+    Args:
+        field: [1, 8, h, w], see `face_frame.carry`; points: of `crop_points`, one picture.
+    """
+    valid = points["face_valid"][0] > 0
+    if not valid.any():
+        return {}
+    place, canonical = points["face_place"], points["face_canonical"][0]
+    shift = F.grid_sample(
+        field[:, :2].float().cpu(), place[:, None] * 2 - 1, padding_mode="border", align_corners=False
+    )[0, :, 0].T
+    row: Row = {}
+    for name, found in (("model", place[0] + shift * OFFSET_SIDES), ("identity", place[0])):
+        away = (found - canonical).norm(dim=1)[valid]
+        row[f"{name}_face_place_mm"] = float(away.mean() * AVERAGE_CROP_SIDE_MM)
     return row
 
 
@@ -276,6 +312,9 @@ class Evaluation:
         row |= depth_numbers(predicted, truth, head, face, self.mean_heads[index])
         row["coverage_iou"] = metrics.intersection_over_union(_map_of(output.coverage), _map_of(cut.coverage))
         row["extent_error_percent"] = 100 * abs(float(output.crop_side_mm[0]) / CROP_SIDE_MM - 1)
+        if shot.points is not None and self.pipeline.backbone.face_frame is not None:
+            points = crop_points([shot.points[frame]], evaluation_framing(shot))
+            row |= face_place_numbers(self.pipeline.model.face_field(cut.rgb.to(self.device)), points)
         if self.still_input and frame == 0:
             changes = depth_jitter(self._geometry, cut.rgb.to(self.device), output.depth_mm, head)
             row |= {f"jitter_{name}_mm": change for name, change in changes.items()}

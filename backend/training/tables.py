@@ -25,6 +25,7 @@ AXIS_COLUMNS: Sequence[tuple[str, str, str | None, str]] = (
     ("head RMSE mm", "depth_model_head_rmse_mm", None, ".2f"),
     ("face normals °", "depth_model_face_normal_deg", None, ".1f"),
     ("IoU", "depth_coverage_iou", None, ".3f"),
+    ("face place mm", "depth_model_face_place_mm", None, ".1f"),
     ("still pairs", "joint_still_samples", None, "d"),
     ("mouth dB (copy)", "joint_still_model_mouth_pooled_psnr_db", "joint_still_copy_mouth_pooled_psnr_db", ".1f"),
     ("eyes dB (copy)", "joint_still_model_eyes_pooled_psnr_db", "joint_still_copy_eyes_pooled_psnr_db", ".1f"),
@@ -69,6 +70,15 @@ def depth_table(summary: Summary) -> list[str]:
         f"Coverage IoU {cell(summary, 'depth_coverage_iou', '.3f')}; scale of the head off by "
         f"{cell(summary, 'depth_extent_error_percent', '.1f')} %; {summary['depth_samples']} pictures.",
     ]
+    if "depth_model_face_place_mm" in summary:
+        place, middle = (
+            cell(summary, f"depth_{name}_face_place_mm", ".1f") for name in ("model", "identity")
+        )
+        lines += [
+            "",
+            f"The face frame takes a point of the face for one {place} mm beside it on the canonical face; a face "
+            f"taken to be average, upright and in the middle, {middle} mm.",
+        ]
     if shift != NOTHING:
         lines += [
             "",

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from backend import cli
@@ -21,6 +23,7 @@ from backend.training.evaluate import open_witness
 from backend.training.evaluation import (
     MarkedDepth,
     depth_numbers,
+    face_place_numbers,
     landmark_depth_numbers,
     picture_numbers,
     witness_numbers,
@@ -94,6 +97,22 @@ def test_depth_agrees_with_a_picture_whose_landmarks_moved_along() -> None:
     assert row["behind_landmark_depth_mae_mm"] > 1
 
 
+def test_the_face_frame_is_measured_where_points_are_seen() -> None:
+    place = torch.tensor([[[0.4, 0.5], [0.6, 0.5], [0.5, 0.9]]])
+    canonical = place + torch.tensor([0.05, 0.0])
+    points = {
+        "face_place": place,
+        "face_canonical": canonical,
+        "face_valid": torch.tensor([[1.0, 1.0, 0.0]]),
+    }
+    field = torch.zeros(1, 8, 4, 4)
+    field[:, 0] = 0.3  # tenths of a side: .03 of the .05 that are true
+    numbers = face_place_numbers(field, points)
+    assert numbers["model_face_place_mm"] == pytest.approx(0.02 * 340, rel=1e-4)
+    assert numbers["identity_face_place_mm"] == pytest.approx(0.05 * 340, rel=1e-4)
+    assert face_place_numbers(field, points | {"face_valid": torch.zeros(1, 3)}) == {}
+
+
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny")
@@ -156,6 +175,9 @@ def test_the_command_asks_the_witness_that_it_finds_in_the_assets(
     assert cli.main(["evaluate", str(checkpoint), *options]) == 0
     printed = capsys.readouterr().out
     assert "MediaPipe" in printed and "were not measured" not in printed
+    # Untrained, the face frame takes every face for one in the middle.
+    found = re.search(r"one ([\d.]+) mm beside it .* in the middle, ([\d.]+) mm", printed)
+    assert found and found[1] == found[2] and 5 < float(found[1]) < 60
 
 
 def test_without_mediapipe_only_a_witness_that_was_asked_for_is_an_error(
