@@ -506,10 +506,12 @@ class HeadScene:
     def render(self, folder: Path, last_of_shot: bool) -> tuple[Path, Path]:
         """Write the passes and the denoised light groups, each a multilayer EXR in `folder`; returns both.
 
-        Persistent data halves the time of the frames that follow in the same shot.
+        Persistent data halves the time of the frames that follow in the same shot. Switching it off drops the data.
         """
         passes, groups = folder / "passes.exr", self.light.write_to(folder)
-        self.scene.render.use_persistent_data = not last_of_shot
+        self.scene.render.use_persistent_data = True
         self.scene.render.filepath = str(passes)
         bpy.ops.render.render(write_still=True)
+        if last_of_shot:
+            self.scene.render.use_persistent_data = False
         return passes, groups
