@@ -21,12 +21,14 @@ from backend.imaging.face_finding import Face, choose_face, find_faces
 from backend.imaging.load import Photo, load_photo
 from backend.imaging.portrait_result import PortraitResult
 from backend.imaging.rotation import rotation
+from backend.imaging.scene_flow import checked_flow
 from backend.imaging.sculpting import (
     Sculpting,
     camera_distance_mm,
     carry_sculpting,
     checked_depth,
     find_sculpting,
+    follow_flow,
 )
 from backend.imaging.transfer import transfer_edit
 from backend.imaging.turning import drawing_of, turn_head
@@ -237,6 +239,7 @@ class PortraitEditor:
         depth_mm: np.ndarray,
         coverage: np.ndarray | None = None,
         *,
+        scene_flow: np.ndarray | None = None,
         expression: Mapping[str, float] | None = None,
         pose: Mapping[str, float] | None = None,
         progress: Progress | None = None,
@@ -251,13 +254,18 @@ class PortraitEditor:
             portrait: from :meth:`open`.
             depth_mm: float [H, W] of the photo's size, NaN outside the head.
             coverage: float [H, W] 0..1; None takes where depth is a number.
+            scene_flow: float [H, W, 3], where each pixel's surface was in the photo before it was sculpted, minus the
+                pixel (px right and down), and by how many mm it was nearer; 0 where nothing was sculpted, NaN where it
+                is not known. With it pixels follow sideways drags, and the depth need not be what the model reads now.
             expression, pose: of the edit that the depth came from, if it came from one.
             progress: called between phases.
 
         Raises:
-            InputError: depth of another size, infinite, or none of it inside the crop; as in :meth:`generate`.
+            InputError: depth or flow of another size, infinite, or no depth inside the crop; as in :meth:`generate`.
         """
         depth_mm, coverage = checked_depth(depth_mm, coverage, portrait.photo)
+        if scene_flow is not None:
+            scene_flow = checked_flow(scene_flow, portrait.photo)
         report = progress or _silent
         report("reading the depth", 0, 1)
         small_depth, small_coverage = extract_map(depth_mm, coverage, portrait.crop, self.resolution_px)
@@ -271,7 +279,7 @@ class PortraitEditor:
         originals = [self.depth(portrait, progress=progress)]
         if expression or pose:
             originals.append(self.generate(portrait, expression or {}, pose=pose, progress=progress))
-        found = [self._sculpting(portrait, original, depth_mm) for original in originals]
+        found = [self._sculpting(portrait, original, depth_mm, scene_flow) for original in originals]
         original, sculpting = min(
             zip(originals, found, strict=True), key=lambda pair: (not pair[1].of_this_head, pair[1].offset_mm)
         )
@@ -299,10 +307,14 @@ class PortraitEditor:
         result.coverage = coverage.copy()
         return result
 
-    def _sculpting(self, portrait: Portrait, original: PortraitResult, depth_mm: np.ndarray) -> Sculpting:
-        return find_sculpting(
-            original.depth_mm, original.coverage, depth_mm, portrait.crop, portrait.crop_side_mm
-        )
+    @staticmethod
+    def _sculpting(
+        portrait: Portrait, original: PortraitResult, depth_mm: np.ndarray, scene_flow: np.ndarray | None
+    ) -> Sculpting:
+        head, framing = (original.depth_mm, original.coverage), (portrait.crop, portrait.crop_side_mm)
+        if scene_flow is None:
+            return find_sculpting(*head, depth_mm, *framing)
+        return follow_flow(*head, depth_mm, scene_flow, *framing)
 
     def _sculpted(
         self, portrait: Portrait, original: PortraitResult, sculpting: Sculpting, report: Progress
@@ -320,7 +332,8 @@ class PortraitEditor:
         about["changed_pixels"] = float((rgb != photo.rgb).any(axis=-1).mean())
         about["sculpted"] = {
             "most_mm": round(float(np.abs(sculpting.change_mm).max()), 2),
-            "share": round(float((sculpting.change_mm != 0).mean()), 4),
+            "share": round(float(sculpting.touched.mean()), 4),
+            "dragged_mm": round(sculpting.longest_drag_mm, 2),
             "camera_distance_mm": round(distance_mm),
         }
         report("full size", 1, 1)

@@ -69,6 +69,19 @@ def fill_outside(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
     return out if channels else out[..., 0]
 
 
+def nearest_outside(values: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Values [H, W(, C)] with each place that is not `inside` (bool [H, W]) given the nearest inner one's; zeros where
+    nothing is inside."""
+    if not inside.any():
+        return np.zeros_like(values)
+    outside = (~inside).astype(np.uint8)
+    _, labels = cv2.distanceTransformWithLabels(outside, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+    rows, columns = np.nonzero(inside)
+    found = np.zeros(labels.max() + 1, np.intp)
+    found[labels[rows, columns]] = rows * inside.shape[1] + columns
+    return values.reshape(inside.size, -1)[found[labels]].reshape(values.shape)
+
+
 def _pull(weighted: np.ndarray, weight: np.ndarray) -> np.ndarray:
     height, width = weight.shape
     if min(height, width) <= 2:

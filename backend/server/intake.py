@@ -30,13 +30,13 @@ async def receive_job(request: Request, board: JobBoard, limits: Limits) -> Job:
     if not request.headers.get("content-type", "").lower().startswith("multipart/form-data"):
         raise InputError(
             "Jobs are sent as multipart/form-data.",
-            "Send the fields 'request' (JSON), 'portrait' (a picture), for 'appearance' 'depth' (.npy), and for "
-            "'drive' 'driver'.",
+            "Send the fields 'request' (JSON), 'portrait' (a picture), for 'appearance' 'depth' and perhaps "
+            "'flow' (.npy), and for 'drive' 'driver'.",
             code="wrong_content_type",
             http_status=415,
         )
     board.check_queue()
-    async with request.form(max_files=3, max_fields=3, max_part_size=limits.request_json_bytes) as form:
+    async with request.form(max_files=4, max_fields=3, max_part_size=limits.request_json_bytes) as form:
         text = form.get("request")
         if isinstance(text, UploadFile):
             text = (await text.read(limits.request_json_bytes + 1)).decode("utf-8", "replace")
@@ -69,23 +69,26 @@ async def receive_job(request: Request, board: JobBoard, limits: Limits) -> Job:
             hint = "The mode 'appearance' needs the file field 'depth'."
             raise InputError("The depth is missing.", hint, code="bad_depth")
         # In a thread: decoders and disks may be slow, and the front answers everybody else meanwhile.
-        return await run_in_threadpool(
-            _lay_down, board, limits, wanted, photo, depth if isinstance(depth, UploadFile) else None
-        )
+        shape = {
+            name: upload
+            for name in ("depth", "flow")
+            if wanted.mode == "appearance" and isinstance(upload := form.get(name), UploadFile)
+        }
+        return await run_in_threadpool(_lay_down, board, limits, wanted, photo, shape)
 
 
 def _lay_down(
-    board: JobBoard, limits: Limits, wanted: JobRequest, photo: UploadFile, depth: UploadFile | None
+    board: JobBoard, limits: Limits, wanted: JobRequest, photo: UploadFile, shape: Mapping[str, UploadFile]
 ) -> Job:
+    """``shape``: the sculpted relief, by the names of its fields."""
     name = uploads.safe_file_name(photo.filename)
     size = uploads.photo_size(photo.file, name, limits)
-    if wanted.mode != "appearance":
-        depth = None
-    if depth is not None:
-        uploads.check_depth(depth.file, size)
+    for name, upload in shape.items():
+        {"depth": uploads.check_depth, "flow": uploads.check_flow}[name](upload.file, size)
     uploads.check_disk(board.folder, size, len(wanted.frames), limits)
     wanted = replace(wanted, photo_file=f"photo/{name}")
-    return _job(board, wanted, {wanted.photo_file: photo, **({"depth.npy": depth} if depth else {})})
+    sculpted = {f"{name}.npy": upload for name, upload in shape.items()}
+    return _job(board, wanted, {wanted.photo_file: photo, **sculpted})
 
 
 def _lay_down_driver(

@@ -63,6 +63,19 @@ def safe_file_name(name: str | None) -> str:
 def check_depth(file: BinaryIO, size: tuple[int, int]) -> None:
     """The uploaded depth must be a float32 ``.npy`` of the photo's (width, height); nothing is unpickled."""
     hint = "Send depth in millimetres as a float32 .npy file, as large as the photo, NaN outside the head."
+    _check_array(file, "depth", (size[1], size[0]), hint)
+
+
+def check_flow(file: BinaryIO, size: tuple[int, int]) -> None:
+    """As :func:`check_depth`, for the scene flow: three numbers a pixel."""
+    hint = (
+        "Send pixels right, pixels down and millimetres for every pixel of the photo as a float32 .npy file."
+    )
+    _check_array(file, "flow", (size[1], size[0], 3), hint)
+
+
+def _check_array(file: BinaryIO, name: str, wanted: tuple[int, ...], hint: str) -> None:
+    code = f"bad_{name}"
     length = file.seek(0, os.SEEK_END)
     file.seek(0)
     try:
@@ -72,17 +85,13 @@ def check_depth(file: BinaryIO, size: tuple[int, int]) -> None:
         )
         shape, fortran, dtype = reader(file)
     except ValueError:
-        raise InputError("The depth is not a .npy file.", hint, code="bad_depth") from None
+        raise InputError(f"The {name} is not a .npy file.", hint, code=code) from None
     if dtype != np.dtype("<f4") or fortran:
-        raise InputError(f"The depth is of type {dtype}, not float32 in C order.", hint, code="bad_depth")
-    if shape != (size[1], size[0]):
-        raise InputError(
-            f"The depth's shape {shape} is not that of the photo, ({size[1]}, {size[0]}).",
-            hint,
-            code="bad_depth",
-        )
-    if length - file.tell() != 4 * shape[0] * shape[1]:
-        raise InputError("The depth file is not complete.", hint, code="bad_depth")
+        raise InputError(f"The {name} is of type {dtype}, not float32 in C order.", hint, code=code)
+    if shape != wanted:
+        raise InputError(f"The {name}'s shape {shape} is not that of the photo, {wanted}.", hint, code=code)
+    if length - file.tell() != 4 * int(np.prod(shape)):
+        raise InputError(f"The {name} file is not complete.", hint, code=code)
 
 
 def check_driver(file: BinaryIO, name: str, folder: Path, limits: Limits) -> None:

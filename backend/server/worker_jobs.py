@@ -147,10 +147,11 @@ class Studio:
         if request.mode == "depth":
             return self._editor.depth(portrait, progress=context.progress)
         if request.mode == "appearance":
-            depth_mm = np.load(context.folder / "depth.npy", allow_pickle=False)
+            flow_file = context.folder / "flow.npy"
             return self._editor.appearance(
                 portrait,
-                depth_mm,
+                np.load(context.folder / "depth.npy", allow_pickle=False),
+                scene_flow=np.load(flow_file, allow_pickle=False) if flow_file.exists() else None,
                 expression=frame.expression or None,
                 pose=frame.pose or None,
                 progress=context.progress,

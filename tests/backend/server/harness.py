@@ -153,10 +153,12 @@ class Backend:
         photo: bytes | None = None,
         depth: bytes | None = None,
         name: str = "a.jpg",
+        flow: bytes | None = None,
     ) -> Answer:
         files = {} if photo is None else {"portrait": (name, photo)}
-        if depth is not None:
-            files["depth"] = ("depth.npy", depth)
+        for field, content in (("depth", depth), ("flow", flow)):
+            if content is not None:
+                files[field] = (f"{field}.npy", content)
         text = request if isinstance(request, str) else json.dumps(request)
         body, content_type = multipart({"request": text}, files)
         return self.request("POST", "/v1/jobs", body, {"Content-Type": content_type})

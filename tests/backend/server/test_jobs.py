@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from backend.imaging.depth_codec import read_depth, read_metadata
+from backend.imaging.scene_flow import drag
 from tests.backend.server.harness import CROP, Backend
 
 SMILE = {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8}
@@ -123,6 +124,41 @@ def test_depth_and_back_to_appearance(backend: Backend, photo: bytes) -> None:
     np.testing.assert_allclose(
         backend.array(job["job_id"], 0, "depth")[100:180, 200:320], depth[100:180, 200:320], atol=2
     )
+
+
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def test_a_dragged_relief_moves_the_photos_pixels(backend: Backend, photo: bytes) -> None:
+    job = backend.wait_job(backend.start_job(photo, mode="depth"))
+    depth = backend.array(job["job_id"], 0, "depth")
+    columns, rows = np.meshgrid(np.arange(512), np.arange(512))
+    push = np.zeros((512, 512, 3), np.float32)
+    push[..., 0] = 6 * np.exp(-0.5 * ((columns - 225) ** 2 + (rows - 140) ** 2) / 15**2)
+    push[np.hypot(columns - 225, rows - 140) > 45] = 0
+    sculpted, flow = drag(depth, push)
+    request = {"mode": "appearance", "crop": CROP}
+    answer = backend.submit(request, photo, npy(sculpted), flow=npy(flow))
+    job = backend.wait_job(answer.json()["job_id"])
+    assert job["state"] == "done", job
+    assert job["frames"][0]["report"]["sculpted"]["dragged_mm"] > 5
+    before = np.asarray(Image.open(io.BytesIO(photo)).convert("RGB")).astype(int)
+    after = np.asarray(Image.open(io.BytesIO(backend.frame(job["job_id"], 0, "rgb", "png")))).astype(int)
+    there = np.s_[132:149, 217:234]
+    moved = np.abs(after[there] - before[132:149, 211:228]).mean()
+    assert moved < 0.35 * np.abs(after[there] - before[there]).mean()
+    assert np.array_equal(after[300:], before[300:])
+
+
+def test_flow_that_does_not_fit_is_refused(backend: Backend, photo: bytes) -> None:
+    depth, right = np.zeros((512, 512), np.float32), np.zeros((512, 512, 3), np.float32)
+    wrong = [npy(right[..., :2]), npy(right[:100]), npy(right.astype(np.float64)), npy(right)[:-1], b"EXR"]
+    for content in wrong:
+        answer = backend.submit({"mode": "appearance", "crop": CROP}, photo, npy(depth), flow=content)
+        assert (answer.status, answer.code) == (422, "bad_flow")
 
 
 def test_depth_that_does_not_fit_is_refused(backend: Backend, photo: bytes) -> None:
