@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,9 +13,10 @@ import bpy
 from . import installation, storage, user_choices
 from .core import arkit, errors, launch, protocol
 from .core.errors import AddonError
-from .core.jobs import FrameInput, JobInput
+from .core.jobs import FrameInput, JobInput, Maps
 from .core.session import BackendChoice
-from .scene import driving, images
+from .core.steps import Steps
+from .scene import driving, images, relief_object, sending_back
 
 MODE_LABELS = {"generate": "Generate", "depth": "Estimate Depth", "appearance": "Repaint"}
 
@@ -104,7 +106,7 @@ def sequence_input(scene: bpy.types.Scene, numbers: Sequence[int]) -> tuple[JobI
     return given, frames
 
 
-def job_input(settings, mode: str, *, depth_npy: bytes | None = None) -> JobInput:
+def job_input(settings, mode: str) -> JobInput:
     """Everything of one job. Raises AddonError when the picture cannot be used."""
     content, name = portrait(settings)
     values, degrees = ({}, {}) if mode == "depth" else (expression(settings), pose(settings))
@@ -118,6 +120,37 @@ def job_input(settings, mode: str, *, depth_npy: bytes | None = None) -> JobInpu
         seed=settings.seed,
         face=settings.face - 1 if settings.face else None,
         crop=(settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None,
-        depth_npy=depth_npy,
         label=bpy.path.display_name_from_filepath(name) or "Portrait",
     )
+
+
+def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobInput, Steps[Maps]]:
+    """A sculpted relief sent back: the job, and what draws the relief's maps. Raises AddonError.
+
+    The relief's own picture goes with it, and no sliders: they were in it when its points were imported. Reliefs that
+    have lost it or their UVs, and those that play a sequence, are compared with the chosen portrait and its sliders by
+    their depth alone.
+    """
+    seen = sending_back.seen_mesh(item)
+    result_id = item.data.portrait_relief.result_id
+    image = images.find(result_id, "rgb")
+    if seen.flow is None or image is None or relief_object.is_animated(item):
+        seen = replace(seen, flow=None)
+        return job_input(scene.portrait_relief, "appearance"), sending_back.map_file_steps(seen)
+    given = JobInput(
+        mode="appearance",
+        portrait=images.own_png(image),
+        portrait_name=image.name,
+        crop=_crop_of(scene, result_id),
+        label=item.name,
+    )
+    return given, sending_back.map_file_steps(seen)
+
+
+def _crop_of(scene: bpy.types.Scene, result_id: str) -> tuple[int, int, int] | None:
+    """Where the backend looked for a result, as its report tells."""
+    for entry in scene.portrait_relief.results:
+        if entry.result_id == result_id:
+            crop = json.loads(entry.report or "{}").get("crop")
+            return None if crop is None else (round(crop[0]), round(crop[1]), round(crop[2]))
+    return None

@@ -16,18 +16,21 @@ from . import installation, requests, sequences, storage
 from .core import errors, temp_files
 from .core.backend_process import BackendState
 from .core.errors import AddonError, Problem, Remedy
-from .core.jobs import FrameInput, Job, JobInput, JobState
+from .core.jobs import FrameInput, Job, JobInput, JobState, Maps
 from .core.session import Session
+from .core.steps import Steps
 from .delivery import Delivery
 from .translations import say, say_problem
 
 BUSY_INTERVAL_S = 0.03
+PREPARING_INTERVAL_S = 0.005  # many steps of some milliseconds
 IDLE_INTERVAL_S = 1.0  # only looks whether the backend still runs
 
 # In the middle of these the user holds data that an import would change under their hands.
 _STROKES = ("TRANSFORM_OT_", "SCULPT_OT_", "PAINT_OT_", "GREASE_PENCIL_OT_", "GPENCIL_OT_")
 
 _STATE_LABELS = {
+    JobState.PREPARING: "Preparing the relief",
     JobState.WAITING: "Waiting for the backend",
     JobState.UPLOADING: "Sending the picture",
     JobState.QUEUED: "Queued",
@@ -76,13 +79,14 @@ def close() -> None:
         _session = None
 
 
-def submit(scene: bpy.types.Scene, job_input: JobInput) -> Job:
-    """Starts a job for this scene, and the backend if need be. Raises AddonError."""
+def submit(scene: bpy.types.Scene, job_input: JobInput, maps: Steps[Maps] | None = None) -> Job:
+    """Starts a job for this scene, and the backend if need be; `maps` makes those of the input while the interface
+    stays alive. Raises AddonError."""
     global _job_scene_uid
     done = _undelivered()
     if done is not None:  # a script's next job: the result before it is not lost
         _delivery.finish(done, _job_scene_uid)
-    job = session().submit(job_input, requests.backend_choice())
+    job = session().submit(job_input, requests.backend_choice(), maps)
     _job_scene_uid = scene.session_uid
     _clear_problem()
     keep_ticking()
@@ -156,6 +160,8 @@ def _on_timer() -> float | None:
     sync()
     if not current.needs_ticks and not is_busy() and not installation.is_busy():
         return None
+    if current.job is not None and current.job.state is JobState.PREPARING:
+        return PREPARING_INTERVAL_S
     working = is_busy() or installation.is_busy() or current.backend.state is not BackendState.READY
     return BUSY_INTERVAL_S if working else IDLE_INTERVAL_S
 

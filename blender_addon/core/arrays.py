@@ -41,6 +41,17 @@ def write_npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
+def empty_npy(shape: tuple[int, ...]) -> tuple[bytearray, np.ndarray]:
+    """A .npy file's content of float32, and the array in it, to be filled: no second copy of a large map is made."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
+    )
+    content = bytearray(header.tell() + 4 * int(np.prod(shape)))
+    content[: header.tell()] = header.getvalue()
+    return content, np.frombuffer(content, "<f4", offset=header.tell()).reshape(shape)
+
+
 def png_size(data: bytes) -> tuple[int, int]:
     """(width, height) from a PNG's header. Raises ValueError."""
     if len(data) < 33 or data[:8] != PNG_SIGNATURE or data[12:16] != b"IHDR":

@@ -58,6 +58,12 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
             Remedy.INSTALL_BACKEND,
         ),
         _problem(
+            "preparing_failed",
+            "The relief's shape could not be drawn.",
+            "Undo the last change to its mesh and try again.",
+            Remedy.RETRY,
+        ),
+        _problem(
             "backend_incomplete",
             "The backend's installation is not complete.",
             "Install it again.",

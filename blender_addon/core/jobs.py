@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -20,9 +20,11 @@ from . import arrays, errors, protocol
 from .backend_process import Deadlines
 from .errors import AddonError, Problem
 from .exchange import Address, Answer, BadAnswerError, Exchange, ExchangeError
+from .steps import Steps, advance
 
 POLL_INTERVAL_S = 0.2
 Parts = tuple[tuple[str, str], ...]
+Maps = Mapping[str, bytes | bytearray]
 PARTS: Parts = (("rgb", "png"), ("depth", "npy"), ("coverage", "npy"))
 
 
@@ -34,6 +36,7 @@ _READERS: dict[str, Callable[[bytes], bytes | np.ndarray]] = {
 
 
 class JobState(Enum):
+    PREPARING = "PREPARING"  # what is to be sent
     WAITING = "WAITING"  # for the backend to be ready
     UPLOADING = "UPLOADING"
     QUEUED = "QUEUED"
@@ -59,7 +62,8 @@ class FrameInput:
 
 @dataclass(frozen=True)
 class JobInput:
-    """What is sent. `portrait` is an image file's content; `depth_npy` a .npy file's content.
+    """What is sent. `portrait` is an image file's content; `maps` are .npy files' contents by their fields' names,
+    "depth" and perhaps "flow".
 
     `frames` makes a sequence of mode "generate" out of it; `expression` and `pose` are not used then. `face` is the
     protocol's index from 0, None to let the backend choose; the panel counts from 1.
@@ -74,7 +78,7 @@ class JobInput:
     seed: int = 0
     face: int | None = None
     crop: tuple[int, int, int] | None = None  # left, top, side in pixels of the photo
-    depth_npy: bytes | None = None
+    maps: Maps = field(default_factory=dict)
     label: str = ""
     frames: tuple[FrameInput, ...] = ()
 
@@ -88,10 +92,10 @@ class JobInput:
         """What is fetched of every frame: (part, format)."""
         return PARTS
 
-    def files(self) -> dict[str, tuple[str, bytes]]:
+    def files(self) -> dict[str, tuple[str, bytes | bytearray]]:
         """What is uploaded: field -> (file name, content)."""
-        files = {"portrait": (self.portrait_name, self.portrait)}
-        return files if self.depth_npy is None else {**files, "depth": ("depth.npy", self.depth_npy)}
+        maps = {name: (f"{name}.npy", content) for name, content in self.maps.items()}
+        return {"portrait": (self.portrait_name, self.portrait), **maps}
 
     def result(self, parts: Mapping[str, bytes | np.ndarray], info: dict) -> Any:
         """A frame's result from its parts and the backend's word of it. Raises BadAnswerError."""
@@ -129,10 +133,11 @@ class Job:
     Frames are fetched as soon as they are finished; `take_results` gives them out while the others are being made.
     """
 
-    def __init__(self, job_input: JobInput, deadlines: Deadlines):
+    def __init__(self, job_input: JobInput, deadlines: Deadlines, maps: Steps[Maps] | None = None):
+        """`maps`: makes those of the input, a few steps a tick."""
         self.input = job_input
         self.id = uuid.uuid4().hex
-        self.state = JobState.WAITING
+        self.state = JobState.WAITING if maps is None else JobState.PREPARING
         self.phase = ""
         self.step = 0
         self.total = 0
@@ -140,6 +145,7 @@ class Job:
         self.results: list[Any] = []  # FrameResult, or what else `JobInput.result` makes
         self.dropped_answers = 0
         self.started_s = time.monotonic()
+        self._preparing = None if maps is None else self._with_maps(maps)
         self._deadlines = deadlines
         self._exchange: Exchange | None = None
         self._server_id = ""
@@ -182,6 +188,8 @@ class Job:
         try:
             if self._cancel_since_s is not None:
                 self._advance_cancel(address, budget_s)
+            elif self._preparing is not None:
+                self._prepare(self._preparing, budget_s)
             elif address is not None:
                 self._advance(address, budget_s)
         except ExchangeError as error:
@@ -215,12 +223,25 @@ class Job:
 
     def _end(self, state: JobState) -> None:
         self._drop_exchange()
+        self._preparing = None
         self.state = state
 
     def _drop_exchange(self) -> None:
         if self._exchange is not None:
             self._exchange.close()
             self._exchange = None
+
+    def _with_maps(self, maps: Steps[Maps]) -> Steps[None]:
+        self.input = replace(self.input, maps=(yield from maps))
+
+    def _prepare(self, preparing: Steps[None], budget_s: float) -> None:
+        try:
+            done = advance(preparing, budget_s)
+        except (ValueError, ArithmeticError, IndexError, MemoryError) as error:
+            raise AddonError(errors.local("preparing_failed", detail=str(error))) from error
+        if done:
+            self._preparing = None
+            self._enter(JobState.WAITING)
 
     def _advance(self, address: Address, budget_s: float) -> None:
         now_s = time.monotonic()

@@ -9,6 +9,7 @@ import numpy as np
 
 SAME = 1e-3  # share of its length by which an axis may differ and still be as it was made
 FLAT = 0.02  # depth scales below this leave no depth to measure its axis by
+IN_PLACE = 0.3  # share of the points that a large drag leaves, and no applied transform
 _ROUNDS = 3
 
 
@@ -67,6 +68,10 @@ def measure(
         made: what it was at first; returned where it still holds, or too few points are known.
     """
     if not len(points_mm):
+        return made
+    extent = max(float(np.ptp(points_mm, axis=0).max()), 1e-6) * np.linalg.norm(made.axes, axis=0).max()
+    away = np.linalg.norm(made.positions(points_mm) - positions, axis=1)
+    if (away < SAME * extent).mean() >= IN_PLACE:
         return made
     known = np.concatenate([points_mm, np.ones_like(points_mm[:, :1])], 1).astype(np.float64)
     deep = np.ptp(points_mm[:, 2]) > FLAT * max(np.ptp(points_mm[:, 0]), 1e-6)

@@ -46,7 +46,7 @@ def parse_address(text: str, token: str) -> Address:
     return Address(host if secure else "127.0.0.1", port, token, secure)
 
 
-def multipart(fields: Mapping[str, tuple[str | None, str, bytes]]) -> tuple[str, bytes]:
+def multipart(fields: Mapping[str, tuple[str | None, str, bytes | bytearray]]) -> tuple[str, bytes]:
     """Encodes `name -> (file name or None, content type, bytes)` as multipart/form-data -> (content type, body)."""
     boundary = f"portrait-relief-{secrets.token_hex(16)}"
     body = bytearray()
@@ -77,10 +77,10 @@ def get_capabilities(address: Address) -> Exchange:
 def post_job(
     address: Address,
     request: Mapping[str, object],
-    files: Mapping[str, tuple[str, bytes]],
+    files: Mapping[str, tuple[str, bytes | bytearray]],
 ) -> Exchange:
     """Sends a job. `files`: field -> (file name, content)."""
-    fields: dict[str, tuple[str | None, str, bytes]] = {
+    fields: dict[str, tuple[str | None, str, bytes | bytearray]] = {
         "request": (None, "application/json", json.dumps(request).encode()),
         **{name: (file, "application/octet-stream", content) for name, (file, content) in files.items()},
     }

@@ -12,8 +12,9 @@ from . import errors
 from .backend_process import BackendProcess, BackendState, Deadlines, RestartLimit
 from .errors import AddonError, Problem
 from .exchange import Address
-from .jobs import Job, JobInput, JobState
+from .jobs import Job, JobInput, JobState, Maps
 from .launch import Launch
+from .steps import Steps
 
 TICK_BUDGET_S = 0.004
 BLOCKING_PAUSE_S = 0.004
@@ -64,12 +65,13 @@ class Session:
         else:
             raise AddonError(errors.local("backend_not_found"))
 
-    def submit(self, job_input: JobInput, choice: BackendChoice) -> Job:
-        """Makes this the job of the moment. Raises AddonError while another is at work or without a backend."""
+    def submit(self, job_input: JobInput, choice: BackendChoice, maps: Steps[Maps] | None = None) -> Job:
+        """Makes this the job of the moment, its maps as `maps` makes them. Raises AddonError while another is at work
+        or without a backend."""
         if self.busy:
             raise AddonError(errors.local("busy"))
         self.ensure_backend(choice)
-        self.job = Job(job_input, self.deadlines)
+        self.job = Job(job_input, self.deadlines, maps)
         return self.job
 
     def cancel(self) -> bool:

@@ -14,6 +14,8 @@ from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from .. import requests, runtime
 from ..core.errors import AddonError
+from ..core.jobs import JobInput, Maps
+from ..core.steps import Steps
 from ..scene import sending_back
 from .reporting import ReportingMixin
 
@@ -41,14 +43,13 @@ class JobOperator(ReportingMixin):
             return False
         return True
 
-    def depth_npy(self, _context: bpy.types.Context) -> bytes | None:
-        return None
+    def what_to_send(self, context: bpy.types.Context) -> tuple[JobInput, Steps[Maps] | None]:
+        """The job, and what makes its maps."""
+        return requests.job_input(context.scene.portrait_relief, self.mode), None
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            depth = self.depth_npy(context)
-            job_input = requests.job_input(context.scene.portrait_relief, self.mode, depth_npy=depth)
-            runtime.submit(context.scene, job_input)
+            runtime.submit(context.scene, *self.what_to_send(context))
         except AddonError as error:
             runtime.show_problem(error.problem)
             return self.ended(error.problem)
@@ -103,10 +104,13 @@ class PORTRAIT_RELIEF_OT_repaint(JobOperator, bpy.types.Operator):
         if not sending_back.is_relief(context.active_object):
             cls.poll_message_set("Make a relief the active object")
             return False
+        if context.active_object.mode == "EDIT":
+            cls.poll_message_set("Leave edit mode first")
+            return False
         return True
 
-    def depth_npy(self, context: bpy.types.Context) -> bytes | None:
-        return sending_back.depth_npy(context.active_object)
+    def what_to_send(self, context: bpy.types.Context) -> tuple[JobInput, Steps[Maps] | None]:
+        return requests.repaint_input(context.scene, context.active_object)
 
 
 class PORTRAIT_RELIEF_OT_cancel(bpy.types.Operator):

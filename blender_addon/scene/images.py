@@ -28,6 +28,14 @@ def png_of_image(image: bpy.types.Image) -> bytes:
     return arrays.write_png(srgb_of_image(image))
 
 
+def own_png(image: bpy.types.Image) -> bytes:
+    """A result's picture as a PNG: as it came, if nobody painted on it since. Raises AddonError without pixels."""
+    kept = image.packed_file
+    if kept is not None and not image.is_dirty and bytes(kept.data[:8]) == arrays.PNG_SIGNATURE:
+        return bytes(kept.data)
+    return png_of_image(image)
+
+
 def thumbnail_png(image: bpy.types.Image, side_px: int) -> bytes:
     """The picture's middle square as a small PNG. Raises AddonError for images without pixels."""
     pixels = srgb_of_image(image)

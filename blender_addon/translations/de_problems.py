@@ -10,6 +10,10 @@ PROBLEMS: dict[str, str] = {
     "Install it once, or name a Python that has it in the preferences.": (
         "Installiere es einmal, oder nenne in den Einstellungen ein Python, das es hat."
     ),
+    "The relief's shape could not be drawn.": "Die Form des Reliefs konnte nicht gezeichnet werden.",
+    "Undo the last change to its mesh and try again.": (
+        "Nimm die letzte Änderung an seinem Netz zurück und versuche es noch einmal."
+    ),
     "The backend's installation is not complete.": "Die Installation des Backends ist unvollständig.",
     "Install it again.": "Installiere es noch einmal.",
     "The backend's Python is not there.": "Das Python des Backends ist nicht da.",

@@ -93,11 +93,9 @@ def test_picture_and_relief_may_be_deleted_while_the_job_runs(fake, photo, shown
     fake("slow")
     bpy.ops.portrait_relief.restart_backend()
     from blender_addon import requests, runtime
-    from blender_addon.scene import sending_back
 
     settings = bpy.context.scene.portrait_relief
-    depth = sending_back.depth_npy(relief())
-    runtime.submit(bpy.context.scene, requests.job_input(settings, "appearance", depth_npy=depth))
+    runtime.submit(bpy.context.scene, *requests.repaint_input(bpy.context.scene, relief()))
     tick(lambda: shown.state == "RUNNING")
     bpy.data.objects.remove(relief())
     for image in list(bpy.data.images):
