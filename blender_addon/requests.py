@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -142,9 +143,14 @@ def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobIn
         portrait=images.own_png(image),
         portrait_name=image.name,
         crop=_crop_of(scene, result_id),
-        label=item.name,
+        label=_portrait_name(item.name),
     )
     return given, sending_back.map_file_steps(seen)
+
+
+def _portrait_name(relief: str) -> str:
+    """What a relief was called after: "Ann" for "Ann Relief" and "Ann Relief.001"."""
+    return re.sub(r" Relief(\.\d+)?$", "", relief)
 
 
 def _crop_of(scene: bpy.types.Scene, result_id: str) -> tuple[int, int, int] | None:

@@ -83,11 +83,11 @@ def _lay_down(
     """``shape``: the sculpted relief, by the names of its fields."""
     name = uploads.safe_file_name(photo.filename)
     size = uploads.photo_size(photo.file, name, limits)
-    for name, upload in shape.items():
-        {"depth": uploads.check_depth, "flow": uploads.check_flow}[name](upload.file, size)
+    for field, upload in shape.items():
+        {"depth": uploads.check_depth, "flow": uploads.check_flow}[field](upload.file, size)
     uploads.check_disk(board.folder, size, len(wanted.frames), limits)
     wanted = replace(wanted, photo_file=f"photo/{name}")
-    sculpted = {f"{name}.npy": upload for name, upload in shape.items()}
+    sculpted = {f"{field}.npy": upload for field, upload in shape.items()}
     return _job(board, wanted, {wanted.photo_file: photo, **sculpted})
 
 

@@ -3,10 +3,10 @@
 
 python -m backend.training.sculpted --assets ASSETS --out data/sculpted --count 12 --sheet sculpted.png
 
-Each head of the test split, seen from the front in its own light, is rendered as it is and with its nose, chin, cheeks
-and brow pushed towards the camera. The picture of the unsculpted head and the depth that the model reads from it, plus
-the same push, is what the editor is given; the render of the sculpted head is the truth, cast shadows and highlights
-included.
+Each head of the test split, seen from the front in its own light, is rendered as it is, with its nose, chin, cheeks
+and brow pushed towards the camera, and with its jaw, nose and mouth dragged sideways. The picture of the unsculpted
+head and the depth that the model reads from it, moved alike, with the scene flow of that, is what the editor is given;
+the render of the sculpted head is the truth, cast shadows and highlights included.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from tqdm import tqdm
 from backend.editor import DEFAULT_CHECKPOINT
 from backend.imaging.contact_sheet import contact_sheet
 from backend.imaging.crop import CropBox
-from backend.imaging.sculpting import carry_sculpting, find_sculpting
+from backend.imaging.scene_flow import drag
+from backend.imaging.sculpting import carry_sculpting, follow_flow
 from backend.model.ensemble import VIEWS
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training import metrics
@@ -42,6 +43,7 @@ from backend.training.tables import markdown
 
 SAMPLES = 12  # a change of a few grey levels must not drown in what denoising leaves
 FRONT_MM = 45.0  # what lies farther behind a landmark is not pushed with it
+LEAST_STRENGTH = 1e-3
 SHOWN_MM = 0.5  # a picture is compared where the push is larger, and a little round it
 ROUND_MM = 10.0
 FACE_CUT = np.s_[56:216, 48:208]  # of the standard crop at 256 px, for the sheet
@@ -49,27 +51,37 @@ FACE_CUT = np.s_[56:216, 48:208]  # of the standard crop at 256 px, for the shee
 
 @dataclass(frozen=True)
 class Push:
-    """A smooth bump towards the camera: its landmark, offset and widths (x right, y up) and height in mm."""
+    """A smooth bump: its landmark, offset and widths (x right, y up), how far it goes towards the camera and sideways
+    (x right, y up), in mm."""
 
     landmark: str
     offset_mm: tuple[float, float]
     width_mm: tuple[float, float]
     height_mm: float
+    drag_mm: tuple[float, float] = (0.0, 0.0)
 
     def at(self, x_mm: np.ndarray, y_mm: np.ndarray, mark_mm: np.ndarray) -> np.ndarray:
-        """Its height at places in the plane of the picture; `mark_mm` [2 or 3] is where the landmark is."""
+        """How far it moves what lies at places in the plane of the picture: mm to the right, up and nearer [..., 3];
+        `mark_mm` [2 or 3] is where the landmark is."""
         across = (x_mm - mark_mm[0] - self.offset_mm[0]) / self.width_mm[0]
         up = (y_mm - mark_mm[1] - self.offset_mm[1]) / self.width_mm[1]
-        return self.height_mm * np.exp(-0.5 * (across**2 + up**2))
+        strength = np.exp(-0.5 * (across**2 + up**2))
+        return np.where(strength > LEAST_STRENGTH, strength, 0)[..., None] * np.array(
+            [*self.drag_mm, self.height_mm]
+        )
 
 
 def _both_sides(
-    landmark: str, offset: tuple[float, float], width: tuple[float, float], height: float
+    landmark: str,
+    offset: tuple[float, float],
+    width: tuple[float, float],
+    height: float,
+    drag: tuple[float, float] = (0.0, 0.0),
 ) -> tuple[Push, Push]:
     # The subject's left is at the picture's right.
     return (
-        Push(f"left_{landmark}", offset, width, height),
-        Push(f"right_{landmark}", (-offset[0], offset[1]), width, height),
+        Push(f"left_{landmark}", offset, width, height, drag),
+        Push(f"right_{landmark}", (-offset[0], offset[1]), width, height, (-drag[0], drag[1])),
     )
 
 
@@ -79,6 +91,9 @@ SCULPTINGS: Mapping[str, tuple[Push, ...]] = {
     "chin stronger": (Push("chin", (0, 0), (16, 12), 12),),
     "cheeks fuller": _both_sides("cheek", (0, 0), (15, 18), 10),
     "brow heavier": _both_sides("brow_3", (0, -2), (16, 6), 7),
+    "jaw slimmer": _both_sides("jaw_5", (0, 0), (16, 20), 0, (-7, 2)),
+    "nose turned up": (Push("nose_tip", (0, 0), (10, 9), 2, (0, 5)),),
+    "mouth wider": _both_sides("mouth_corner", (0, 0), (9, 8), 0, (5, 3)),
 }
 
 
@@ -96,35 +111,42 @@ def render_sculpted(assets: HeadAssets, folder: Path, seeds: list[int]) -> None:
 
     ids = dict(zip(LANDMARK_NAMES, landmark_vertices(assets), strict=True))
 
-    def pushed(number: int, pose: PosedFrame) -> PosedFrame:
+    def reshaped(number: int, pose: PosedFrame) -> PosedFrame:
         head = pose.head.copy()
         for push in () if number == 0 else list(SCULPTINGS.values())[number - 1]:
             mark = pose.base[ids[push.landmark]].mean(0) * 100
             x, y, z = pose.head.T * 100
-            head[:, 2] += push.at(x, y, mark) / 100 * (z > mark[2] - FRONT_MM)
+            head += push.at(x, y, mark) / 100 * (z > mark[2] - FRONT_MM)[:, None]
         return replace(pose, head=head)
 
-    missing = [seed for seed in seeds if not shot_path(folder, seed).exists()]
+    missing = [seed for seed in seeds if not _is_rendered(shot_path(folder, seed))]
     if missing:
         folder.mkdir(parents=True, exist_ok=True)
         renderer = ShotRenderer(assets, RESOLUTION_PX, SAMPLES, threads=1)
         for seed in tqdm(missing, unit="head", disable=None):
-            renderer.render(seed, shot_path(folder, seed), from_the_front, pushed)
+            renderer.render(seed, shot_path(folder, seed), from_the_front, reshaped)
 
 
-def pushed_mm(shot: Shot, name: str, depth_mm: np.ndarray) -> np.ndarray:
-    """[R, R] mm by which a sculpting lifts what each pixel of the standard crop shows (`depth_mm`, finite)."""
+def _is_rendered(path: Path) -> bool:
+    """Whether all of today's sculptings are in the file."""
+    return path.exists() and load_shot(path).frames == 1 + len(SCULPTINGS)
+
+
+def pushed(shot: Shot, name: str, depth_mm: np.ndarray) -> np.ndarray:
+    """How far a sculpting moves what each pixel of the standard crop shows (`depth_mm` [R, R], finite): pixels right
+    and down and mm nearer [R, R, 3], as `scene_flow.drag` takes it."""
     side = depth_mm.shape[0]
     distance = shot.parameters["camera"]["distance_mm"]
     axis = ((np.arange(side) + 0.5) / side - 0.5) * CROP_SIDE_MM
     x, y = (values * (1 - depth_mm / distance) for values in np.meshgrid(axis, -axis))
     marks = dict(zip(LANDMARK_NAMES, shot.arrays["landmarks"][0], strict=True))
-    total = np.zeros_like(depth_mm)
+    total = np.zeros((*depth_mm.shape, 3))
     for push in SCULPTINGS[name]:
         u, v, z = marks[push.landmark]
         mark = (np.array([u - 0.5, 0.5 - v]) * shot.span_mm) * (1 - z / distance)
-        total += push.at(x, y, mark) * (depth_mm > z - FRONT_MM)
-    return total
+        total += push.at(x, y, mark) * (depth_mm > z - FRONT_MM)[..., None]
+    shown = side / CROP_SIDE_MM / (1 - depth_mm / distance)  # pixels a mm at that depth
+    return total * np.stack([shown, -shown, np.ones_like(shown)], -1)
 
 
 def measure(
@@ -144,10 +166,10 @@ def measure(
     numbers: dict[str, dict[str, float]] = {}
     pictures: list[list[np.ndarray]] = []
     for frame, name in enumerate(SCULPTINGS, 1):
-        push = pushed_mm(shot, name, true_depth)
-        given = (depth + push).astype(np.float32)
+        push = pushed(shot, name, true_depth)
+        given, flow = drag(depth, push)
         truth = picture_of(evaluation_crop(shot, frame, side).rgb)
-        sculpting = find_sculpting(depth, coverage, given, crop, CROP_SIDE_MM)
+        sculpting = follow_flow(depth, coverage, given, flow, crop, CROP_SIDE_MM)
         made = {
             "carried": carry_sculpting(photo, sculpting) / 255.0,
             "network": picture_of(
@@ -161,7 +183,9 @@ def measure(
             "copy": copy,
         }
         reach = 2 * round(ROUND_MM / CROP_SIDE_MM * side) + 1
-        where = cv2.dilate((push > SHOWN_MM).astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
+        mm = np.array([CROP_SIDE_MM / side, CROP_SIDE_MM / side, 1.0])
+        touched = np.linalg.norm(np.stack([push, np.nan_to_num(flow)]) * mm, axis=-1).max(0) > SHOWN_MM
+        where = cv2.dilate(touched.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
         row = {f"{source}_psnr_db": metrics.psnr(picture, truth, where) for source, picture in made.items()}
         row |= {
             f"{source}_response": metrics.response(made[source], copy, truth, where)

@@ -144,7 +144,8 @@ def test_a_dragged_relief_moves_the_photos_pixels(backend: Backend, photo: bytes
     answer = backend.submit(request, photo, npy(sculpted), flow=npy(flow))
     job = backend.wait_job(answer.json()["job_id"])
     assert job["state"] == "done", job
-    assert job["frames"][0]["report"]["sculpted"]["dragged_mm"] > 5
+    report = job["frames"][0]["report"]
+    assert report["sculpted"]["dragged_mm"] > 5 and report["photo"]["name"] == "a.jpg"
     before = np.asarray(Image.open(io.BytesIO(photo)).convert("RGB")).astype(int)
     after = np.asarray(Image.open(io.BytesIO(backend.frame(job["job_id"], 0, "rgb", "png")))).astype(int)
     there = np.s_[132:149, 217:234]

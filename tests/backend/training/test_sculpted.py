@@ -9,13 +9,14 @@ import pytest
 from backend.training.augment import CROP_SIDE_MM
 from backend.training.dataset import EXPRESSION_SIZE, Shot
 from backend.training.render.landmarks import LANDMARK_NAMES
-from backend.training.sculpted import SCULPTINGS, Push, pushed_mm, table
+from backend.training.sculpted import SCULPTINGS, Push, pushed, table
 
 
 def test_a_push_is_highest_at_its_place_and_falls_off_by_its_widths() -> None:
-    push = Push("chin", (3, -2), (10, 20), 8)
+    push = Push("chin", (3, -2), (10, 20), 8, (2, -1))
     x, y = np.array([13.0, 23.0, 13.0]), np.array([3.0, 3.0, 23.0])
-    assert push.at(x, y, np.array([10.0, 5.0])) == pytest.approx([8, 8 * np.exp(-0.5), 8 * np.exp(-0.5)])
+    strength = np.array([[1], [np.exp(-0.5)], [np.exp(-0.5)]])
+    assert push.at(x, y, np.array([10.0, 5.0])) == pytest.approx(strength * (2, -1, 8))
 
 
 def test_the_pixels_that_show_the_nose_are_lifted_as_the_mesh_is() -> None:
@@ -29,13 +30,19 @@ def test_the_pixels_that_show_the_nose_are_lifted_as_the_mesh_is() -> None:
     side = 340
     depth = np.full((side, side), 100.0)
     depth[:20] = 0.0
-    push = pushed_mm(shot, "nose longer", depth)
+    moved = pushed(shot, "nose longer", depth)
+    assert not moved[..., :2].any()
+    push = moved[..., 2]
     row, column = np.unravel_index(push.argmax(), push.shape)
     assert column == pytest.approx(side / 2 + 25 / CROP_SIDE_MM * side - 0.5, abs=0.6)
     assert row == pytest.approx(side / 2 - 0.5, abs=0.6)
     assert push.max() == pytest.approx(14, abs=0.05) and not push[:20].any()
     away_mm = ((column + 11 + 0.5) / side - 0.5) * CROP_SIDE_MM / 1.25 - 20  # on the face itself
     assert push[row, column + 11] == pytest.approx(14 * np.exp(-0.5 * (away_mm / 9) ** 2), abs=0.05)
+
+    # 5 mm up at the nose's tip, shown 1.25 times larger, on a crop of a pixel a mm.
+    moved = pushed(shot, "nose turned up", depth)
+    assert moved[row, column] == pytest.approx([0, -5 * 1.25 * side / CROP_SIDE_MM, 2], abs=0.05)
 
 
 def test_the_table_pools_errors_and_weighs_responses_by_the_change() -> None:

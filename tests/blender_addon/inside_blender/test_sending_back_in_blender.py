@@ -161,10 +161,12 @@ def test_the_relief_sends_its_own_picture_whatever_is_chosen_now(fake, photo) ->
     given, maps = requests.repaint_input(bpy.context.scene, item)
     maps.close()
     picture = images.find(item.data.portrait_relief.result_id, "rgb")
+    assert picture is not None and picture.packed_file is not None
     assert given.portrait == bytes(picture.packed_file.data) and not given.expression
     assert bpy.ops.portrait_relief.repaint(timeout=20) == {"FINISHED"}
     assert bpy.ops.portrait_relief.repaint(timeout=20) == {"FINISHED"}  # the repainted one, again
     assert [result.mode for result in settings.results] == ["depth", "appearance", "appearance"]
+    assert {result.name.partition(".")[0] for result in settings.results} == {"portrait Relief"}
 
 
 def test_without_uvs_the_chosen_portrait_and_its_sliders_go_with_the_depth(fake, photo) -> None:
