@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +32,13 @@ from backend.imaging.sculpting import (
 from backend.imaging.transfer import transfer_edit
 from backend.imaging.turning import drawing_of, turn_head
 from backend.imaging.upsampling import coverage_at_photo, depth_at_photo
+from backend.model.checkpoint import checkpoint_fingerprint
 from backend.model.ensemble import VIEWS
 from backend.model.expression import Expression
 from backend.model.expression_names import POSE_NAMES
-from backend.model.joint_model import Reference
 from backend.model.pipeline import JointPortraitOutput, JointPortraitPipeline
-from backend.model.precision import precision_name, resolve_precision
+from backend.model.precision import precision_name, resolve_device, resolve_precision
+from backend.portrait import Portrait
 from backend.version import VERSION
 
 DEFAULT_CHECKPOINT = Path(__file__).parent / "weights" / "portrait-relief-256"
@@ -51,38 +51,6 @@ _TURN_GOOD_DEG = 20.0  # what a larger turn brings to view was not in the photo
 
 Progress = Callable[[str, int, int], None]
 """progress(phase, step, total); may raise JobCancelled."""
-
-
-@dataclass
-class Portrait:
-    """A photo made ready: head found, crop framed, identity encoded. Serves all frames of a job.
-
-    Attributes:
-        photo: the upright photo.
-        crop: what the model sees.
-        crop_side_mm: mm of an average-sized head across the crop, as the model sees it.
-        faces: all faces found (empty where the crop was given by hand).
-        face: the face that was taken, or None.
-        crop_rgb: [1, 3, R, R] in 0..1 on the model's device.
-        reference: the identity's features.
-        coverage: float [R, R] 0..1, the head in the crop as the model sees it.
-        seconds: time of each phase.
-    """
-
-    photo: Photo
-    crop: CropBox
-    crop_side_mm: float
-    faces: list[Face]
-    face: Face | None
-    crop_rgb: torch.Tensor
-    reference: Reference
-    coverage: np.ndarray
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def mm_per_px(self) -> float:
-        """mm of an average-sized head per pixel of the photo."""
-        return self.crop_side_mm / self.crop.side
 
 
 class PortraitEditor:
@@ -454,30 +422,14 @@ class PortraitEditor:
         )
 
     def _report(self, portrait: Portrait, depth_mm: np.ndarray, seconds: dict[str, float]) -> dict[str, Any]:
-        inside = np.isfinite(depth_mm)
-        warnings = [] if inside.any() else ["The model sees no head in the crop; move or enlarge it."]
-        number = portrait.faces.index(portrait.face) + 1 if portrait.face is not None else None
         return {
             "tool": f"Portrait Relief {VERSION}",
             "versions": {"portrait_relief": VERSION, "torch": torch.__version__, "numpy": np.__version__},
             "checkpoint": {"name": self.checkpoint.name, "sha256": self.fingerprint},
             "device": str(self.device),
             "precision": self.precision,
-            "photo": {
-                "name": portrait.photo.name,
-                "size": [portrait.photo.width, portrait.photo.height],
-                **portrait.photo.metadata,
-            },
-            "crop": portrait.crop.to_list(),
-            "crop_side_mm": round(portrait.crop_side_mm, 2),
             "model_resolution_px": self.resolution_px,
-            "faces": [{"number": n, **face.to_dict()} for n, face in enumerate(portrait.faces, 1)],
-            "face_number": number,
-            "depth_range_mm": [float(depth_mm[inside].min()), float(depth_mm[inside].max())]
-            if inside.any()
-            else None,
-            "seconds": {name: round(value, 4) for name, value in {**portrait.seconds, **seconds}.items()},
-            "warnings": warnings,
+            **portrait.report(depth_mm, seconds),
         }
 
     def _to_device(self, values: np.ndarray) -> torch.Tensor:
@@ -485,31 +437,6 @@ class PortraitEditor:
         values = values[..., None] if values.ndim == 2 else values
         tensor = torch.from_numpy(np.array(values.transpose(2, 0, 1), dtype=np.float32, order="C"))
         return tensor[None].to(self.device)
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device of this name, "auto" being CUDA, else MPS, else CPU; InputError if there is none."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InputError(
-            f"There is no device “{name}” here.", "Use auto or cpu.", code="unknown_device"
-        ) from error
-    return device
-
-
-def checkpoint_fingerprint(folder: Path) -> str:
-    """First 12 hex digits of the SHA-256 over all weight files of a checkpoint, sorted by name."""
-    digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.safetensors")):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        with path.open("rb") as file:
-            while chunk := file.read(1 << 22):
-                digest.update(chunk)
-    return digest.hexdigest()[:12]
 
 
 def _map(tensor: torch.Tensor) -> np.ndarray:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -59,6 +60,17 @@ def check_complete(path: Path, networks: Mapping[str, nn.Module]) -> None:
                 f"{len(difference)} tensors, for example {min(difference)}.",
                 "Install the checkpoint that belongs to this version of the backend.",
             )
+
+
+def checkpoint_fingerprint(folder: Path) -> str:
+    """First 12 hex digits of the SHA-256 over all weight files of a checkpoint, sorted by name."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*.safetensors")):
+        digest.update(path.relative_to(folder).as_posix().encode())
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 22):
+                digest.update(chunk)
+    return digest.hexdigest()[:12]
 
 
 def forget_origin(path: Path) -> None:

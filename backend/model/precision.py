@@ -61,3 +61,17 @@ def _try_out(dtype: torch.dtype, device: torch.device) -> None:
 
 def _unsupported(message: str, hint: str) -> InputError:
     return InputError(message, hint, code="unsupported_precision")
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of this name, "auto" being CUDA, else MPS, else CPU; InputError if there is none."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InputError(
+            f"There is no device “{name}” here.", "Use auto or cpu.", code="unknown_device"
+        ) from error
+    return device

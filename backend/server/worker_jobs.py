@@ -56,8 +56,8 @@ class Studio:
     def __init__(self, *, checkpoint: str | None, device: str, precision: str = "auto") -> None:
         # Imports torch and all the rest now: a broken installation shows at once, not with the first job. So does a
         # device that is not there (InputError).
-        from backend.editor import PortraitEditor, resolve_device
-        from backend.model.precision import precision_name, resolve_precision
+        from backend.editor import PortraitEditor
+        from backend.model.precision import precision_name, resolve_device, resolve_precision
 
         self._editor_class = PortraitEditor
         self._checkpoint = checkpoint

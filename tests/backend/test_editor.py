@@ -13,12 +13,14 @@ import skimage.data
 import torch
 from PIL import Image
 
-from backend.editor import PortraitEditor, checkpoint_fingerprint, resolve_device
+from backend.editor import PortraitEditor
 from backend.errors import CheckpointError, InputError, JobCancelled, NoFaceError
 from backend.imaging.crop import CropBox, extract_map
 from backend.imaging.depth_codec import read_depth, read_metadata
+from backend.model.checkpoint import checkpoint_fingerprint
 from backend.model.ensemble import VIEWS
 from backend.model.expression import Expression
+from backend.model.precision import resolve_device
 
 CROP = CropBox(120.0, 0.0, 210.0)
 

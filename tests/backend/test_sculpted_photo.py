@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import skimage.data
 
-from backend.editor import Portrait, PortraitEditor
+from backend.editor import PortraitEditor
 from backend.errors import InputError
 from backend.imaging.portrait_result import PortraitResult
 from backend.imaging.shading import normals_from_depth
+from backend.portrait import Portrait
 
 NOSE_REACH_MM = 25.0
 
