@@ -47,8 +47,8 @@ class Portrait:
         return self.crop_side_mm / self.crop.side
 
     def report(self, depth_mm: np.ndarray, seconds: dict[str, float]) -> dict[str, Any]:
-        """What a result's report says of photo, crop, faces and depth [H, W], and the times of all phases: those before,
-        and `seconds`."""
+        """What a result's report says of photo, crop, faces and depth [H, W], and the times of all phases: those
+        before, and `seconds`."""
         inside = np.isfinite(depth_mm)
         warnings = [] if inside.any() else ["The model sees no head in the crop; move or enlarge it."]
         return {
