@@ -29,6 +29,7 @@ TICK_LIMIT_MS, OPERATOR_LIMIT_MS, ENABLE_LIMIT_MS = 8.0, 50.0, 50.0
 SIDE, BUILD_LIMIT_MS, DISPLACE_LIMIT_MS = 768, 500.0, 10.0
 LONGEST_S = 400.0
 _PAUSE_S = 0.1
+_MODES = ("depth", "generate", "appearance")
 _OPERATORS = (
     ("apply_preset", {"preset": "SMILE"}),
     ("mirror_expression", {}),
@@ -123,7 +124,8 @@ def reliefs(repeats: int = 7) -> tuple[Clock, Clock]:
 
 
 def jobs(photo: Path, ticks: Clock, operators: Clock) -> Iterator[None]:
-    """Depth and edits of a photo, one after the other, until there were enough ticks; yields while they are at work."""
+    """Depth, an edit and a repainted relief, one after the other, until there were enough ticks; yields while they are
+    at work."""
     from blender_addon import runtime
 
     settings = bpy.context.scene.portrait_relief
@@ -131,8 +133,8 @@ def jobs(photo: Path, ticks: Clock, operators: Clock) -> Iterator[None]:
     settings.mouthSmileLeft = settings.mouthSmileRight = 0.8
     number = 0
     end_s = time.monotonic() + LONGEST_S
-    while len(ticks.wall_ms) < TICKS or number < 3:
-        mode = "depth" if number % 2 == 0 else "generate"
+    while len(ticks.wall_ms) < TICKS or number < len(_MODES):
+        mode = _MODES[number % len(_MODES)]
         operators.time(lambda mode=mode: _submit(mode))
         asked = time.monotonic()
         while runtime.is_busy():
@@ -149,11 +151,14 @@ def jobs(photo: Path, ticks: Clock, operators: Clock) -> Iterator[None]:
 
 
 def _submit(mode: str) -> None:
-    """What the two main buttons do."""
+    """What the buttons do."""
     from blender_addon import requests, runtime
 
     scene = bpy.context.scene
-    runtime.submit(scene, requests.job_input(scene.portrait_relief, mode))
+    if mode == "appearance":
+        runtime.submit(scene, *requests.repaint_input(scene, bpy.context.view_layer.objects.active))
+    else:
+        runtime.submit(scene, requests.job_input(scene.portrait_relief, mode))
 
 
 def _call(name: str, options: dict[str, str]) -> None:
