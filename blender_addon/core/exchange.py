@@ -16,7 +16,8 @@ import selectors
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 CHUNK_BYTES = 1 << 18
@@ -80,9 +81,11 @@ class _Replay:
         return io.BytesIO(self._data)
 
 
-def _request_bytes(
-    address: Address, method: str, path: str, headers: Mapping[str, str], body: bytes
-) -> bytes:
+Body = Sequence[bytes | bytearray]
+"""What a request carries, in parts that follow each other."""
+
+
+def _request_head(address: Address, method: str, path: str, headers: Mapping[str, str], length: int) -> bytes:
     recorder = _Recorder()
     connection = (http.client.HTTPSConnection if address.secure else http.client.HTTPConnection)(
         address.host, address.port
@@ -91,7 +94,9 @@ def _request_bytes(
     fields = {"Connection": "close", "Accept-Encoding": "identity", **headers}
     if address.token:
         fields["Authorization"] = f"Bearer {address.token}"
-    connection.request(method, path, body=body or None, headers=fields)
+    if length:
+        fields["Content-Length"] = str(length)
+    connection.request(method, path, headers=fields)
     return bytes(recorder.data)
 
 
@@ -122,14 +127,15 @@ class Exchange:
         *,
         owner: str = "",
         headers: Mapping[str, str] | None = None,
-        body: bytes = b"",
+        body: Body = (),
     ) -> None:
         self.owner = owner
         self.path = path
         self.answer: Answer | None = None
         self.last_activity_s = time.monotonic()
         self._method = method
-        self._outgoing = memoryview(_request_bytes(address, method, path, headers or {}, body))
+        head = _request_head(address, method, path, headers or {}, sum(map(len, body)))
+        self._outgoing = deque(memoryview(part) for part in (head, *body) if part)
         self._incoming = bytearray()
         self._expected_bytes: int | None = None
         self._connected = False
@@ -235,8 +241,10 @@ class Exchange:
             raise ExchangeError(f"cannot connect: {errno.errorcode.get(code, code)}")
 
     def _send(self) -> None:
-        sent = self._socket.send(self._outgoing[:CHUNK_BYTES])
-        self._outgoing = self._outgoing[sent:]
+        sent = self._socket.send(self._outgoing[0][:CHUNK_BYTES])
+        self._outgoing[0] = self._outgoing[0][sent:]
+        if not self._outgoing[0]:
+            self._outgoing.popleft()
         if not self._outgoing:
             self._wait_for(selectors.EVENT_READ)
 

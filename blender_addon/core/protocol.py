@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from . import errors
 from .errors import AddonError
-from .exchange import Address, Answer, BadAnswerError, Exchange
+from .exchange import Address, Answer, BadAnswerError, Body, Exchange
 
 PROTOCOL = 1
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
@@ -46,19 +46,23 @@ def parse_address(text: str, token: str) -> Address:
     return Address(host if secure else "127.0.0.1", port, token, secure)
 
 
-def multipart(fields: Mapping[str, tuple[str | None, str, bytes | bytearray]]) -> tuple[str, bytes]:
-    """Encodes `name -> (file name or None, content type, bytes)` as multipart/form-data -> (content type, body)."""
+def multipart(fields: Mapping[str, tuple[str | None, str, bytes | bytearray]]) -> tuple[str, Body]:
+    """Encodes `name -> (file name or None, content type, bytes)` as multipart/form-data -> (content type, body).
+
+    What may be large is not copied.
+    """
     boundary = f"portrait-relief-{secrets.token_hex(16)}"
-    body = bytearray()
+    body: list[bytes | bytearray] = []
+    line = ""
     for name, (filename, content_type, data) in fields.items():
         disposition = f'form-data; name="{name}"'
         if filename is not None:
             disposition += f'; filename="{_plain_filename(filename)}"'
-        body += f"--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {content_type}\r\n\r\n".encode()
-        body += data
-        body += b"\r\n"
-    body += f"--{boundary}--\r\n".encode()
-    return f"multipart/form-data; boundary={boundary}", bytes(body)
+        head = f"{line}--{boundary}\r\nContent-Disposition: {disposition}\r\nContent-Type: {content_type}\r\n\r\n"
+        body += [head.encode(), data]
+        line = "\r\n"
+    body.append(f"{line}--{boundary}--\r\n".encode())
+    return f"multipart/form-data; boundary={boundary}", body
 
 
 def _plain_filename(name: str) -> str:

@@ -81,9 +81,9 @@ def test_an_https_backend_is_reached_without_waiting_and_its_certificate_is_chec
     address = protocol.parse_address(f"https://localhost:{port}/", "secret")
     assert address == Address("localhost", port, "secret", secure=True)
     with pytest.raises(ExchangeError, match="certificate is not trusted"):
-        finish(Exchange(address, "POST", "/", body=b"x"))
+        finish(Exchange(address, "POST", "/", body=[b"x"]))
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-    answer = finish(Exchange(address, "POST", "/", body=b"x" * 3_000_000))
+    answer = finish(Exchange(address, "POST", "/", body=[b"x" * 1_000_000, b"x" * 2_000_000]))
     assert (answer["bytes"], answer["token"], len(answer["padding"])) == (3_000_000, "Bearer secret", 400_000)
 
 
