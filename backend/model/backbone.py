@@ -21,7 +21,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from .expression import MAP_CHANNELS, ExpressionFeatures
-from .face_frame import FaceFrame, PictureFaceFrame, carry
+from .face_frame import FaceFrame, carry
 from .modalities import GROUPS, MODALITIES
 from .reference import ReferenceBank, set_bank_processors
 from .trunk import build_trunk
@@ -84,9 +84,8 @@ class JointBackbone(ModelMixin, ConfigMixin):
         pixel_head_width: width of the full-resolution head, 0 for none.
         patch: side of the pixel-unshuffle patch; needed by the pixel head, 0 with an autoencoder.
         face_frame_width: width of the network that carries the expression maps to the face, 0 for none; needs
-            ``concat_reference``.
-        face_frame_side: pixels across of the picture that this network looks at (`PictureFaceFrame`; needs a patch); 0
-            for one that looks at the latents, as in earlier checkpoints.
+            ``concat_reference`` and a patch.
+        face_frame_side: pixels across of the picture that this network looks at.
     """
 
     config_name = "config.json"
@@ -104,7 +103,7 @@ class JointBackbone(ModelMixin, ConfigMixin):
         pixel_head_width: int = 0,
         patch: int = 0,
         face_frame_width: int = 0,
-        face_frame_side: int = 0,
+        face_frame_side: int = 128,
     ) -> None:
         super().__init__()
         self.unet = build_trunk(trunk)
@@ -123,13 +122,11 @@ class JointBackbone(ModelMixin, ConfigMixin):
             raise ValueError("the pixel head needs the pixel-unshuffle codec (patch of at least 2)")
         if face_frame_width and not concat_reference:
             raise ValueError("the face frame is read from the reference's latents: set concat_reference")
-        self.face_frame: nn.Module | None = None
-        if face_frame_width and face_frame_side:
-            self.face_frame = PictureFaceFrame(
-                rgb_channels // patch**2, face_frame_width, patch, face_frame_side
-            )
-        elif face_frame_width:
-            self.face_frame = FaceFrame(rgb_channels, face_frame_width)
+        if face_frame_width and patch < 2:
+            raise ValueError("the face frame needs the pixel-unshuffle codec (patch of at least 2)")
+        self.face_frame: FaceFrame | None = None
+        if face_frame_width:
+            self.face_frame = FaceFrame(rgb_channels // patch**2, face_frame_width, patch, face_frame_side)
         self.layer_names = set_bank_processors(self.unet)
         self.uses_vector = self.unet.config["class_embed_type"] == "projection"
         self.ablated: frozenset[str] = frozenset()

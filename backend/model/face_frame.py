@@ -41,7 +41,7 @@ class _Residual(nn.Module):
         return x + self.steps(x)
 
 
-class PictureFaceFrame(nn.Module):
+class FaceFrame(nn.Module):
     """Reference picture -> a smooth field of canonical places and directions; the identity before training.
 
     What a convolution sees at a place tells which part of the face it is, not where in the picture it is. So the
@@ -103,43 +103,6 @@ class PictureFaceFrame(nn.Module):
 def _centred(count: int, like: Tensor) -> Tensor:
     """Places of `count` cells in shares of the picture, 0 in its middle."""
     return (torch.arange(count, device=like.device, dtype=torch.float32) + 0.5) / count - 0.5
-
-
-class FaceFrame(nn.Module):
-    """Reference latents -> the field of `PictureFaceFrame`, as checkpoints of before it hold it.
-
-    Args:
-        in_channels: channels of the reference's rgb latents.
-        width: channels of the finest level; doubled below.
-        norm_groups: groups of every GroupNorm.
-    """
-
-    def __init__(self, in_channels: int, width: int, norm_groups: int = 8) -> None:
-        super().__init__()
-        deep = 2 * width
-        self.first = _step(in_channels, width, norm_groups)
-        self.down = nn.ModuleList(
-            _step(width if level == 0 else deep, deep, norm_groups, 2) for level in range(_LEVELS)
-        )
-        self.whole = nn.Linear(deep, deep)
-        self.up = nn.ModuleList(_step(deep, deep, norm_groups) for _ in range(_LEVELS - 1))
-        self.out = nn.Conv2d(deep, FIELD_CHANNELS, 3, padding=1)
-        nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)  # pyright: ignore[reportArgumentType]
-
-    def forward(self, reference_latents: Tensor) -> Tensor:
-        """[B, in_channels, h, w] -> the field [B, 8, h / 2, w / 2], see `carry`."""
-        x = self.first(reference_latents)
-        finer = []
-        for step in self.down:
-            x = step(x)
-            finer.append(x)
-        x = finer.pop()
-        x = x + self.whole(x.mean(dim=(2, 3)))[:, :, None, None]
-        for step in self.up:
-            skip = finer.pop()
-            x = F.interpolate(step(x), size=skip.shape[-2:], mode="bilinear", align_corners=False) + skip
-        return self.out(x)
 
 
 def carry(maps: Tensor, field: Tensor | None, height: int, width: int) -> Tensor:

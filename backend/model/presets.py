@@ -108,7 +108,7 @@ def create_pipeline(
         preset: a name in `PRESETS` or a `Preset`.
         seed: of the weights; the global generator is left as it was.
         prediction_type: "sample" or "v_prediction".
-        vae: an autoencoder to use instead of the pixel-unshuffle codec; the pixel head is then left out.
+        vae: an autoencoder to use instead of the pixel-unshuffle codec; pixel head and face frame are then left out.
     """
     sizes = PRESETS[preset] if isinstance(preset, str) else preset
     codec: Codec = PixelUnshuffleCodec(sizes.patch) if vae is None else AutoencoderKLCodec(vae)
@@ -138,8 +138,8 @@ def create_pipeline(
             concat_reference=True,
             pixel_head_width=sizes.pixel_head_width if vae is None else 0,
             patch=sizes.patch if vae is None else 0,
-            face_frame_width=sizes.face_frame_width,
-            face_frame_side=min(sizes.resolution_px, 128) if vae is None else 0,
+            face_frame_width=sizes.face_frame_width if vae is None else 0,
+            face_frame_side=min(sizes.resolution_px, 128),
         )
         _start_without_motion(backbone, layout)
         _start_with_coverage(backbone, layout)

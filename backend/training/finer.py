@@ -97,8 +97,6 @@ def finer(pipeline: JointPortraitPipeline, basis: Tensor | None = None) -> Joint
     state["unet.conv_in.weight"] = torch.cat(parts, dim=1)
     for name in ("unet.conv_out.weight", "unet.conv_out.bias"):
         state[name] = _spread(state[name], patch)
-    if "face_frame.first.0.weight" in state and not config["face_frame_side"]:
-        state["face_frame.first.0.weight"] = finer_input(state["face_frame.first.0.weight"], patch)
     fine_backbone = JointBackbone(**config)
     fine_backbone.load_state_dict(state)
 
