@@ -18,7 +18,7 @@ _MOTION_BLUR_MODEL_PX = 0.7  # the crop's pixels must not show as steps in the p
 # Weight of generated content: below the first it is noise, above the second it is taken whole. The model's blend
 # is a probability that the photo shows this point; under an even chance the photo's own pixel is the better guess,
 # and much sharper.
-_DRAWN_NOISE = 0.45
+_DRAWN_NOISE = 0.35
 _DRAWN_SURE = 0.75
 _REGION_REACH = 0.06  # of the side: how far round the head an edit may uncover or cover background
 _DIFFERENCE_NOISE = 0.03  # of RGB 0..1, for models without motion
