@@ -140,7 +140,9 @@ def test_killed_at_random_moments_it_always_goes_on_from_a_whole_checkpoint(
     in_save = 0
     # A save after nearly every step: about half of the time is spent in saving.
     words = training(drawn_shots, tiny_weights, tmp_path, 9, "--save-minutes", "0.003")
-    for _ in range(5):
+    for number in range(15):
+        if number >= 5 and in_save:
+            break
         running = subprocess.Popen(
             [sys.executable, *words], cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True
         )
@@ -157,7 +159,7 @@ def test_killed_at_random_moments_it_always_goes_on_from_a_whole_checkpoint(
         running.communicate()
         in_save += (tmp_path / "checkpoint.new").exists() or (tmp_path / "ema.new").exists()
         step = _check_whole(tmp_path, step + 1)
-    assert in_save, "no kill hit a save: change the seed"
+    assert in_save, "none of fifteen kills hit a save"
     run([sys.executable, *training(drawn_shots, tiny_weights, tmp_path, 0.02)])
     assert not list(tmp_path.glob("*.new")) and not list(tmp_path.glob("*.old"))
     assert _check_whole(tmp_path, step) >= step
