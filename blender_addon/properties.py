@@ -49,6 +49,9 @@ class PortraitReliefMesh(bpy.types.PropertyGroup):
     displaced: BoolProperty(options={"HIDDEN"})  # flat itself; a modifier gives it its depth
     photo_size_px: IntVectorProperty(size=2, options={"HIDDEN"})
     origin_px: FloatVectorProperty(size=2, options={"HIDDEN"})
+    crop_px: IntVectorProperty(
+        size=3, options={"HIDDEN"}
+    )  # left, top, side; where the backend looked, or zeros
 
 
 class PortraitReliefResult(bpy.types.PropertyGroup):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -133,8 +132,8 @@ def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobIn
     their depth alone.
     """
     seen = sending_back.seen_mesh(item)
-    result_id = item.data.portrait_relief.result_id
-    image = images.find(result_id, "rgb")
+    kept = item.data.portrait_relief
+    image = images.find(kept.result_id, "rgb")
     if seen.flow is None or image is None or relief_object.is_animated(item):
         seen = replace(seen, flow=None)
         return job_input(scene.portrait_relief, "appearance"), sending_back.map_file_steps(seen)
@@ -142,7 +141,7 @@ def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobIn
         mode="appearance",
         portrait=images.own_png(image),
         portrait_name=image.name,
-        crop=_crop_of(scene, result_id),
+        crop=tuple(kept.crop_px) if kept.crop_px[2] else None,
         label=_portrait_name(item.name),
     )
     return given, sending_back.map_file_steps(seen)
@@ -151,12 +150,3 @@ def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobIn
 def _portrait_name(relief: str) -> str:
     """What a relief was called after: "Ann" for "Ann Relief" and "Ann Relief.001"."""
     return re.sub(r" Relief(\.\d+)?$", "", relief)
-
-
-def _crop_of(scene: bpy.types.Scene, result_id: str) -> tuple[int, int, int] | None:
-    """Where the backend looked for a result, as its report tells."""
-    for entry in scene.portrait_relief.results:
-        if entry.result_id == result_id:
-            crop = json.loads(entry.report or "{}").get("crop")
-            return None if crop is None else (round(crop[0]), round(crop[1]), round(crop[2]))
-    return None

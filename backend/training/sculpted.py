@@ -26,6 +26,7 @@ from tqdm import tqdm
 from backend.editor import DEFAULT_CHECKPOINT
 from backend.imaging.contact_sheet import contact_sheet
 from backend.imaging.crop import CropBox
+from backend.imaging.matte import nearest_outside
 from backend.imaging.scene_flow import drag
 from backend.imaging.sculpting import carry_sculpting, follow_flow
 from backend.model.ensemble import VIEWS
@@ -161,7 +162,10 @@ def measure(
     copy = picture_of(first.rgb)
     coverage = read.coverage[0, 0].numpy()
     depth = np.where(coverage >= 0.5, read.depth_mm[0, 0].numpy(), np.nan)
-    true_depth = np.nan_to_num(first.depth[0, 0].numpy(), nan=-99.0)
+    true_depth = first.depth[0, 0].numpy()
+    head = np.isfinite(true_depth)
+    # The read outline is not the true one, and what is dragged inwards comes from beyond it: the push goes on there.
+    true_depth = nearest_outside(np.nan_to_num(true_depth), head)
     photo, crop = np.rint(copy * 255).astype(np.uint8), CropBox(0, 0, side)
     numbers: dict[str, dict[str, float]] = {}
     pictures: list[list[np.ndarray]] = []
@@ -184,7 +188,8 @@ def measure(
         }
         reach = 2 * round(ROUND_MM / CROP_SIDE_MM * side) + 1
         mm = np.array([CROP_SIDE_MM / side, CROP_SIDE_MM / side, 1.0])
-        touched = np.linalg.norm(np.stack([push, np.nan_to_num(flow)]) * mm, axis=-1).max(0) > SHOWN_MM
+        shown = np.stack([push * head[..., None], np.nan_to_num(flow)])
+        touched = np.linalg.norm(shown * mm, axis=-1).max(0) > SHOWN_MM
         where = cv2.dilate(touched.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
         row = {f"{source}_psnr_db": metrics.psnr(picture, truth, where) for source, picture in made.items()}
         row |= {

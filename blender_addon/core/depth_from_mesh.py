@@ -19,6 +19,7 @@ SAMPLES_PER_CELL = 2  # along an edge
 MAX_SAMPLES_PER_EDGE = 32
 MIN_AREA_PX = 1e-6
 QUIET_MM = np.float32(0.1)  # a flow below this is none, above twice this it is whole
+MOST_CHANGE_MM = 1000.0  # a point that went further towards the camera or away is a stray one
 LAYER_MM = 5.0  # what lies further behind is hidden
 SAMPLES_PER_STEP, PIXELS_PER_STEP = 30_000, 40_000
 
@@ -112,7 +113,8 @@ def map_steps(mesh: SeenMesh, maps: MeshMaps | None = None) -> Steps[MeshMaps]:
     maps = maps or empty_maps(mesh)
     astray = ~np.isfinite(mesh.points).all(1)
     if mesh.flow is not None:
-        astray |= np.abs(mesh.flow[:, :2]).max(1) > max(mesh.size_px) / 2  # NaN, not known, is not astray
+        moved = np.abs(mesh.flow)  # NaN, not known, is not astray
+        astray |= (moved[:, :2].max(1) > max(mesh.size_px) / 2) | (moved[:, 2] > MOST_CHANGE_MM)
     triangles = mesh.triangles[~astray[mesh.triangles].any(1)] if astray.any() else mesh.triangles
     yield
     lengths = _longest_edges(mesh.points, triangles)

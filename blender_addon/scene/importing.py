@@ -73,6 +73,9 @@ def import_steps(
         mesh = relief_object.make_mesh(name, relief, size=size, depth_scale=depth_scale, arrays=arrays)
         height, width = result.depth_mm.shape
         remember_photo(mesh, relief, result_id, (width, height), result.mm_per_px)
+        crop = (result.info.get("report") or {}).get("crop")
+        if crop is not None:
+            mesh.portrait_relief.crop_px = [round(value) for value in crop]
         mesh.portrait_relief_build.density = options.density
         relief_build.remember_built(mesh)
         return mesh
