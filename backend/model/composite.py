@@ -49,9 +49,18 @@ def settle(motion: Tensor) -> Tensor:
         The same, float32; soft in between, and unchanged from `MOVING_SIDES` on.
     """
     flow, blend = motion[:, :2].float(), motion[:, 2:].float()
-    moves = smoothstep(torch.linalg.vector_norm(flow, dim=1, keepdim=True), STILL_SIDES, MOVING_SIDES)
+    moves = smoothstep(lengths(flow), STILL_SIDES, MOVING_SIDES)
     kept = (1 - moves) * smoothstep(blend, 0.4, 0.7)
     return torch.cat([flow * moves, blend + (1 - blend) * kept], dim=1)
+
+
+def lengths(vectors: Tensor) -> Tensor:
+    """Euclidean lengths [B, 1, H, W] of [B, 2, H, W], with a slope everywhere (1e-8 at zero).
+
+    On CPUs many times as fast as `torch.linalg.vector_norm` across that dimension.
+    """
+    x, y = vectors.unbind(1)
+    return torch.addcmul(x * x + 1e-16, y, y).sqrt().unsqueeze(1)
 
 
 def smoothstep(values: Tensor, start: float, end: float) -> Tensor:

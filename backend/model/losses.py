@@ -78,8 +78,9 @@ class JointLoss:
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:
     """Mean of `values` [B, C, H, W] over `mask` [B, 1, H, W] (weights >= 0) within each picture -> [B];
     empty mask -> 0."""
-    weight = mask.expand_as(values)
-    return (values * weight).sum(dim=(1, 2, 3)) / weight.sum(dim=(1, 2, 3)).clamp_min(_EPS)
+    per_weight = values.shape[1] / mask.shape[1]
+    total = (mask.sum(dim=(1, 2, 3)) * per_weight).clamp_min(_EPS)
+    return (values * mask).sum(dim=(1, 2, 3)) / total
 
 
 def gradient_loss(
@@ -100,11 +101,14 @@ def gradient_loss(
         scales = GRADIENT_SCALES + finer.bit_length() - 1
     total = error.new_zeros(error.shape[0])
     used = 0
+    e, m = error, mask
     for scale in range(scales):
-        step = 2**scale
-        if step >= min(error.shape[-2:]):
+        if (
+            scale
+        ):  # of the last ones, not of the whole: gradients of slices are as large as what they are cut from
+            e, m = e[:, :, ::2, ::2], m[:, :, ::2, ::2]
+        if min(e.shape[-2:]) < 2:
             break
-        e, m = error[:, :, ::step, ::step], mask[:, :, ::step, ::step]
         dx, mx = e[..., :, 1:] - e[..., :, :-1], m[..., :, 1:] * m[..., :, :-1]
         dy, my = e[..., 1:, :] - e[..., :-1, :], m[..., 1:, :] * m[..., :-1, :]
         total = total + 0.5 * (masked_mean(penalty(dx), mx) + masked_mean(penalty(dy), my))

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backend.model.composite import lengths
 from backend.training.augment import (
     FACE_CROPS,
     FRAMED_CROPS,
@@ -25,7 +26,7 @@ from backend.training.augment import (
 from backend.training.backgrounds import random_background
 from backend.training.dataset import EXPRESSION_SIZE, MIRROR_ORDER, MIRROR_SIGN, Shot, gather
 from backend.training.face_points import FacePoints
-from backend.training.photometric import photometric
+from backend.training.photometric import photometric, random_cameras
 from backend.training.relight import random_light
 from backend.training.render.lighting import LIGHT_GROUPS
 
@@ -121,7 +122,8 @@ class BatchSampler:
 
     def joint(self, count: int) -> dict[str, Tensor]:
         """Reference (frame 0) and target of one shot. Adds reference_rgb, flow, flow_valid, visible, change_weight,
-        generated_weight, regions, values, known and what `crop_points` returns."""
+        generated_weight, regions, values, known, clean (1 for pictures without noise and compression) and what
+        `crop_points` returns."""
         shots = self._pick(self.library.paired, count)
         # One sample in ten asks for the photo itself: what "as in the photo" and a fully known neutral mean.
         same = self.rng.random(count) < 0.1
@@ -134,7 +136,8 @@ class BatchSampler:
             crop_frames(gather(shots, frames, self.device, light), crop, background, self.resolution_px)
             for frames in ([0] * count, targets)
         )
-        reference_rgb, rgb = photometric([reference.rgb, target.rgb], self.generator)
+        camera = random_cameras(count, self.resolution_px, self.generator, self.device)
+        reference_rgb, rgb = photometric([reference.rgb, target.rgb], self.generator, camera)
         values, known = self._expressions(shots, targets, same, crop.flip)
         return {
             "rgb": rgb,
@@ -145,6 +148,7 @@ class BatchSampler:
             "crop_side_mm": crop.side_mm,
             "values": values,
             "known": known,
+            "clean": camera.clean.float(),
             **motion_targets(reference, target),
             **crop_points(_points(shots, [0] * count), crop),
         }
@@ -205,8 +209,7 @@ def motion_targets(reference: CroppedFrames, target: CroppedFrames) -> dict[str,
     """
     empty = ((target.alpha < 0.02) & (reference.alpha < 0.02)).float()
     surface = target.visible
-    distance = target.motion.norm(dim=1, keepdim=True)
-    moving = (distance / 0.01).clamp(0, 1)
+    moving = (lengths(target.motion) / 0.01).clamp(0, 1)
     difference = (target.rgb - reference.rgb).abs().mean(1, keepdim=True)
     changed = (difference / 0.08).clamp(0, 1)
     visible = torch.maximum(surface, empty)

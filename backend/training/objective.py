@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from backend.model.joint_model import Conditions, roles_tensor
 from backend.model.losses import JointLoss, LossWeights, face_loss, joint_losses
 from backend.model.pipeline import JointPortraitPipeline
+from backend.training.adversary import Adversary
 from backend.training.train_options import TrainConfig
 
 GIVEN: Mapping[str, tuple[str, ...]] = {"joint": (), "depth": ("appearance",), "appearance": ("geometry",)}
@@ -22,7 +23,7 @@ GIVEN_IMAGES: Mapping[str, tuple[str, ...]] = {
 # What only a reference makes sense of: without one there is nothing to warp, blend or change.
 REFERENCE_KEYS = (
     "reference_rgb", "flow", "flow_valid", "visible", "blend_weight", "change_weight", "generated_weight",
-    "face_canonical", "face_place", "face_turn", "face_valid",
+    "face_canonical", "face_place", "face_turn", "face_valid", "clean",
 )  # fmt: skip
 
 
@@ -43,6 +44,7 @@ def training_loss(
     config: TrainConfig,
     weights: LossWeights | None = None,
     network: nn.Module | None = None,
+    adversary: Adversary | None = None,
 ) -> JointLoss:
     """Forward pass and losses of one batch in one role.
 
@@ -52,6 +54,7 @@ def training_loss(
         generator: of the noise of few-step training.
         weights: default to `LossWeights()`.
         network: what is called in place of `pipeline.model` (a distributed wrapper of it).
+        adversary: judges what joint batches with a reference draw, and learns from it.
     """
     count, side = batch["coverage"].shape[0], batch["coverage"].shape[-1]
     device = batch["coverage"].device
@@ -76,7 +79,10 @@ def training_loss(
         # A second, cheap look: the model's output holds the picture alone.
         with torch.autocast(device.type, dtype=torch.bfloat16):
             predicted["face_field"] = model.face_field(reference)
-    return joint_losses(predicted, batch, roles, weights)
+    loss = joint_losses(predicted, batch, roles, weights)
+    if adversary is not None and mode == "joint" and reference is not None:
+        loss = adversary.join(loss, predicted["rgb"], batch)
+    return loss
 
 
 def face_training_loss(

@@ -59,6 +59,11 @@ class Camera:
     noise: Tensor
     quality: Tensor
 
+    @property
+    def clean(self) -> Tensor:
+        """Bool [B]: neither noisy nor compressed."""
+        return (self.noise.flatten() == 0) & torch.isnan(self.quality)
+
 
 def random_cameras(count: int, side_px: int, generator: torch.Generator, device: torch.device) -> Camera:
     """Draw `count` cameras for pictures of `side_px`; the shares and limits are the constants of this module."""
@@ -83,14 +88,17 @@ def random_cameras(count: int, side_px: int, generator: torch.Generator, device:
     )
 
 
-def photometric(pictures: list[Tensor], generator: torch.Generator) -> list[Tensor]:
+def photometric(
+    pictures: list[Tensor], generator: torch.Generator, camera: Camera | None = None
+) -> list[Tensor]:
     """The same random camera for all pictures of a sample, with noise of its own on each.
 
     Args:
         pictures: each [B, 3, R, R] in 0..1 (reference and target of the same samples).
+        camera: drawn if it is not given.
     """
     count, device = len(pictures[0]), pictures[0].device
-    camera = random_cameras(count, pictures[0].shape[-1], generator, device)
+    camera = camera or random_cameras(count, pictures[0].shape[-1], generator, device)
     offset = torch.randint(0, BLOCK, (2,), generator=generator, device=device).tolist()
     return [photograph(picture, camera, generator, (offset[0], offset[1])) for picture in pictures]
 

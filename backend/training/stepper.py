@@ -12,6 +12,7 @@ from backend.errors import InputError
 from backend.model.losses import JointLoss
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training import checkpoint as files
+from backend.training.adversary import Adversary
 from backend.training.batches import BatchSampler
 from backend.training.devices import Devices
 from backend.training.objective import (
@@ -33,6 +34,9 @@ class Stepper:
         gradient_checkpointing: of the residual blocks of both trunks; less memory, about a third more time.
         compile_backend: torch.compile's backend for both trunks ("inductor"), in place: their parameters keep their
             names. None runs them as they are.
+
+    Raises:
+        InputError: an adversary in more than one process.
     """
 
     def __init__(
@@ -64,6 +68,15 @@ class Stepper:
             fused=True,
         )
         self.ema = files.ExponentialMovingAverage(self.parameters, config.ema_decay)
+        self.adversary: Adversary | None = None
+        if config.adversarial_share > 0:
+            if devices.count > 1:
+                raise InputError(
+                    "--adversarial-share works in one process.",
+                    "Train in one process, or without the adversary.",
+                    code="adversary_processes",
+                )
+            self.adversary = Adversary(config.adversarial_share, devices.device, config.seed)
         # The same in every process, so that all draw the same roles.
         self.random = random.Random(config.seed)
 
@@ -106,7 +119,13 @@ class Stepper:
             loss = face_training_loss(self.pipeline, batch, self.network)
         else:
             loss = training_loss(
-                self.pipeline, batch, mode, self.sampler.generator, self.config, network=self.network
+                self.pipeline,
+                batch,
+                mode,
+                self.sampler.generator,
+                self.config,
+                network=self.network,
+                adversary=self.adversary,
             )
         if not torch.isfinite(loss.total):
             raise InputError(

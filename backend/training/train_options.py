@@ -25,6 +25,7 @@ class TrainConfig:
         expression_dropout: share of driven samples that are told nothing of the expression.
         reference_dropout: share of driven batches that have no reference picture.
         face_share: share of all steps that teach the face frame alone.
+        adversarial_share: gradient of the adversary in what is drawn, in shares of the other losses' there.
     """
 
     preset: str = "embedded"
@@ -41,6 +42,7 @@ class TrainConfig:
     expression_dropout: float = 0.0
     reference_dropout: float = 0.0
     face_share: float = 0.0
+    adversarial_share: float = 0.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -96,6 +98,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="short steps that teach the face frame alone (needs --assets); default: %(default)s",
     )
     parser.add_argument(
+        "--adversarial-share",
+        type=float,
+        default=TrainConfig.adversarial_share,
+        metavar="SHARE",
+        help="pull of an adversary on teeth and lids that the photo does not show, in shares of the other losses' "
+        "(one process); default: %(default)s",
+    )
+    parser.add_argument(
         "--processes", type=int, help="processes of this machine, one a GPU (or on the CPU); default: 1"
     )
     add_speed_arguments(parser)
@@ -133,7 +143,10 @@ def config_of(args: argparse.Namespace) -> TrainConfig:
     """
     names = {field.name for field in fields(TrainConfig)}
     config = TrainConfig(**{name: value for name, value in vars(args).items() if name in names})
-    for name in ("depth_share", "joint_share", "expression_dropout", "reference_dropout", "face_share"):
+    shares = (
+        "depth_share", "joint_share", "expression_dropout", "reference_dropout", "face_share", "adversarial_share",
+    )  # fmt: skip
+    for name in shares:
         if not 0 <= getattr(config, name) <= 1:
             raise InputError(
                 f"--{name.replace('_', '-')} is {getattr(config, name)}.", "It is a share from 0 to 1."

@@ -105,6 +105,8 @@ class Trainer:
             # Only rank 0's state is kept, so that any number of processes can go on; the others draw anew.
             self.sampler.reseed(self.config.seed + RANK_STRIDE * self.devices.rank + self.step)
         self.stepper.random.setstate((3, tuple(state["python_random"]), None))
+        if self.stepper.adversary is not None and "adversary" in state:
+            self.stepper.adversary.restore(state["adversary"])
         self.earlier = state.get("earlier", self.earlier)
         if self.devices.is_main:
             print(f"resumed {folder} at step {self.step}, {self.seconds_before / 60:.1f} min trained before")
@@ -225,6 +227,8 @@ class Trainer:
                 "python_random": list(self.stepper.random.getstate()[1]),
                 "earlier": self.earlier,
             }
+            if self.stepper.adversary is not None:
+                state["adversary"] = self.stepper.adversary.state()
             torch.save(files.tensors_to_cpu(state), folder / files.STATE_FILE)
 
         files.save_folder(self.out / "checkpoint", write)
