@@ -11,7 +11,7 @@ import numpy as np
 
 from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import Glasses, ShotSpec
-from backend.training.render.face_paint import paint_face, wrinkle_heights
+from backend.training.render.face_paint import paint_face
 from backend.training.render.geometry import (
     MATERIALS,
     clothing,
@@ -22,16 +22,10 @@ from backend.training.render.geometry import (
 )
 from backend.training.render.glasses import GlassesMesh
 from backend.training.render.hair_strands import Strands
+from backend.training.render.materials import HeadMaterials
 from backend.training.render.passes import VIEW_LAYER
 from backend.training.render.scene_light import SceneLight
 
-WRINKLE_DEPTH_DM = 0.014
-EYE_TEXTURE_PX = 256
-INNER = {  # materials that are a region as a whole: eyeball, inside of the mouth, glasses
-    "eye": (1, 0, 0),
-    **dict.fromkeys(("mouth", "teeth", "tongue"), (0, 1, 0)),
-    **dict.fromkeys(("frame", "lens"), (0, 0, 1)),
-}
 PASSES = (
     ("coverage", "VALUE"),
     ("face", "VALUE"),
@@ -48,86 +42,6 @@ def to_blender(points: np.ndarray) -> np.ndarray:
     return np.stack([points[:, 0], -points[:, 2], points[:, 1]], axis=1)
 
 
-def _node(tree: bpy.types.NodeTree, kind: str, **inputs: object) -> bpy.types.Node:
-    node = tree.nodes.new(kind)
-    for name, value in inputs.items():
-        node.inputs[name.replace("_", " ")].default_value = value
-    return node
-
-
-def _attribute(tree: bpy.types.NodeTree, name: str) -> bpy.types.Node:
-    node = tree.nodes.new("ShaderNodeAttribute")
-    node.attribute_name = name
-    return node
-
-
-def _data_outputs(tree: bpy.types.NodeTree, inner: tuple[float, float, float] = (0, 0, 0)) -> None:
-    """Per-vertex data into render passes: masks, the position in the reference picture, the surface's normal without
-    its bumps (the normal pass has them); `inner` marks the whole material as eyeball, inside of the mouth, glasses."""
-    for aov, attribute, out, slot in (
-        ("coverage", "coverage", "Fac", "Value"),
-        ("face", "face", "Fac", "Value"),
-        ("hair", "hair", "Fac", "Value"),
-        ("reference", "reference", "Vector", "Color"),
-        ("eyes_mouth", "eyes_mouth", "Vector", "Color"),
-    ):
-        node = _aov(tree, aov)
-        tree.links.new(_attribute(tree, attribute).outputs[out], node.inputs[slot])
-    geometry = tree.nodes.new("ShaderNodeNewGeometry")
-    tree.links.new(geometry.outputs["Normal"], _aov(tree, "surface_normal").inputs["Color"])
-    _aov(tree, "inner").inputs["Color"].default_value = (*inner, 1)
-
-
-def _aov(tree: bpy.types.NodeTree, name: str) -> bpy.types.Node:
-    node = tree.nodes.new("ShaderNodeOutputAOV")
-    node.aov_name = name
-    return node
-
-
-def _material(name: str) -> tuple[bpy.types.Material, bpy.types.Node]:
-    material = bpy.data.materials.new(name)
-    material.use_nodes = True
-    tree = material.node_tree
-    _data_outputs(tree, INNER.get(name, (0, 0, 0)))
-    return material, next(n for n in tree.nodes if n.bl_idname == "ShaderNodeBsdfPrincipled")
-
-
-def _set_image(node: bpy.types.Node, name: str, pixels: np.ndarray) -> None:
-    """Give a texture node a new float image from [H, W, 4] linear colour, first row at the top.
-
-    A new datablock each time; `render` also drops Cycles' data after the last frame of a shot, or it would keep
-    showing the earlier shot's pixels.
-    """
-    height, width = pixels.shape[:2]
-    old = node.image
-    node.image = bpy.data.images.new(name, width, height, float_buffer=True, is_data=True)
-    node.image.pixels.foreach_set(np.ascontiguousarray(pixels[::-1], dtype=np.float32).ravel())
-    node.image.update()
-    if old is not None:
-        bpy.data.images.remove(old)
-
-
-def eye_texture(iris: tuple[float, float, float], rng: np.random.Generator) -> np.ndarray:
-    """Sclera, limbal ring, iris fibres and pupil [256, 256, 4], linear; spans 34 mm of the eyeball's front."""
-    size = EYE_TEXTURE_PX
-    cols, rows = np.meshgrid(np.linspace(-1, 1, size), np.linspace(-1, 1, size))
-    radius = np.hypot(cols, rows) * 17.0  # mm
-    angle = np.arctan2(rows, cols)
-    fibres = sum(np.sin(angle * k + rng.uniform(0, 6.3)) * rng.uniform(0.3, 1) for k in (17, 29, 43, 61))
-    iris_mm, pupil_mm = rng.uniform(5.6, 6.3), rng.uniform(1.4, 2.8)
-
-    def step(edge: float, soft: float) -> np.ndarray:
-        return np.clip((edge - radius) / soft + 0.5, 0, 1)[..., None]
-
-    white = np.array([0.52, 0.48, 0.45]) * np.exp(-0.18 * np.clip(radius / 10 - 0.7, 0, 2))[..., None]
-    colour = np.array(iris) * np.exp(0.12 * fibres + 0.7 * (1 - radius / iris_mm))[..., None]
-    limbus = np.clip((radius - iris_mm + 1.1) / 1.1, 0, 1)[..., None]
-    colour = colour * (1 - 0.65 * limbus)
-    result = white + step(iris_mm, 0.6) * (colour - white)
-    result = result * (1 - step(pupil_mm, 0.4)) + 0.004 * step(pupil_mm, 0.4)
-    return np.concatenate([np.clip(result, 0, 0.8), np.ones((size, size, 1))], -1)
-
-
 class HeadScene:
     """Built once a process; `set_shot` and `set_frame` only change data, so that rendering starts fast."""
 
@@ -137,7 +51,7 @@ class HeadScene:
         self.topology = head_topology(assets)
         self.scene = bpy.context.scene
         self._settings(resolution_px, samples, threads)
-        self.materials = self._materials()
+        self.materials = HeadMaterials()
         self.head = self._head_mesh()
         self.hair: bpy.types.Object | None = None
         self.strands: bpy.types.Object | None = None
@@ -179,133 +93,6 @@ class HeadScene:
             aov = layer.aovs.add()
             aov.name, aov.type = name, kind
 
-    def _materials(self) -> dict[str, bpy.types.Material]:
-        found: dict[str, bpy.types.Material] = {}
-        self.bsdf: dict[str, bpy.types.Node] = {}
-        for name in (*MATERIALS, "hair"):
-            found[name], self.bsdf[name] = _material(name)
-        found["strands"] = self._strand_material()
-        for name, roughness in (("frame", 0.3), ("lens", 0.05)):
-            found[name], self.bsdf[name] = _material(name)
-            self.bsdf[name].inputs["Roughness"].default_value = roughness
-        self.bsdf["lens"].inputs["Base Color"].default_value = (0.01, 0.01, 0.012, 1)
-        self._skin_material(found["skin"].node_tree)
-        eye = found["eye"].node_tree
-        texture = eye.nodes.new("ShaderNodeTexImage")
-        texture.extension = "EXTEND"
-        self.eye_texture = texture
-        eye.links.new(texture.outputs["Color"], self.bsdf["eye"].inputs["Base Color"])
-        fixed = {
-            "mouth": ((0.40, 0.13, 0.11), 0.35),
-            "teeth": ((0.80, 0.74, 0.63), 0.25),
-            "tongue": ((0.46, 0.15, 0.14), 0.35),
-            "lash": ((0.015, 0.01, 0.008), 0.6),
-            "eye": (None, 0.06),
-            "hair": ((0.1, 0.1, 0.1), 0.42),
-        }
-        for name, (colour, roughness) in fixed.items():
-            self.bsdf[name].inputs["Roughness"].default_value = roughness
-            if colour:
-                self.bsdf[name].inputs["Base Color"].default_value = (*colour, 1)
-        self.bsdf["hair"].inputs["Specular IOR Level"].default_value = 0.25
-        self._strand_noise(found["hair"].node_tree, self.bsdf["hair"])
-        return found
-
-    def _strand_noise(self, tree: bpy.types.NodeTree, bsdf: bpy.types.Node) -> None:
-        """Dark and light streaks that run down the hair."""
-        position = _attribute(tree, "rest")
-        stretch = _node(tree, "ShaderNodeMapping")
-        stretch.inputs["Scale"].default_value = (28.0, 28.0, 2.5)
-        noise = _node(tree, "ShaderNodeTexNoise", Scale=1.0, Detail=2.0)
-        spread = _node(tree, "ShaderNodeMapRange", From_Min=0.3, From_Max=0.7, To_Min=0.35, To_Max=1.7)
-        self.hair_mix = tree.nodes.new("ShaderNodeMix")
-        self.hair_mix.data_type, self.hair_mix.blend_type = "RGBA", "MULTIPLY"
-        self.hair_mix.inputs[0].default_value = 1.0
-        bump = _node(tree, "ShaderNodeBump", Strength=0.5, Distance=0.06)
-        links = tree.links
-        links.new(position.outputs["Vector"], stretch.inputs["Vector"])
-        links.new(stretch.outputs[0], noise.inputs["Vector"])
-        links.new(noise.outputs[0], spread.inputs["Value"])
-        links.new(spread.outputs[0], self.hair_mix.inputs[7])
-        links.new(noise.outputs[0], bump.inputs["Height"])
-        links.new(self.hair_mix.outputs[2], bsdf.inputs["Base Color"])
-        links.new(bump.outputs[0], bsdf.inputs["Normal"])
-
-    def _skin_material(self, tree: bpy.types.NodeTree) -> None:
-        links, bsdf = tree.links, self.bsdf["skin"]
-        paint = tree.nodes.new("ShaderNodeTexImage")
-        paint.extension = "EXTEND"
-        self.paint_texture = paint
-        on_front = tree.nodes.new("ShaderNodeMix")
-        on_front.data_type = "RGBA"
-        links.new(_attribute(tree, "front").outputs["Fac"], on_front.inputs[0])
-        links.new(paint.outputs["Color"], on_front.inputs[7])
-        self.plain_skin = on_front.inputs[6]
-        noise = _node(tree, "ShaderNodeTexNoise", Scale=60.0, Detail=3.0)
-        streaks = _node(tree, "ShaderNodeMapping")
-        streaks.inputs["Scale"].default_value = (20.0, 20.0, 4.0)
-        rest = _attribute(tree, "rest")
-        links.new(rest.outputs["Vector"], streaks.inputs["Vector"])
-        strand = _node(tree, "ShaderNodeTexNoise", Scale=1.5, Detail=2.0)
-        links.new(streaks.outputs[0], strand.inputs["Vector"])
-        spread = _node(tree, "ShaderNodeMapRange", From_Min=0.3, From_Max=0.7, To_Min=0.4, To_Max=1.5)
-        links.new(strand.outputs[0], spread.inputs["Value"])
-        self.scalp_streaks = spread.inputs["To Min"], spread.inputs["To Max"]
-        self.scalp_colour = tree.nodes.new("ShaderNodeMix")
-        self.scalp_colour.data_type, self.scalp_colour.blend_type = "RGBA", "MULTIPLY"
-        self.scalp_colour.inputs[0].default_value = 1.0
-        links.new(spread.outputs[0], self.scalp_colour.inputs[7])
-        with_scalp = tree.nodes.new("ShaderNodeMix")
-        with_scalp.data_type = "RGBA"
-        links.new(_attribute(tree, "scalp").outputs["Fac"], with_scalp.inputs[0])
-        links.new(on_front.outputs[2], with_scalp.inputs[6])
-        links.new(self.scalp_colour.outputs[2], with_scalp.inputs[7])
-        # A per-pixel threshold keeps the collar's edge sharp although the mesh is coarse.
-        collar = _node(tree, "ShaderNodeMapRange", From_Min=0.42, From_Max=0.58)
-        links.new(_attribute(tree, "cloth").outputs["Fac"], collar.inputs["Value"])
-        with_cloth = tree.nodes.new("ShaderNodeMix")
-        with_cloth.data_type = "RGBA"
-        links.new(collar.outputs[0], with_cloth.inputs[0])
-        links.new(with_scalp.outputs[2], with_cloth.inputs[6])
-        self.cloth_colour = with_cloth.inputs[7]
-        links.new(with_cloth.outputs[2], bsdf.inputs["Base Color"])
-        bsdf.inputs["Specular IOR Level"].default_value = 0.35
-        links.new(rest.outputs["Vector"], noise.inputs["Vector"])
-        bump = _node(tree, "ShaderNodeBump", Strength=0.18, Distance=0.02)
-        links.new(noise.outputs[0], bump.inputs["Height"])
-        links.new(self._wrinkles(tree, bump).outputs[0], bsdf.inputs["Normal"])
-
-    def _wrinkles(self, tree: bpy.types.NodeTree, below: bpy.types.Node) -> bpy.types.Node:
-        """A bump over `below`: four painted groups of grooves, each as deep as the frame's expression presses it."""
-        links = tree.links
-        texture = tree.nodes.new("ShaderNodeTexImage")
-        texture.extension = "EXTEND"
-        self.wrinkle_texture = texture
-        split = tree.nodes.new("ShaderNodeSeparateColor")
-        links.new(texture.outputs["Color"], split.inputs[0])
-        total, self.wrinkle_depths = None, []
-        for output in (*split.outputs, texture.outputs["Alpha"]):
-            depth = _node(tree, "ShaderNodeMath")
-            depth.operation = "MULTIPLY"
-            depth.inputs[1].default_value = 0.0
-            links.new(output, depth.inputs[0])
-            self.wrinkle_depths.append(depth.inputs[1])
-            if total is not None:
-                both = _node(tree, "ShaderNodeMath")
-                links.new(total, both.inputs[0])
-                links.new(depth.outputs[0], both.inputs[1])
-                depth = both
-            total = depth.outputs[0]
-        on_front = _node(tree, "ShaderNodeMath")
-        on_front.operation = "MULTIPLY"
-        links.new(total, on_front.inputs[0])
-        links.new(_attribute(tree, "front").outputs["Fac"], on_front.inputs[1])
-        bump = _node(tree, "ShaderNodeBump", Strength=1.0, Distance=WRINKLE_DEPTH_DM)
-        bump.invert = True
-        links.new(on_front.outputs[0], bump.inputs["Height"])
-        links.new(below.outputs[0], bump.inputs["Normal"])
-        return bump
-
     def _head_mesh(self) -> bpy.types.Object:
         topology = self.topology
         mesh = bpy.data.meshes.new("head")
@@ -340,27 +127,7 @@ class HeadScene:
         attribute = mesh.attributes.get(name) or mesh.attributes.new(name, "FLOAT_VECTOR", "POINT")
         attribute.data.foreach_set("vector", np.ascontiguousarray(values, dtype=np.float32).ravel())
 
-    def _strand_material(self) -> bpy.types.Material:
-        """Hair that scatters along its strands, darker and lighter from strand to strand."""
-        material = bpy.data.materials.new("strands")
-        material.use_nodes = True
-        tree = material.node_tree
-        _data_outputs(tree)
-        principled = next(n for n in tree.nodes if n.bl_idname == "ShaderNodeBsdfPrincipled")
-        tree.nodes.remove(principled)
-        output = next(n for n in tree.nodes if n.bl_idname == "ShaderNodeOutputMaterial")
-        hair = _node(tree, "ShaderNodeBsdfHairPrincipled", Roughness=0.32, Radial_Roughness=0.55)
-        hair.parametrization = "COLOR"
-        self.strand_colour = tree.nodes.new("ShaderNodeMix")
-        self.strand_colour.data_type, self.strand_colour.blend_type = "RGBA", "MULTIPLY"
-        self.strand_colour.inputs[0].default_value = 1.0
-        links = tree.links
-        links.new(_attribute(tree, "shade").outputs["Fac"], self.strand_colour.inputs[7])
-        links.new(self.strand_colour.outputs[2], hair.inputs["Color"])
-        links.new(hair.outputs[0], output.inputs["Surface"])
-        return material
-
-    def _set_strands(self, strands: Strands | None, colour: tuple[float, float, float]) -> None:
+    def _set_strands(self, strands: Strands | None) -> None:
         if self.strands is not None:
             data = self.strands.data
             bpy.data.objects.remove(self.strands)
@@ -382,7 +149,6 @@ class HeadScene:
             attribute.data.foreach_set("value", values.astype(np.float32))
         data.attributes.new("reference", "FLOAT_VECTOR", "POINT")
         data.materials.append(self.materials["strands"])
-        self.strand_colour.inputs[6].default_value = (*colour, 1)
         self.strands = bpy.data.objects.new("strands", data)
         self.scene.collection.objects.link(self.strands)
 
@@ -403,9 +169,7 @@ class HeadScene:
             self.glasses = None
         if mesh is None or look is None:
             return
-        frame = self.bsdf["frame"].inputs
-        frame["Base Color"].default_value = (*look.colour, 1)
-        frame["Metallic"].default_value = 1.0 if look.metallic else 0.0
+        self.materials.set_glasses(look)
         data = bpy.data.meshes.new("glasses")
         data.from_pydata(mesh.vertices.tolist(), [], mesh.faces)
         for name in ("frame", "lens"):
@@ -434,20 +198,7 @@ class HeadScene:
         strands: Strands | None = None,
     ) -> None:
         """Paint, colours, lights, camera and the hair mesh's topology of a shot."""
-        rng = np.random.default_rng([shot.seed, 5])
-        _set_image(self.paint_texture, "paint", paint_face(self.assets, shot).rgba)
-        _set_image(self.eye_texture, "eye", eye_texture(shot.iris, rng))
-        _set_image(self.wrinkle_texture, "wrinkles", wrinkle_heights(shot.seed))
-        self.wrinkle_texture.image.alpha_mode = "CHANNEL_PACKED"
-        self.plain_skin.default_value = (*shot.skin, 1)
-        self.bsdf["skin"].inputs["Roughness"].default_value = shot.skin_roughness
-        self.cloth_colour.default_value = (*shot.cloth, 1)
-        self.hair_mix.inputs[6].default_value = (*shot.hair_colour, 1)
-        covered = shot.headwear_colour if shot.headwear != "none" else shot.hair_colour
-        self.scalp_colour.inputs[6].default_value = (*covered, 1)
-        streaks = (0.4, 1.5) if shot.headwear == "none" else (0.88, 1.12)  # cloth has no strands
-        for socket, value in zip(self.scalp_streaks, streaks, strict=True):
-            socket.default_value = value
+        self.materials.set_shot(shot, paint_face(self.assets, shot).rgba)
         cloth, coverage = clothing(shot, self.topology)
         density = hairline(shot, self.topology)
         for name, values in (
@@ -477,7 +228,7 @@ class HeadScene:
             self._vectors(mesh, "rest", to_blender(hair_rest))
             self._vectors(mesh, "reference", np.zeros_like(hair_rest))
             self.hair = self._link("hair", mesh)
-        self._set_strands(strands, shot.hair_colour)
+        self._set_strands(strands)
         self.light.set_shot(shot)
         distance, span = shot.distance_mm / 100, shot.span_mm / 100
         self.camera.location = (0, -distance, 0)
@@ -494,8 +245,7 @@ class HeadScene:
         wrinkles: tuple[float, float, float, float],
     ) -> None:
         """Vertices in the camera's frame (dm) and their place in the reference picture (u, v, z) [R, 3]."""
-        for socket, depth in zip(self.wrinkle_depths, wrinkles, strict=True):
-            socket.default_value = depth
+        self.materials.set_frame(wrinkles)
         for item, positions, places in ((self.head, head, reference), (self.hair, hair, hair_reference)):
             if item is None or positions is None or places is None:
                 continue
