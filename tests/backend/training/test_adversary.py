@@ -63,7 +63,7 @@ def test_only_what_is_hidden_gets_a_pull_and_of_the_size_that_was_asked_for() ->
     assert not added[~hidden].any() and not added[1].any() and added[0][hidden[0]].any()
     touched = added != 0
     assert float(added.norm()) == pytest.approx(0.5 * float(plain[touched].norm()), rel=1e-3)
-    assert {"adversary", "adversary_margin"} <= set(with_it.terms)
+    assert {"adversary", "adversary_found"} <= set(with_it.terms)
 
 
 def test_without_clean_pictures_or_hidden_parts_nothing_is_added() -> None:
