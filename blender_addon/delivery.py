@@ -76,7 +76,7 @@ def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
     scene = importing.find_scene(scene_uid)
     sequence = sequences.of(job)
     if sequence is not None:
-        sequences.import_finished(scene, sequence, job.id)
+        yield from sequences.import_steps(scene, sequence, job.id)
         _push_undo("Import Portrait Sequence")
         return
     given = job.input

@@ -7,6 +7,7 @@ the very same state machine by `run_job_blocking`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -28,6 +29,9 @@ IDLE_INTERVAL_S = 1.0  # only looks whether the backend still runs
 
 # In the middle of these the user holds data that an import would change under their hands.
 _STROKES = ("TRANSFORM_OT_", "SCULPT_OT_", "PAINT_OT_", "GREASE_PENCIL_OT_", "GPENCIL_OT_")
+
+# Macros that end in moving what they made are running under their own names.
+_DRAGS = re.compile(r"_(move|slide)(_|$)")
 
 _STATE_LABELS = {
     JobState.PREPARING: "Preparing the relief",
@@ -171,9 +175,8 @@ def _user_is_in_the_middle() -> bool:
     if bpy.app.is_job_running("RENDER"):
         return True
     windows = bpy.context.window_manager.windows
-    return any(
-        operator.bl_idname.startswith(_STROKES) for window in windows for operator in window.modal_operators
-    )
+    running = [operator.bl_idname for window in windows for operator in window.modal_operators]
+    return any(name.startswith(_STROKES) or _DRAGS.search(name) for name in running)
 
 
 def _undelivered() -> Job | None:

@@ -15,6 +15,7 @@ import bpy
 from . import storage, user_choices
 from .core.jobs import FrameInput, Job, JobInput
 from .core.sequence import SequenceFolder, folder_name, frame_key
+from .core.steps import Steps
 from .scene import importing, sequence_import
 
 MAX_FRAMES = 512  # a job of the backend takes no more
@@ -84,10 +85,12 @@ def collect(job: Job) -> None:
         sequence.came += 1
 
 
-def import_finished(scene: bpy.types.Scene, sequence: Sequence, result_id: str) -> bpy.types.Object | None:
+def import_steps(
+    scene: bpy.types.Scene, sequence: Sequence, result_id: str
+) -> Steps[bpy.types.Object | None]:
     """The animated relief of all wanted frames that are there; None when there is none.
 
-    Raises ReliefError, ValueError or OSError.
+    Raises ReliefError, ValueError, OSError or AddonError.
     """
     numbers = sequence.folder.finished(sorted(sequence.wanted))
     if not numbers:
@@ -99,4 +102,4 @@ def import_finished(scene: bpy.types.Scene, sequence: Sequence, result_id: str) 
         summary=f"Frames {numbers[0]} to {numbers[-1]}",
         expression={},
     )
-    return sequence_import.import_sequence(scene, sequence.folder, numbers, description)
+    return (yield from sequence_import.import_steps(scene, sequence.folder, numbers, description))

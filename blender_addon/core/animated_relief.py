@@ -10,23 +10,27 @@ from pathlib import Path
 
 import numpy as np
 
-from .relief import ReliefMesh, make_relief
+from .relief import ReliefMesh, ReliefOptions, build_steps
 from .sequence import SequenceFolder
+from .steps import Steps
 
 
-def common_relief(
+def common_relief_steps(
     folder: SequenceFolder, numbers: Sequence[int], max_vertices: int
-) -> tuple[ReliefMesh, np.ndarray]:
+) -> Steps[tuple[ReliefMesh, np.ndarray]]:
     """A relief that covers the head in every frame, and the depth map [H, W] it was made from: the depth of the first
-    frame that shows each place.
+    frame that shows each place. A step a frame.
 
     Raises ReliefError when there is no head, ValueError or OSError for a damaged frame.
     """
     depth, coverage = folder.depth_mm(numbers[0]), folder.coverage(numbers[0])
     for number in numbers[1:]:
+        yield
         depth = np.where(np.isfinite(depth), depth, folder.depth_mm(number))
         coverage = np.maximum(coverage, folder.coverage(number))
-    return make_relief(depth, coverage, folder.mm_per_px(numbers), max_vertices), depth
+    yield
+    options = ReliefOptions(max_vertices, fill_holes_mm=0, spikes=False)
+    return (yield from build_steps(depth, coverage, folder.mm_per_px(numbers), options)), depth
 
 
 def depth_at_frame(relief: ReliefMesh, common_mm: np.ndarray, frame_mm: np.ndarray) -> np.ndarray:
@@ -52,16 +56,17 @@ def _sample(relief: ReliefMesh, values: np.ndarray) -> np.ndarray:
     return upper * (1 - down) + lower * down
 
 
-def write_point_cache(
+def point_cache_steps(
     path: Path,
     vertices: int,
     samples: Sequence[int],
     positions: Callable[[int], np.ndarray],
     first_frame: int,
-) -> None:
+) -> Steps[None]:
     """A PC2 file (Blender's Mesh Cache modifier reads it): one sample a frame from `first_frame` on.
 
-    `positions(number)` gives float32 [V, 3] of the frame `number` of `samples`. The file is replaced all at once.
+    `positions(number)` gives float32 [V, 3] of the frame `number` of `samples`. The file is replaced all at once, and
+    written in a step a frame.
     """
     part = path.with_suffix(".part")
     with open(part, "wb") as file:
@@ -73,4 +78,5 @@ def write_point_cache(
             if values.shape != (vertices, 3):
                 raise ValueError(f"frame {number} has {values.shape} instead of {vertices} points")
             file.write(values.tobytes())
+            yield
     os.replace(part, path)

@@ -2,7 +2,8 @@
 """The finished frames of a sequence in a folder, each with what it was made from, so that no frame is made twice.
 
 rgb_0012.png, depth_0012.npy and coverage_0012.npy belong to frame 12; sequence.json names each frame's key. A frame
-counts once it stands there, which is written after its files.
+counts once it stands there, which is written after its files. Each imported relief has its own pictures and point cache
+in "relief ...", so that the next sequence of the same photo changes neither.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import contextlib
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -75,13 +77,32 @@ class SequenceFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         if self._frames.pop(number, None) is not None:
             self._write_manifest()  # its files are about to change
-        self.file("rgb", number).write_bytes(result.rgb_png)
+        part = self.path / "rgb.part"
+        part.write_bytes(result.rgb_png)
+        os.replace(part, self.file("rgb", number))  # a file of its own: reliefs keep the earlier one
         self.file("depth", number).write_bytes(arrays.write_npy(result.depth_mm))
         coverage = np.rint(np.clip(result.coverage, 0, 1) * 255).astype(np.uint8)
         with open(self.file("coverage", number), "wb") as file:
             np.save(file, coverage, allow_pickle=False)
         self._frames[number] = {"key": key, "mm_per_px": result.mm_per_px}
         self._write_manifest()
+
+    def keep_pictures(self, result_id: str, shown: Mapping[int, int]) -> Path:
+        """The folder with the pictures of one relief (frame of the scene -> frame here), named as here.
+
+        They share the disk's space with the frames' (hard links; copies where there are none), which a later job may
+        make anew without changing them.
+        """
+        target = self.path / f"relief {result_id[:8]}"
+        target.mkdir(exist_ok=True)
+        for frame, number in shown.items():
+            source, kept = self.file("rgb", number), target / self.file("rgb", frame).name
+            kept.unlink(missing_ok=True)
+            try:
+                os.link(source, kept)
+            except OSError:
+                shutil.copyfile(source, kept)
+        return target
 
     def finished(self, numbers: Sequence[int]) -> list[int]:
         """Those of `numbers` that are here, whatever they were made from."""

@@ -20,7 +20,7 @@ _MOST_ROUNDS = 4  # mending one thing may bring up another
 class _ExportOperator:
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return sending_back.is_relief(context.view_layer.objects.active)
+        return sending_back.is_at_hand(cls, context.view_layer.objects.active)
 
     def checked(self, context: bpy.types.Context) -> exporting.Checked | None:
         """Builds the piece and shows its report; None where there can be none, which is reported too."""

@@ -9,7 +9,7 @@ import bpy
 
 from ..core import picture_settings
 from ..core.picture_settings import PictureSettings
-from ..scene import images, relief_build, relief_object
+from ..scene import images, lighting, relief_build, relief_object
 from .expression import apply_settings
 from .results import ResultOperator
 
@@ -64,21 +64,26 @@ class PORTRAIT_RELIEF_OT_delete_result(ResultOperator, bpy.types.Operator):
         result = self.result(context)
         if result is None:
             return {"CANCELLED"}
-        delete_data(result.result_id)
+        delete_data(result.result_id, context.view_layer)
         return bpy.ops.portrait_relief.remove_result(index=self.index)
 
 
-def delete_data(result_id: str) -> None:
-    """Objects, mesh, materials and pictures of a result; what something else uses as well stays."""
+def delete_data(result_id: str, layer: bpy.types.ViewLayer) -> None:
+    """The relief that the list shows for a result, with its light rig, and the result's mesh, materials and pictures;
+    what something else uses as well stays, and copies that the artist made of the relief keep all of it."""
+    item = relief_object.find(result_id, layer)
+    if item is not None:
+        lighting.remove_rig(item)
+        bpy.data.objects.remove(item)
     meshes = [mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id]
-    for mesh in meshes:
+    for mesh in [mesh for mesh in meshes if not mesh.users]:
         materials = [material for material in mesh.materials if material is not None]
-        for item in [item for item in bpy.data.objects if item.data == mesh]:
-            bpy.data.objects.remove(item)
         bpy.data.meshes.remove(mesh)
         for material in materials:
             if not material.users:
                 bpy.data.materials.remove(material)
+    if any(mesh.portrait_relief.result_id == result_id for mesh in bpy.data.meshes):
+        return
     for texture in [each for each in bpy.data.textures if each.type == "IMAGE" and each.image]:
         if not texture.users and texture.image.get(images.RESULT_KEY) == result_id:
             bpy.data.textures.remove(texture)

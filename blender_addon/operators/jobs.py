@@ -99,15 +99,7 @@ class PORTRAIT_RELIEF_OT_repaint(JobOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not super().poll(context):
-            return False
-        if not sending_back.is_relief(context.active_object):
-            cls.poll_message_set("Make a relief the active object")
-            return False
-        if context.active_object.mode == "EDIT":
-            cls.poll_message_set("Leave edit mode first")
-            return False
-        return True
+        return super().poll(context) and sending_back.is_at_hand(cls, context.active_object)
 
     def what_to_send(self, context: bpy.types.Context) -> tuple[JobInput, Steps[Maps] | None]:
         return requests.repaint_input(context.scene, context.active_object)

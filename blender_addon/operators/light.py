@@ -28,7 +28,7 @@ class _LightOperator(ReportingMixin):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return sending_back.is_relief(context.active_object)
+        return sending_back.is_at_hand(cls, context.active_object)
 
     def tried(self, work: Callable[[], object]) -> set[str]:
         try:
@@ -145,8 +145,8 @@ class PORTRAIT_RELIEF_OT_end_preview(_LightOperator, bpy.types.Operator):
         chosen, area = context.active_object.portrait_relief_light, viewing.view3d(context)
         if not chosen.view_before or area is None:
             return {"CANCELLED"}
-        preview.end(context.scene, area.spaces.active, chosen.view_before)
-        chosen.view_before = ""
+        before, chosen.view_before = chosen.view_before, ""
+        preview.end(context.scene, area.spaces.active, before)
         return {"FINISHED"}
 
 
@@ -160,14 +160,14 @@ class PORTRAIT_RELIEF_OT_relit_still(_LightOperator, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return sending_back.is_relief(context.active_object) and not bpy.app.is_job_running("RENDER")
+        return sending_back.is_at_hand(cls, context.active_object) and not bpy.app.is_job_running("RENDER")
 
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:
         """Renders beside the interface, as Blender's own F12 does; Esc cancels."""
         if bpy.app.background:
             return self.execute(context)
-        # What was made so far is undone with the operator, so names are kept and no references.
-        self._item, self._opened = context.active_object.name, contextlib.ExitStack()
+        # What was made so far is undone with the operator: no reference is kept, and a name may change meanwhile.
+        self._item_uid, self._opened = context.active_object.session_uid, contextlib.ExitStack()
         window_manager, view = context.window_manager, context.preferences.view
         display = view.render_display_type
         try:
@@ -195,7 +195,7 @@ class PORTRAIT_RELIEF_OT_relit_still(_LightOperator, bpy.types.Operator):
             if not self._rendered.is_file():
                 self.report({"INFO"}, "The still was cancelled")
                 return {"CANCELLED"}
-            item = bpy.data.objects.get(self._item)
+            item = next((each for each in bpy.data.objects if each.session_uid == self._item_uid), None)
             if not sending_back.is_relief(item):
                 return self.ended(errors.local("import_failed", message="The relief was deleted meanwhile."))
             return self._finished(context, item, self._rendered)

@@ -12,6 +12,7 @@ from .. import requests, runtime, sequences
 from ..core import errors
 from ..core.errors import AddonError
 from ..core.relief import ReliefError
+from ..core.steps import finish
 from .jobs import JobOperator
 
 
@@ -52,7 +53,7 @@ class PORTRAIT_RELIEF_OT_generate_sequence(JobOperator, bpy.types.Operator):
 
     def _import_at_once(self, scene: bpy.types.Scene, sequence: sequences.Sequence) -> set[str]:
         try:
-            sequences.import_finished(scene, sequence, uuid.uuid4().hex)
+            finish(sequences.import_steps(scene, sequence, uuid.uuid4().hex))
         except (ReliefError, ValueError) as error:
             raise AddonError(errors.local("import_failed", detail=str(error))) from error
         self.report({"INFO"}, "All frames were there already")

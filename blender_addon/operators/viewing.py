@@ -15,7 +15,7 @@ class PORTRAIT_RELIEF_OT_view_relief(bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return sending_back.is_relief(context.active_object)
+        return sending_back.is_at_hand(cls, context.active_object)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         area = viewing.view3d(context)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import bpy
 import numpy as np
 
+from .. import slider_symmetry
 from ..core import arkit
 from ..core.live_link import Recording
 
@@ -48,8 +49,9 @@ def apply(scene: bpy.types.Scene, recording: Recording, start_frame: float | Non
     if any(name in recording.names for name in arkit.POSE_NAMES):
         settings.use_pose = True
     if start_frame is None:
-        for name, value in recording.frames[0].items():
-            setattr(settings, name, value if name in arkit.POSE_NAMES else max(value, LEAST_DRIVEN))
+        with slider_symmetry.paused():  # a wink stays one
+            for name, value in recording.frames[0].items():
+                setattr(settings, name, value if name in arkit.POSE_NAMES else max(value, LEAST_DRIVEN))
         return 1
     span = write_keyframes(scene, recording, start_frame=start_frame, strength=1.0, names=recording.names)
     scene.frame_set(scene.frame_current)  # the sliders show this frame of it
@@ -59,7 +61,8 @@ def apply(scene: bpy.types.Scene, recording: Recording, start_frame: float | Non
 def write_keyframes(
     scene: bpy.types.Scene, recording: Recording, *, start_frame: float, strength: float, names: Sequence[str]
 ) -> int:
-    """Keyframes of the sliders `names`, one for each recorded frame at its time; earlier ones of these are replaced.
+    """Keyframes of the sliders `names`, one for each recorded frame at its time; earlier ones of these are replaced as
+    far as the recording reaches.
 
     Returns how many frames of the scene the recording spans.
     """
@@ -71,13 +74,32 @@ def write_keyframes(
             values = np.maximum(values, LEAST_DRIVEN)
         points = np.stack([frames, values], 1).astype(np.float32)
         curve = _curve(scene, f"portrait_relief.{name}")
-        curve.keyframe_points.clear()
+        kept = _clear_span(curve, frames[0] - 1e-3, frames[-1] + 1e-3)
         curve.keyframe_points.add(len(points))
-        curve.keyframe_points.foreach_set("co", points.ravel())
         linear = bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items["LINEAR"].value
-        curve.keyframe_points.foreach_set("interpolation", np.full(len(points), linear, np.int32))
-        curve.update()
+        for property_name, width, added in (
+            ("co", 2, points.ravel()),
+            ("interpolation", 1, np.full(len(points), linear, np.int32)),
+        ):
+            all_of_it = np.empty((kept + len(points)) * width, added.dtype)
+            curve.keyframe_points.foreach_get(property_name, all_of_it)
+            all_of_it[kept * width :] = added
+            curve.keyframe_points.foreach_set(property_name, all_of_it)
+        curve.update()  # sorts them
     return int(np.ceil(frames[-1] - frames[0])) + 1
+
+
+def _clear_span(curve: bpy.types.FCurve, first: float, last: float) -> int:
+    """Removes the keyframes from `first` to `last`; returns how many are left."""
+    places = np.empty(2 * len(curve.keyframe_points), np.float32)
+    curve.keyframe_points.foreach_get("co", places)
+    inside = (places[::2] >= first) & (places[::2] <= last)
+    if inside.all():
+        curve.keyframe_points.clear()  # one by one it would take seconds
+    else:
+        for index in np.flatnonzero(inside)[::-1].tolist():
+            curve.keyframe_points.remove(curve.keyframe_points[index], fast=True)
+    return len(curve.keyframe_points)
 
 
 def _curve(scene: bpy.types.Scene, path: str) -> bpy.types.FCurve:

@@ -14,8 +14,6 @@ from . import images, relief_object
 def surface(item: bpy.types.Object) -> ReliefSurface:
     """With modifiers, shape keys and sculpting; lying on its back, in millimetres. Of the object's scale only what
     stretches it counts."""
-    if item.data.is_editmode:
-        item.update_from_editmode()
     placement = relief_object.placement_of(item.data)
     evaluated = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
     mesh = evaluated.to_mesh()

@@ -160,13 +160,20 @@ def details(report: object) -> str:
     return ", ".join(words)
 
 
+def _layer_at_work(scene: bpy.types.Scene) -> bpy.types.ViewLayer | None:
+    """The view layer in which a window shows the scene; a timer's own context knows none of the windows."""
+    for window in bpy.context.window_manager.windows:
+        if window.scene == scene:
+            return window.view_layer
+    return bpy.context.view_layer if bpy.context.scene == scene else None
+
+
 def link(scene: bpy.types.Scene, item: bpy.types.Object) -> None:
-    """Into the active collection where `scene` is the one at work; selection is left alone in edit and sculpt mode."""
-    context = bpy.context
-    if context.scene != scene:
+    """Into the active collection where a window shows `scene`; selection is left alone in edit and sculpt mode."""
+    layer = _layer_at_work(scene)
+    if layer is None:
         scene.collection.objects.link(item)
         return
-    layer = context.view_layer
     target = layer.active_layer_collection
     collection = target.collection if target else scene.collection
     hidden = not target or target.exclude or target.hide_viewport or collection.hide_viewport

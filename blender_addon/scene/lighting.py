@@ -72,6 +72,7 @@ def apply_rig(scene: bpy.types.Scene, item: bpy.types.Object, identifier: str) -
     Returns the empty that carries it. Raises KeyError for an unknown rig.
     """
     rig = light_rigs.BY_IDENTIFIER[identifier]
+    size = head_frame(item).size
     remove_rig(item)
     name = f"{item.name} Light Rig"
     collection = bpy.data.collections.new(name)
@@ -80,7 +81,7 @@ def apply_rig(scene: bpy.types.Scene, item: bpy.types.Object, identifier: str) -
     empty = bpy.data.objects.new(name, None)
     empty[RIG_KEY] = identifier
     empty.parent = item
-    empty.empty_display_type, empty.empty_display_size = "ARROWS", 0.2 * head_frame(item).size
+    empty.empty_display_type, empty.empty_display_size = "ARROWS", 0.2 * size
     collection.objects.link(empty)
     for number, entry in enumerate(rig.lights):
         data = bpy.data.lights.new(f"{item.name} {entry.name}", "AREA")
@@ -102,7 +103,7 @@ def apply_rig(scene: bpy.types.Scene, item: bpy.types.Object, identifier: str) -
 def update_rig(item: bpy.types.Object) -> None:
     """Sets the rig's lights as the relief's sliders and its present shape say. Lights that were deleted stay away."""
     rig, empty = rig_of(item), find_rig(item)
-    if rig is None or empty is None:
+    if rig is None or empty is None or relief_object.is_held_elsewhere(item.data):
         return
     settings = item.portrait_relief_light
     frame = head_frame(item)

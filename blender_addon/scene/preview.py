@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import bpy
@@ -40,4 +41,9 @@ def end(scene: bpy.types.Scene, space: bpy.types.SpaceView3D, before: str) -> No
     for name, value in kept["shading"].items():
         setattr(space.shading, name, value)
     if "engine" in kept:
-        scene.render.engine = kept["engine"]
+        known = {"BLENDER_EEVEE", "BLENDER_EEVEE_NEXT"}  # one engine, named anew in 5.0
+        engine = cycles_or_eevee("EEVEE") if kept["engine"] in known else kept["engine"]
+        with contextlib.suppress(
+            TypeError
+        ):  # an engine that this Blender does not have: the present one stays
+            scene.render.engine = engine

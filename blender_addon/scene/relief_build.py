@@ -78,12 +78,15 @@ def can_rebuild(item: bpy.types.Object | None) -> bool:
 
 
 def is_edited(mesh: bpy.types.Mesh) -> bool:
-    """Whether its shape is no longer the one that was built: sculpted, edited, remeshed, or with shape keys."""
+    """Whether it is no longer what was built: sculpted, edited, remeshed, with shape keys, or with what an artist
+    put on its points and faces."""
     built = mesh.portrait_relief_build
     if mesh.shape_keys is not None:
         return True
-    depths, layer = mesh.attributes.get(relief_object.DEPTH_ATTRIBUTE), mesh.uv_layers.active
+    depths, layer = mesh.attributes.get(relief_object.DEPTH_ATTRIBUTE), relief_object.photo_uv(mesh)
     if depths is None or depths.domain != "POINT" or layer is None:
+        return True
+    if _has_more_than_a_shape(mesh):
         return True
     if built.vertices and (built.vertices, built.corners) != (len(mesh.vertices), len(mesh.loops)):
         return True
@@ -92,6 +95,22 @@ def is_edited(mesh: bpy.types.Mesh) -> bool:
     kept = mesh.portrait_relief
     cell = max(kept.mm_per_px * max(kept.photo_size_px) / 1024, 0.05) * np.linalg.norm(place.axes[:, 0])
     return bool(error.max(initial=0.0) > max(EDITED * cell, 2e-6 * np.abs(_positions(mesh)).max(initial=1.0)))
+
+
+def _has_more_than_a_shape(mesh: bpy.types.Mesh) -> bool:
+    """Painted colours or weights, a second UV map, a sculpting mask, faces with another material: lost if rebuilt."""
+    if len(mesh.uv_layers) > 1 or len(mesh.color_attributes):
+        return True
+    if any(item.vertex_groups for item in bpy.data.objects if item.data == mesh):
+        return True
+    for name, kind in (("material_index", np.int32), (".sculpt_mask", np.float32)):
+        attribute = mesh.attributes.get(name)
+        if attribute is not None and len(attribute.data):
+            values = np.empty(len(attribute.data), kind)
+            attribute.data.foreach_get("value", values)
+            if values.any():
+                return True
+    return False
 
 
 def _positions(mesh: bpy.types.Mesh) -> np.ndarray:

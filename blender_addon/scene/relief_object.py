@@ -175,12 +175,18 @@ def _shift(data: bpy.types.bpy_prop_collection, name: str, depth: np.ndarray, ax
     data.foreach_set(name, points)
 
 
+def photo_uv(mesh: bpy.types.Mesh) -> bpy.types.MeshUVLoopLayer | None:
+    """The UV map that says which pixel of the photo each point shows, whichever one is active; after renaming the
+    active one."""
+    return mesh.uv_layers.get(UV_NAME) or mesh.uv_layers.active
+
+
 def placement_of(mesh: bpy.types.Mesh) -> Placement:
     """How millimetres lie in the mesh: as it was made, or measured by its UVs and depths where the object's location,
     rotation or scale was applied to it since."""
     settings = mesh.portrait_relief
     made = placement.as_made(settings.metres_per_mm)
-    depths, layer = mesh.attributes.get(DEPTH_ATTRIBUTE), mesh.uv_layers.active
+    depths, layer = mesh.attributes.get(DEPTH_ATTRIBUTE), photo_uv(mesh)
     if depths is None or depths.domain != "POINT" or layer is None or not len(mesh.loops):
         return made
     # Few points one by one: reading all of them would cost more than moving them.

@@ -21,6 +21,17 @@ def is_relief(item: bpy.types.Object | None) -> bool:
     return item is not None and item.type == "MESH" and bool(item.data.portrait_relief.result_id)
 
 
+def is_at_hand(operator: type[bpy.types.Operator], item: bpy.types.Object | None) -> bool:
+    """For `poll`: whether `item` is a relief whose shape can be read; tells the user what is in the way."""
+    if item is None or not is_relief(item):
+        operator.poll_message_set("Make a relief the active object")
+        return False
+    if relief_object.is_held_elsewhere(item.data):
+        operator.poll_message_set("Leave edit mode, or switch dynamic topology off, first")
+        return False
+    return True
+
+
 @dataclass(frozen=True)
 class _Arrays:
     """Geometry with modifiers, multires and shape keys: positions [V, 3], triangles [T, 3]; and where they are known
@@ -66,7 +77,7 @@ def _point_values(mesh: bpy.types.Mesh, name: str) -> np.ndarray | None:
 def _vertex_uv(mesh: bpy.types.Mesh) -> np.ndarray:
     """float32 [V, 2], of one of each vertex's corners; a relief's agree."""
     found = np.full((len(mesh.vertices), 2), np.nan, np.float32)
-    layer = mesh.uv_layers.get(relief_object.UV_NAME) or mesh.uv_layers.active
+    layer = relief_object.photo_uv(mesh)
     if layer is not None and len(mesh.loops):
         uv = np.empty(len(mesh.loops) * 2, np.float32)
         layer.uv.foreach_get("vector", uv)

@@ -4,69 +4,83 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import bpy
 import numpy as np
 
 from ..core import exr
-from ..core.animated_relief import common_relief, depth_at_frame, write_point_cache
+from ..core.animated_relief import common_relief_steps, depth_at_frame, point_cache_steps
 from ..core.sequence import SequenceFolder
+from ..core.steps import Steps
 from . import images, importing, material, relief_object
 
 CACHE_NAME = "relief.pc2"
 MODIFIER_NAME = "Sequence"
 
 
-def import_sequence(
+def import_steps(
     scene: bpy.types.Scene,
     folder: SequenceFolder,
     numbers: Sequence[int],
     description: importing.Description,
-) -> bpy.types.Object:
+) -> Steps[bpy.types.Object]:
     """Adds the relief of the frames `numbers` (rising) to `scene`; a frame that is missing shows the one before.
 
-    Everything but the mesh at the first frame stays in the folder. Raises ReliefError, ValueError or OSError before
-    anything was added.
+    A step a frame for what is computed; all that is added to the file comes in the last one. Everything but the mesh
+    at the first frame stays in the folder. Raises ReliefError, ValueError or OSError before anything was added,
+    AddonError when the scene was deleted meanwhile.
     """
-    settings = scene.portrait_relief
-    relief, common_mm = common_relief(folder, numbers, settings.density)
+    scene_uid, settings = scene.session_uid, scene.portrait_relief
+    size, depth_scale = settings.size, settings.depth_scale
+    relief, common_mm = yield from common_relief_steps(folder, numbers, settings.density)
     first, last = numbers[0], numbers[-1]
-    shown = np.searchsorted(numbers, np.arange(first, last + 1), side="right") - 1
-    size_px = (folder.depth_mm(first).shape[1], folder.depth_mm(first).shape[0])
-    name = description.name
-    mesh = relief_object.make_mesh(name, relief, size=settings.size, depth_scale=settings.depth_scale)
-    try:
-        at_rest = relief.positions(mesh.portrait_relief.metres_per_mm, settings.depth_scale)
-        to_y = -mesh.portrait_relief.metres_per_mm * settings.depth_scale
+    frames = range(first, last + 1)
+    shown = [numbers[index] for index in np.searchsorted(numbers, frames, side="right") - 1]
+    place = relief_object.new_place(size)
 
-        def positions(number: int) -> np.ndarray:
-            at_rest[:, 1] = depth_at_frame(relief, common_mm, folder.depth_mm(number)) * to_y
-            return at_rest
+    def positions(number: int) -> np.ndarray:
+        depth_mm = depth_at_frame(relief, common_mm, folder.depth_mm(number))
+        return place.positions(np.stack([relief.x_mm, relief.z_mm, depth_mm * depth_scale], 1))
 
-        cache = folder.path / CACHE_NAME
-        write_point_cache(cache, len(at_rest), [numbers[index] for index in shown], positions, first)
-    except Exception:
-        bpy.data.meshes.remove(mesh)
-        raise
-    importing.remember_photo(mesh, relief, description.result_id, size_px, folder.mm_per_px(numbers))
-    picture = _image_sequence(folder, first, name, description.result_id)
-    coverage = np.isfinite(folder.depth_mm(first)).astype(np.float32)
-    pixels = images.depth_pixels(folder.depth_mm(first), coverage)
-    depth = images.add_depth(f"{name} Depth", exr.write_rgba(pixels), description.result_id)
+    kept = folder.keep_pictures(description.result_id, dict(zip(frames, shown, strict=True)))
+    yield
+    cache = kept / CACHE_NAME
+    yield from point_cache_steps(cache, len(relief.x_mm), shown, positions, first)
+    first_mm = folder.depth_mm(first)
+    depth_file = exr.write_rgba(images.depth_pixels(first_mm, np.isfinite(first_mm).astype(np.float32)))
+    mm_per_px = folder.mm_per_px(numbers)
+    arrays = relief_object.arrays_of(relief, place, depth_scale)
+    yield
+    scene, name = importing.find_scene(scene_uid), description.name
+    mesh = relief_object.make_mesh(name, relief, size=size, depth_scale=depth_scale, arrays=arrays)
+    size_px = (first_mm.shape[1], first_mm.shape[0])
+    importing.remember_photo(mesh, relief, description.result_id, size_px, mm_per_px)
+    picture = _image_sequence(kept / folder.file("rgb", first).name, name, description.result_id)
+    depth = images.add_depth(f"{name} Depth", depth_file, description.result_id)
     mesh.materials.append(_playing(material.make(name, picture, depth), picture, first, last))
     item = bpy.data.objects.new(name, mesh)
     item.location = scene.cursor.location
     modifier = item.modifiers.new(MODIFIER_NAME, "MESH_CACHE")
     modifier.cache_format = "PC2"
-    modifier.filepath = str(cache)
+    modifier.filepath = _beside_the_file(cache)
     modifier.frame_start = first
     importing.link(scene, item)
     importing.list_result(scene, description, {})
     return item
 
 
-def _image_sequence(folder: SequenceFolder, first: int, name: str, result_id: str) -> bpy.types.Image:
-    image = bpy.data.images.load(str(folder.file("rgb", first)), check_existing=False)
+def _beside_the_file(path: Path) -> str:
+    """Relative to the .blend where it lies below the same folder, so that both can be moved together."""
+    blend = bpy.data.filepath
+    if not blend or not path.is_relative_to(Path(blend).parent):
+        return str(path)
+    return bpy.path.relpath(str(path))
+
+
+def _image_sequence(first: Path, name: str, result_id: str) -> bpy.types.Image:
+    image = bpy.data.images.load(str(first), check_existing=False)
+    image.filepath = _beside_the_file(first)
     image.name = f"{name} RGB"
     image.source = "SEQUENCE"
     image[images.KIND_KEY], image[images.RESULT_KEY] = "rgb", result_id

@@ -395,7 +395,8 @@ HELP: dict[str, str] = {
     ),
     "A new backend came with this add-on": "Mit dieser Erweiterung kam ein neues Backend",
     "No results yet": "Noch keine Ergebnisse",
-    "Leave edit mode first": "Zuerst den Bearbeitungsmodus verlassen",
+    "Leave edit mode, or switch dynamic topology off, first": "Zuerst den Bearbeitungsmodus verlassen oder die dynamische "
+    "Topologie abschalten",
     "Leave edit mode or dyntopo to change it": "Zum Ändern Bearbeitungsmodus oder Dyntopo verlassen",
     "Its depth was lost by remeshing": "Seine Tiefe ging durch Remeshing verloren",
     "Seconds to wait in background mode": "Sekunden, die im Hintergrundmodus gewartet wird",

@@ -12,6 +12,7 @@ import pytest
 from blender_addon.core import animated_relief, arrays, sequence
 from blender_addon.core.jobs import FrameInput, FrameResult, JobInput, JobState
 from blender_addon.core.session import BackendChoice
+from blender_addon.core.steps import finish
 
 PHOTO = arrays.write_png(np.full((48, 40, 3), 90, np.uint8))
 FRAMES = tuple(FrameInput({"jawOpen": share / 10}, {}) for share in range(4))
@@ -115,7 +116,7 @@ def test_the_common_relief_covers_the_head_of_every_frame(tmp_path):
     folder = sequence.SequenceFolder(tmp_path)
     folder.add(1, "a", result(disc(8, 10.0)))
     folder.add(2, "b", result(disc(14, 20.0)))
-    relief, common = animated_relief.common_relief(folder, [1, 2], 512)
+    relief, common = finish(animated_relief.common_relief_steps(folder, [1, 2], 512))
     assert len(relief.x_mm) == pytest.approx(np.pi * 14**2, rel=0.1)
     x_px, y_px = relief.uv[:, 0] * 40 - 20, (1 - relief.uv[:, 1]) * 40 - 20
     radius, slope = np.hypot(x_px, y_px), x_px + 2 * y_px
@@ -131,10 +132,10 @@ def test_the_common_relief_covers_the_head_of_every_frame(tmp_path):
 def test_a_point_cache_has_a_sample_a_frame_or_is_not_replaced(tmp_path):
     path = tmp_path / "relief.pc2"
     points = {number: np.full((5, 3), number, np.float32) for number in (7, 8)}
-    animated_relief.write_point_cache(path, 5, [7, 7, 8], lambda number: points[number], 7)
+    finish(animated_relief.point_cache_steps(path, 5, [7, 7, 8], lambda number: points[number], 7))
     data = path.read_bytes()
     assert struct.unpack("<12siiffi", data[:32]) == (b"POINTCACHE2\0", 1, 5, 7.0, 1.0, 3)
     assert np.frombuffer(data, np.float32, offset=32).reshape(3, 5, 3)[:, 0, 0].tolist() == [7, 7, 8]
     with pytest.raises(ValueError, match="instead of 4"):
-        animated_relief.write_point_cache(path, 4, [7], lambda number: points[number], 7)
+        finish(animated_relief.point_cache_steps(path, 4, [7], lambda number: points[number], 7))
     assert path.read_bytes() == data

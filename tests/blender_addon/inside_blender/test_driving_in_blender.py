@@ -208,3 +208,31 @@ def test_the_library_has_a_picture_of_every_preset_and_of_own_ones_that_were_gen
     )
     bpy.ops.portrait_relief.delete_own_preset(name="Yours")
     assert [path.name for path in tmp_path.iterdir()] == ["Unseen.json"]
+
+
+def test_a_second_take_leaves_the_first_one_on_the_timeline(addon, tmp_path):
+    path = tmp_path / "take.csv"
+    path.write_text(_csv([{"jawOpen": 0.5}, {"jawOpen": 0.5}], ["00:00:00:00.0", "00:00:01:00.0"]))
+    settings = bpy.context.scene.portrait_relief
+    for frame in (1, 200):
+        bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=frame)
+    settings.jawOpen = 0.9
+    settings.keyframe_insert("jawOpen", frame=100)
+    bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=200)
+    values = []
+    for frame in (1, 25, 100, 200, 224):
+        bpy.context.scene.frame_set(frame)
+        values.append(settings.jawOpen)
+    assert values[2] == pytest.approx(0.9) and values[0] != pytest.approx(0.9)
+    assert values[0] == pytest.approx(values[3], abs=1e-4) and values[1] == pytest.approx(values[4], abs=1e-4)
+
+
+def test_a_wink_from_a_photo_stays_one_with_symmetric_editing(addon):
+    from blender_addon.core.live_link import Recording
+    from blender_addon.scene import driving
+
+    settings = bpy.context.scene.portrait_relief
+    settings.symmetric = True
+    wink = Recording(times_s=(0.0,), frames=({"eyeBlinkLeft": 0.9, "eyeBlinkRight": 0.1},))
+    driving.apply(bpy.context.scene, wink, None)
+    assert (settings.eyeBlinkLeft, settings.eyeBlinkRight) == (pytest.approx(0.9), pytest.approx(0.1))

@@ -97,3 +97,18 @@ def test_a_deleted_result_takes_its_data_along_and_nothing_else(three):
     image = settings.image
     bpy.ops.portrait_relief.delete_result(index=0)
     assert settings.image == image and len(settings.results) == 1
+
+
+def test_a_sculpted_copy_outlives_its_result_and_the_lights_do_not(three):
+    item = three[0]
+    bpy.context.view_layer.objects.active = item
+    bpy.ops.portrait_relief.apply_light_rig(rig="REMBRANDT")
+    copy = item.copy()
+    copy.data = item.data.copy()
+    bpy.context.scene.collection.objects.link(copy)
+    name = item.name
+    assert bpy.ops.portrait_relief.delete_result(index=0) == {"FINISHED"}
+    assert name not in bpy.data.objects and copy.name in bpy.data.objects
+    assert copy.active_material.node_tree is not None and not bpy.data.lights
+    pictures = {image.get("portrait_relief_kind") for image in bpy.data.images}
+    assert {"rgb", "depth"} <= pictures and len(bpy.context.scene.portrait_relief.results) == 2

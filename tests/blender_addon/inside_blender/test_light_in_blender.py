@@ -130,3 +130,21 @@ def test_the_same_hdri_can_be_loaded_again(head, tmp_path):
         assert bpy.ops.portrait_relief.load_hdri(filepath=str(tmp_path / "sky.exr")) == {"FINISHED"}
     nodes = bpy.context.scene.world.node_tree.nodes
     assert any(node.bl_idname == "ShaderNodeTexEnvironment" and node.image is not None for node in nodes)
+
+
+def test_a_preview_kept_by_a_blender_with_another_engine_can_be_ended(head):
+    from types import SimpleNamespace
+
+    from blender_addon.scene import preview
+
+    scene = bpy.context.scene
+    scene.render.engine = "CYCLES"
+    for engine in ("NO_SUCH_ENGINE", "BLENDER_EEVEE_NEXT", "BLENDER_EEVEE"):
+        shading = SimpleNamespace(type="RENDERED")
+        preview.end(
+            scene,
+            SimpleNamespace(shading=shading),
+            f'{{"shading": {{"type": "SOLID"}}, "engine": "{engine}"}}',
+        )
+        assert shading.type == "SOLID"
+        assert (scene.render.engine == "CYCLES") == (engine == "NO_SUCH_ENGINE")

@@ -258,3 +258,57 @@ def test_without_its_depth_picture_it_says_so(head):
     with pytest.raises(RuntimeError, match="depth picture"):
         bpy.ops.portrait_relief.rebuild_relief()
     assert len(head.data.vertices) > 1000
+
+
+def test_another_uv_map_does_not_mislead_depth_scale(head):
+    from blender_addon.scene import relief_object
+
+    before = relief_object.placement_of(head.data).axes.copy()
+    other = head.data.uv_layers.new(name="Bake")
+    uv = np.empty(len(head.data.loops) * 2, np.float32)
+    head.data.uv_layers["UVMap"].uv.foreach_get("vector", uv)
+    other.uv.foreach_set("vector", uv[::-1] * 0.6)
+    head.data.uv_layers.active = other
+    assert np.array_equal(relief_object.placement_of(head.data).axes, before)
+
+
+@pytest.mark.parametrize("work", ["colours", "weights", "uv", "material"])
+def test_what_an_artist_put_on_a_relief_is_not_rebuilt_away_unasked(head, work):
+    from blender_addon.scene import relief_build
+
+    assert not relief_build.is_edited(head.data)
+    if work == "colours":
+        head.data.color_attributes.new("Col", "FLOAT_COLOR", "POINT")
+    elif work == "weights":
+        head.vertex_groups.new(name="Lips").add([0], 1.0, "REPLACE")
+    elif work == "uv":
+        head.data.uv_layers.new(name="Bake")
+    else:
+        head.data.materials.append(bpy.data.materials.new("Gold"))
+        assert not relief_build.is_edited(head.data)
+        head.data.polygons[3].material_index = 1
+    assert relief_build.is_edited(head.data)
+
+
+def test_in_edit_mode_the_buttons_say_what_to_do(head):
+    bpy.ops.portrait_relief.apply_light_rig(rig="THREE_POINT")
+    lights = len(bpy.data.lights)
+    bpy.ops.object.mode_set(mode="EDIT")
+    try:
+        for name in (
+            "apply_light_rig",
+            "view_relief",
+            "check_relief",
+            "export_relief",
+            "relit_still",
+            "repaint",
+        ):
+            assert not getattr(bpy.ops.portrait_relief, name).poll(), name
+        with pytest.raises(RuntimeError, match="poll"):
+            bpy.ops.portrait_relief.apply_light_rig(rig="REMBRANDT")
+        head.portrait_relief_light.azimuth = (
+            70.0  # the rig follows when edit mode is left and it is moved again
+        )
+    finally:
+        bpy.ops.object.mode_set(mode="OBJECT")
+    assert len(bpy.data.lights) == lights

@@ -123,3 +123,26 @@ def test_too_long_a_range_or_a_folder_that_is_a_file_is_refused_with_a_sentence(
     with pytest.raises(RuntimeError, match="cannot write"):
         bpy.ops.portrait_relief.generate_sequence(timeout=30)
     assert np.all([not item.modifiers for item in bpy.data.objects])
+
+
+def test_the_next_sequence_of_a_photo_leaves_the_first_relief_as_it_is(fake, animated, tmp_path):
+    fake("ok")
+    bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    first = _playing()
+    image = next(image for image in bpy.data.images if image.source == "SEQUENCE")
+    assert first.modifiers[0].cache_format == "PC2"
+    # Below the .blend's folder files are named relative to it, so that both can be moved together.
+    paths = first.modifiers[0].filepath, image.filepath
+    assert all(path.startswith("//") for path in paths)
+    cache, picture = (Path(bpy.path.abspath(path)) for path in paths)
+    before = cache.read_bytes(), picture.read_bytes(), _deepest(first, 16)
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 11, 13
+    settings = scene.portrait_relief
+    settings.jawOpen = 1.0
+    settings.keyframe_insert("jawOpen", frame=11)
+    bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    assert len([item for item in bpy.data.objects if item.modifiers]) == 2
+    assert (cache.read_bytes(), picture.read_bytes(), _deepest(first, 16)) == before
+    shared = cache.parent.parent / picture.name
+    assert shared.stat().st_ino != picture.stat().st_ino  # made anew beside the first relief's
