@@ -8,7 +8,7 @@ import traceback
 
 import bpy
 
-from . import requests, sequences, storage
+from . import requests, sequences
 from .core import errors
 from .core.drive_job import DriveInput
 from .core.errors import AddonError
@@ -93,7 +93,7 @@ def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
             expression={**given.expression, **given.pose},
         )
         scene = importing.find_scene(scene_uid)
-        yield from importing.import_steps(scene, frame, description, storage.temporary())
+        yield from importing.import_steps(scene, frame, description)
         yield
     _push_undo("Import Portrait Relief")
 

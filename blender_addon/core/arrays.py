@@ -98,13 +98,13 @@ def write_png(rgb: np.ndarray, level: int = 1) -> bytes:
 def srgb_bytes(pixels: np.ndarray, *, scene_linear: bool) -> np.ndarray:
     """Blender's float pixels [H, W, 4], bottom row first -> uint8 [H, W, 3] sRGB, top row first.
 
-    Byte images hold their stored values (scene_linear False); float images hold scene-linear light. Transparent
-    pixels are laid over white: the model has no alpha.
+    Byte images hold their stored values (scene_linear False); float images hold scene-linear light times its alpha.
+    Transparent pixels are laid over white: the model has no alpha.
     """
     rgb = pixels[::-1, :, :3]
     alpha = pixels[::-1, :, 3:4]
     if scene_linear:
-        positive = np.clip(rgb, 0.0, 1.0)
+        positive = np.clip(np.where(alpha > 0, rgb / np.maximum(alpha, 1e-6), rgb), 0.0, 1.0)
         rgb = np.where(positive <= 0.0031308, positive * 12.92, 1.055 * positive ** (1 / 2.4) - 0.055)
     if float(alpha.min()) < 1.0:
         rgb = rgb * alpha + (1.0 - alpha)

@@ -11,7 +11,6 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
-from .. import storage
 from ..core import arkit, arrays, picture_settings
 from ..core.jobs import FrameResult
 from ..core.relief import ReliefError
@@ -98,7 +97,7 @@ class PORTRAIT_RELIEF_OT_import_result(bpy.types.Operator):
                 summary=f"From {folder.name}",
                 expression={},
             )
-            importing.import_result(context.scene, result, description, storage.temporary())
+            importing.import_result(context.scene, result, description)
         except (ReliefError, ValueError, OSError, RuntimeError) as error:
             self.report({"ERROR"}, f"{folder.name} cannot be imported: {error}")
             return {"CANCELLED"}

@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..core import arrays, errors, temp_files
+from ..core import arrays, errors
 from ..core.errors import AddonError, Remedy
 
 KIND_KEY = "portrait_relief_kind"
@@ -75,6 +75,8 @@ def srgb_of_image(image: bpy.types.Image) -> np.ndarray:
         pixels = np.concatenate([grey, alpha], 2)
     elif channels == 3:
         pixels = np.concatenate([pixels, np.ones_like(pixels[:, :, :1])], 2)
+    if image.alpha_mode in {"NONE", "CHANNEL_PACKED"}:  # a fourth channel that is no opacity
+        pixels[:, :, 3] = 1.0
     linear = image.is_float and not image.colorspace_settings.is_data
     return arrays.srgb_bytes(pixels, scene_linear=linear)
 
@@ -91,16 +93,17 @@ def read_file(filepath: str) -> tuple[bytes, str]:
         ) from error
 
 
-def add_rgb(name: str, png: bytes, temporary: Path, result_id: str) -> bpy.types.Image:
-    """A packed colour image from a PNG file's content; nothing on disk is needed afterwards."""
-    with temp_files.temporary_folder(temporary) as folder:
-        path = folder / "portrait.png"
-        path.write_bytes(png)
-        image = bpy.data.images.load(str(path), check_existing=False)
-        image.name = name
-        image.pack()  # reads the file while it is there
-        image.filepath_raw = f"//{bpy.path.clean_name(name)}.png"
-    image[KIND_KEY], image[RESULT_KEY] = "rgb", result_id
+def add_rgb(name: str, png: bytes, result_id: str) -> bpy.types.Image:
+    """A packed colour image from a PNG file's content; nothing is written to the disk."""
+    return _packed(bpy.data.images.new(name, 8, 8, alpha=False), png, ".png", "rgb", result_id)
+
+
+def _packed(image: bpy.types.Image, file: bytes, ending: str, kind: str, result_id: str) -> bpy.types.Image:
+    """The image with a file's content, which Blender reads when it is first looked at."""
+    image.pack(data=file, data_len=len(file))
+    image.source = "FILE"
+    image.filepath_raw = f"//{bpy.path.clean_name(image.name)}{ending}"
+    image[KIND_KEY], image[RESULT_KEY] = kind, result_id
     return image
 
 
@@ -118,14 +121,10 @@ def depth_pixels(depth_mm: np.ndarray, coverage: np.ndarray) -> np.ndarray:
 
 
 def add_depth(name: str, file: bytes, result_id: str) -> bpy.types.Image:
-    """A packed float image from an EXR file of `depth_pixels`; Blender reads it when it is first looked at."""
+    """A packed float image from an EXR file of `depth_pixels`."""
     image = bpy.data.images.new(name, 8, 8, alpha=True, float_buffer=True, is_data=True)
     image.alpha_mode = "CHANNEL_PACKED"  # coverage must not be multiplied into the depth
-    image.pack(data=file, data_len=len(file))
-    image.source = "FILE"
-    image.filepath_raw = f"//{bpy.path.clean_name(name)}.exr"
-    image[KIND_KEY], image[RESULT_KEY] = "depth", result_id
-    return image
+    return _packed(image, file, ".exr", "depth", result_id)
 
 
 def depth_of(image: bpy.types.Image) -> tuple[np.ndarray, np.ndarray]:

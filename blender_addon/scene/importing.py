@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import bpy
 
@@ -28,18 +27,16 @@ class Description:
     expression: dict[str, float]
 
 
-def import_result(
-    scene: bpy.types.Scene, result: FrameResult, description: Description, temporary: Path
-) -> bpy.types.Object:
+def import_result(scene: bpy.types.Scene, result: FrameResult, description: Description) -> bpy.types.Object:
     """Adds everything to `scene` and selects the relief. Raises ReliefError before anything was added.
 
     Uses bpy.data only, so it works from a timer, an operator or a script.
     """
-    return finish(import_steps(scene, result, description, temporary))
+    return finish(import_steps(scene, result, description))
 
 
 def import_steps(
-    scene: bpy.types.Scene, result: FrameResult, description: Description, temporary: Path
+    scene: bpy.types.Scene, result: FrameResult, description: Description
 ) -> Steps[bpy.types.Object]:
     """`import_result` in small steps, between which the user may do anything.
 
@@ -60,9 +57,7 @@ def import_steps(
     yield
 
     def pictures() -> tuple[bpy.types.Image, bpy.types.Image]:
-        rgb = images.find(result_id, "rgb") or images.add_rgb(
-            f"{name} RGB", result.rgb_png, temporary, result_id
-        )
+        rgb = images.find(result_id, "rgb") or images.add_rgb(f"{name} RGB", result.rgb_png, result_id)
         depth = images.find(result_id, "depth") or images.add_depth(f"{name} Depth", depth_file, result_id)
         return rgb, depth
 

@@ -120,3 +120,12 @@ def test_multipart_is_read_by_another_parser():
     assert request.get_payload(decode=True) == b"{}"
     assert portrait.get_payload(decode=True) == b"\0\r\n--\xff"
     assert re.search(rb'filename="[^"\r\n]*x.png"', body)
+
+
+def test_soft_edges_of_float_pictures_get_no_dark_fringe():
+    straight = np.array([[[0.5, 0.2, 0.8]]], np.float32)
+    premultiplied = np.concatenate([straight * 0.25, np.full((1, 1, 1), 0.25, np.float32)], 2)
+    opaque = np.concatenate([straight, np.ones((1, 1, 1), np.float32)], 2)
+    laid_over_white = arrays.srgb_bytes(premultiplied, scene_linear=True).astype(float)
+    colour = arrays.srgb_bytes(opaque, scene_linear=True).astype(float)
+    np.testing.assert_allclose(laid_over_white, 0.25 * colour + 0.75 * 255, atol=1)

@@ -36,7 +36,7 @@ def head(addon, tmp_path: Path):
     coverage = (radius < 1).astype(np.float32)
     result = FrameResult(arrays.write_png(rgb), depth, coverage, 5.0, {})
     described = importing.Description("ball", "Ball", "import", "", {})
-    item = importing.import_result(bpy.context.scene, result, described, tmp_path / "temporary")
+    item = importing.import_result(bpy.context.scene, result, described)
     chosen = bpy.context.scene.portrait_relief_export
     chosen.size_mm, chosen.relief_height_mm, chosen.base_mm, chosen.border_mm = SIZE_MM, 6.0, 2.0, 4.0
     chosen.target_faces, chosen.base_colour = 6000, [part / 255 for part in BASE]

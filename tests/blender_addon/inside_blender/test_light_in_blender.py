@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 import numpy as np
 import pytest
@@ -13,7 +11,7 @@ from tests.blender_addon.inside_blender.contents import image_pixels
 
 
 @pytest.fixture
-def head(addon, tmp_path: Path) -> bpy.types.Object:
+def head(addon) -> bpy.types.Object:
     """A ball of radius 40 px in a chequered picture of 120 x 96."""
     from blender_addon.core import arrays
     from blender_addon.core.jobs import FrameResult
@@ -26,7 +24,7 @@ def head(addon, tmp_path: Path) -> bpy.types.Object:
     rgb[(x // 10 + y // 10) % 2 == 1] = (170, 140, 120)
     result = FrameResult(arrays.write_png(rgb), depth, (radius < 1).astype(np.float32), 2.5, {})
     described = importing.Description("ball", "Ball", "import", "", {})
-    return importing.import_result(bpy.context.scene, result, described, tmp_path)
+    return importing.import_result(bpy.context.scene, result, described)
 
 
 def _places(item: bpy.types.Object) -> np.ndarray:

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 import numpy as np
 import pytest
@@ -12,7 +10,7 @@ import pytest
 from tests.blender_addon.inside_blender.contents import coordinates, depths
 
 
-def make_head(tmp_path: Path, side: int = 96) -> bpy.types.Object:
+def make_head(side: int = 96) -> bpy.types.Object:
     """A ball of radius 40/96 of the picture with a hole, a spike and a picture; 2.5 mm a pixel at 96."""
     from blender_addon.core import arrays
     from blender_addon.core.jobs import FrameResult
@@ -31,13 +29,13 @@ def make_head(tmp_path: Path, side: int = 96) -> bpy.types.Object:
         {},
     )
     return importing.import_result(
-        bpy.context.scene, result, importing.Description("ball", "Ball", "import", "", {}), tmp_path
+        bpy.context.scene, result, importing.Description("ball", "Ball", "import", "", {})
     )
 
 
 @pytest.fixture
-def head(addon, tmp_path: Path) -> bpy.types.Object:
-    return make_head(tmp_path)
+def head(addon) -> bpy.types.Object:
+    return make_head()
 
 
 def open_edges(mesh: bpy.types.Mesh) -> int:
@@ -213,7 +211,7 @@ def test_the_displace_modifier_gives_the_same_shape_and_the_slider_moves_it(head
     np.testing.assert_allclose(coordinates(again.data)[inner, 1], 0.5 * before[inner, 1], atol=1e-5)
 
 
-def test_the_normal_map_holds_what_the_mesh_is_too_coarse_for(addon, tmp_path):
+def test_the_normal_map_holds_what_the_mesh_is_too_coarse_for(addon):
     from blender_addon.core.detail_map import detail_normals
     from tests.blender_addon.inside_blender.contents import image_pixels
 
@@ -226,7 +224,7 @@ def test_the_normal_map_holds_what_the_mesh_is_too_coarse_for(addon, tmp_path):
     bumpy = detail_normals(steps, np.ones((64, 64), bool), 1.0, 8.0)
     assert bumpy[32, 28, 0] < 0.4 and bumpy[32, 32, 0] > 0.6  # a rise to the right faces left
 
-    head = make_head(tmp_path)
+    head = make_head()
     head.data.portrait_relief_build.density = 24
     head.data.portrait_relief_build.normal_map = True
     shader = next(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
-from pathlib import Path
 
 import bpy
 import numpy as np
@@ -17,8 +16,8 @@ from tests.blender_addon.inside_blender.test_relief_in_blender import make_head
 
 
 @pytest.fixture
-def head(addon, tmp_path: Path) -> bpy.types.Object:
-    return make_head(tmp_path, 192)
+def head(addon) -> bpy.types.Object:
+    return make_head(192)
 
 
 def maps_of(item: bpy.types.Object) -> dict[str, np.ndarray]:

@@ -137,7 +137,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         step = int((time.monotonic() - job["started"]) / STEP_S)
         wanted = job["request"].get("frames") or [job["request"]]
         frame = {"width": job["size"][0], "height": job["size"][1], "mm_per_px": 250.0 / job["size"][1]}
-        report = {"mode": job["request"]["mode"], "crop": job["request"]["crop"] or [3.2, -2.1, 60.8]}
+        report = {"mode": job["request"]["mode"], "crop": job["request"].get("crop") or [3.2, -2.1, 60.8]}
         frame |= {"depth_min_mm": 0.0, "depth_max_mm": 100.0, "report": report}
         if MODE == "crash" and len(wanted) > 1 and step >= STEPS * 3:  # in the fourth frame
             os._exit(3)
