@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,7 @@ def _run_animate(arguments: argparse.Namespace) -> int:
         if arguments.fps and len(recording) > 1:
             recording = resampled(recording, arguments.fps)
         _write_text(folder / "recording.csv", recording.to_csv())
-        kept = _Kept(folder, arguments, str(editor.checkpoint))
+        kept = _Kept(folder, arguments, editor.fingerprint)
         wanted = min(len(recording), arguments.frames or len(recording))
         for index in range(wanted):
             progress("frames", index, wanted)
@@ -215,6 +216,8 @@ class _Kept:
         from backend.imaging.depth_codec import write_coverage_png, write_depth, write_rgb_png
 
         files = self._files(number)
+        if self._keys.pop(str(number), None) is not None:
+            self._write()  # its files are about to change
         try:
             write_rgb_png(files["portrait"], result.rgb, result.report)
             write_depth(files["depth"], result.depth_mm, {**result.report, "mm_per_px": result.mm_per_px})
@@ -223,7 +226,13 @@ class _Kept:
             raise _cannot_write(self._folder, error) from error
         self._keys[str(number)] = self._key(expression, pose)
         self.made += 1
-        _write_text(self._folder / _MANIFEST, json.dumps({"frames": self._keys}))
+        self._write()
+
+    def _write(self) -> None:
+        """All at once: an end in the middle of it must not forget what is finished."""
+        part = self._folder / f"{_MANIFEST}.part"
+        _write_text(part, json.dumps({"frames": self._keys}))
+        os.replace(part, self._folder / _MANIFEST)
 
     def _key(self, expression: Mapping[str, float], pose: Mapping[str, float]) -> str:
         text = self._settings + json.dumps([expression, pose], sort_keys=True)

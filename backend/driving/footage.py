@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +62,12 @@ def open_footage(driver: Path | Sequence[Path], *, frames_per_s: float | None = 
     if not isinstance(driver, Path):
         return _sequence("the sequence", [Path(path) for path in driver], frames_per_s)
     if driver.is_dir():
-        found = [path for path in driver.iterdir() if path.suffix.lower() in PICTURE_ENDINGS]
+        found = [
+            path
+            for path in driver.iterdir()
+            if path.suffix.lower() in PICTURE_ENDINGS
+            and not path.name.startswith(".")  # "._a.jpg" of a Mac is none
+        ]
         return _sequence(driver.name, sorted(found, key=lambda path: natural_order(path.name)), frames_per_s)
     if not driver.is_file():
         raise InputError(f"There is no file {driver}.", "Check the name.", code="unreadable_driver")
@@ -128,13 +135,18 @@ def _sequence(name: str, paths: Sequence[Path], frames_per_s: float | None) -> F
     return Footage(name, len(paths), len(paths) > 1, pictures)
 
 
+_ZIP_ERRORS = (
+    OSError, ValueError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
+
+
 def _zip(path: Path, frames_per_s: float | None) -> Footage:
     rate = frames_per_s or DEFAULT_FRAMES_PER_S
     damaged = InputError(f"{path.name} is damaged.", "Send it again.", code="unreadable_driver")
     try:
         with zipfile.ZipFile(path) as archive:
             names = checked_zip(archive, path.name)
-    except (OSError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise damaged from error
 
     def pictures() -> Iterator[Picture]:
@@ -142,7 +154,7 @@ def _zip(path: Path, frames_per_s: float | None) -> Footage:
             for index, name in enumerate(names):
                 try:
                     content = archive.read(name)
-                except (OSError, RuntimeError, NotImplementedError, zipfile.BadZipFile) as error:
+                except _ZIP_ERRORS as error:
                     raise damaged from error
                 yield Picture(index / rate, _read(content, name.rsplit("/", 1)[-1]))
 

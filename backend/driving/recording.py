@@ -91,7 +91,7 @@ def resampled(recording: Recording, frames_per_s: float) -> Recording:
     count = math.floor(float(recording.times_s[-1]) * frames_per_s + 1e-6) + 1
     times_s = np.arange(count) / frames_per_s
     columns = [np.interp(times_s, recording.times_s, column) for column in recording.values.T]
-    nearest = np.abs(times_s[:, None] - recording.times_s[None]).argmin(1)
+    nearest = np.searchsorted((recording.times_s[1:] + recording.times_s[:-1]) / 2, times_s)
     values = np.stack(columns, 1).astype(np.float32)
     return replace(recording, times_s=times_s, values=values, found=recording.found[nearest])
 

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -85,7 +86,13 @@ _CASCADES = (
 
 @lru_cache(maxsize=8)
 def _load(file: str) -> cv2.CascadeClassifier:
-    return cv2.CascadeClassifier(cv2.data.haarcascades + file)  # pyright: ignore[reportAttributeAccessIssue]
+    # Read here: on Windows OpenCV opens no file below a folder with letters beyond ASCII.
+    text = Path(cv2.data.haarcascades, file).read_text(encoding="utf-8")  # pyright: ignore[reportAttributeAccessIssue]
+    storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
+    cascade = cv2.CascadeClassifier()
+    if not cascade.read(storage.getFirstTopLevelNode()):
+        raise RuntimeError(f"OpenCV cannot use its file {file}.")
+    return cascade
 
 
 def find_faces(rgb: np.ndarray, *, progress: Callable[[str, int, int], None] | None = None) -> list[Face]:

@@ -227,9 +227,13 @@ def _to_srgb(image: Image.Image, profile: bytes | None, metadata: dict[str, Any]
         return image
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        space = str(getattr(source.profile, "xcolor_space", "")).strip()
         metadata["colour_profile"] = ImageCms.getProfileDescription(source).strip()
-        if "srgb" in metadata["colour_profile"].lower():
+        described = metadata["colour_profile"].lower()
+        if "srgb" in described and "linear" not in described:
             return image
+        if image.mode != "RGB" and space == "RGB":  # indexed, or grey saved as colour
+            image = image.convert("RGB")
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
         return converted if converted is not None else image
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):

@@ -8,6 +8,7 @@ import contextlib
 import json
 import logging
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -115,7 +116,11 @@ def create_app(
             code = failure.code if failure.code in _WRONG_CHOICES else "worker_failed"
             raise BackendUnavailable(failure.message, failure.hint, code=code)
         job = await receive_job(request, board, limits)
-        board.submit(job)
+        try:
+            board.submit(job)
+        except PortraitReliefError:  # the queue has filled meanwhile
+            shutil.rmtree(job.folder, ignore_errors=True)
+            raise
         worker.wake()
         LOGGER.info("job %s queued: %s, %d frames", job.job_id, job.request.mode, len(job.request.frames))
         return {"job_id": job.job_id, "state": job.state}

@@ -3,13 +3,19 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import re
 from collections.abc import Iterator
 
 from backend.errors import OutOfMemoryError_, PortraitReliefError
 
 LOGGER = logging.getLogger("portrait_relief")
-_MEMORY_SIGNS = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
+_MEMORY_SIGNS = (
+    "out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "status_alloc_failed",
+)  # fmt: skip
+DEVICE_FAILED = "device_failed"
+"""Code of an error after which torch cannot use the GPU any more in this process."""
 
 
 def readable(error: Exception) -> PortraitReliefError:
@@ -21,6 +27,19 @@ def readable(error: Exception) -> PortraitReliefError:
         return OutOfMemoryError_(
             "There is not enough memory for this picture.",
             "Scale the photo down, close other programs, or choose the CPU as device if the GPU is full.",
+        )
+    if isinstance(error, RuntimeError) and "cuda error" in str(error).lower():
+        return PortraitReliefError(
+            f"The graphics card failed ({str(error).splitlines()[0]}).",
+            "The backend starts anew by itself: try again. If it fails each time, update the card's driver, or choose "
+            "the CPU as device.",
+            code=DEVICE_FAILED,
+        )
+    if _disk_is_full(error):
+        return PortraitReliefError(
+            f"The disk is full: a result could not be written ({error}).",
+            "Free some space, or set another folder for temporary files. Finished frames are kept.",
+            code="disk_full",
         )
     LOGGER.debug("unexpected error", exc_info=error)
     return internal_error(f"{type(error).__name__}: {error}")
@@ -35,6 +54,13 @@ def is_out_of_memory(error: BaseException) -> bool:
     return cv2_sign or (
         isinstance(error, RuntimeError | OSError) and any(sign in text for sign in _MEMORY_SIGNS)
     )
+
+
+def _disk_is_full(error: BaseException) -> bool:
+    """Python says it by its number, numpy by how much it could write."""
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return True
+    return isinstance(error, OSError) and re.search(r"\d+ requested and \d+ written", str(error)) is not None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

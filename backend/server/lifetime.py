@@ -35,12 +35,25 @@ def stdin_has_owner() -> bool:
     return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
 
+def take_stdin() -> int:
+    """A private descriptor of stdin, in whose place nothing is left to read.
+
+    Windows: while one thread waits for a pipe, whatever else looks at it waits too, and numpy's and scipy's libraries
+    look at stdin when they are loaded (numpy issue 24290).
+    """
+    private, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return private
+
+
 def when_stdin_ends(action: Callable[[], None], *, force_exit_after_s: float) -> None:
     """Call ``action`` from a thread at end-of-file; end the process hard if it is still there later."""
+    stdin = take_stdin()
 
     def wait() -> None:
         try:
-            while os.read(0, 4096):
+            while os.read(stdin, 4096):
                 pass
         except OSError:
             pass

@@ -14,8 +14,9 @@ class Limits:
 
     photo_bytes: int = 64 * MIB
     """The photo's file."""
-    body_bytes: int = 64 * MIB + 256 * MIB + 5 * MIB
-    """Body of one request: the largest photo, a driver or float32 depth for it, and parameters."""
+    body_bytes: int = 64 * MIB + 16 * 8000**2 + 5 * MIB
+    """Body of one request: the largest photo, a driver or float32 depth and scene flow of its size, and parameters; all
+    of it goes to the disk as it comes."""
     driver_bytes: int = 256 * MIB
     """The file of a driver: photo, movie or zip of pictures. It must fit into ``body_bytes`` with a photo."""
     request_json_bytes: int = 4 * MIB

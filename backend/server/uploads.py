@@ -40,15 +40,19 @@ def photo_size(file: BinaryIO, name: str, limits: Limits) -> tuple[int, int]:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file) as image:
                 width, height = image.size
+                if (
+                    max(width, height) > limits.side_px
+                ):  # before Pillow decodes a PNG to look for its EXIF data
+                    raise _too_many_pixels(name, f"{width} x {height} px", limits)
                 orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     except Image.DecompressionBombError:
         raise _too_many_pixels(name, "it", limits) from None
+    except InputError:
+        raise
     except Exception:  # Pillow's readers raise whatever a broken file makes them raise
         raise InputError(
             f"{name} is not a picture that can be read.", "Save it as PNG or JPEG.", code="unreadable_photo"
         ) from None
-    if max(width, height) > limits.side_px:
-        raise _too_many_pixels(name, f"{width} x {height} px", limits)
     return (height, width) if orientation in (5, 6, 7, 8) else (width, height)
 
 
@@ -120,7 +124,7 @@ def check_driver(file: BinaryIO, name: str, folder: Path, limits: Limits) -> Non
         try:
             with zipfile.ZipFile(file) as archive:
                 checked_zip(archive, name)
-        except (OSError, ValueError, zipfile.BadZipFile):
+        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
             raise InputError(f"{name} is damaged.", "Send it again.", code="unreadable_driver") from None
     file.seek(0)
     _check_free(folder, size, limits)

@@ -20,6 +20,7 @@ from typing import Any
 
 from backend.errors import PortraitReliefError
 from backend.server import lifetime, messages
+from backend.server.failures import DEVICE_FAILED
 
 HEARTBEAT_S = 1.0
 LOGGER = logging.getLogger("portrait_relief.worker")
@@ -32,6 +33,7 @@ class Channel:
         # Libraries print: keep the real stdout for messages and let everything else go to stderr.
         self._out = os.dup(1)
         os.dup2(2, 1)
+        self._in = lifetime.take_stdin()
         self._lock = threading.Lock()
         self.inbox: queue.Queue[dict[str, Any]] = queue.Queue()
         self._cancelled: set[str] = set()
@@ -56,7 +58,7 @@ class Channel:
         self._cancelled.discard(job_id)
 
     def _read(self) -> None:
-        with os.fdopen(os.dup(0), "rb") as stream:
+        with os.fdopen(self._in, "rb") as stream:
             for line in stream:
                 message = messages.decode(line)
                 if message["type"] == "cancel":
@@ -112,11 +114,12 @@ def main() -> int:
             if studio.release():
                 channel.send("model", loaded=False, **studio.memory())
             continue
-        if message["type"] == "job":
-            _work(studio, channel, message["job_id"], message["folder"])
+        if message["type"] == "job" and not _work(studio, channel, message["job_id"], message["folder"]):
+            return 4
 
 
-def _work(studio: Any, channel: Channel, job_id: str, folder: str) -> None:
+def _work(studio: Any, channel: Channel, job_id: str, folder: str) -> bool:
+    """Does a job; False when this process cannot do another one."""
     from backend.server.worker_jobs import JobContext
 
     context = JobContext(job_id, folder, channel.send, channel.is_cancelled)
@@ -129,7 +132,10 @@ def _work(studio: Any, channel: Channel, job_id: str, folder: str) -> None:
         LOGGER.info("job %s failed: %s", job_id, json.dumps(error.to_dict()))
         channel.send("failed", job_id=job_id, error=error.to_dict())
     channel.forget(job_id)
+    if error is not None and error.code == DEVICE_FAILED:
+        return False
     channel.send("model", loaded=studio.loaded, **studio.memory())
+    return True
 
 
 def _parse_arguments() -> argparse.Namespace:

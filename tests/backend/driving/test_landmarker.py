@@ -254,3 +254,21 @@ def test_the_followed_face_is_kept() -> None:
 
 def test_numbers_count() -> None:
     assert sorted(["f10.png", "f9.png", "F1.png"], key=natural_order) == ["F1.png", "f9.png", "f10.png"]
+
+
+def test_a_zip_with_a_broken_picture_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "shots.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.jpg", bytes(range(256)) * 40)
+    content = bytearray(path.read_bytes())
+    content[35 + len("a.jpg") : 60] = b"\xff" * len(content[35 + len("a.jpg") : 60])
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        list(open_footage(path).pictures())
+    assert caught.value.code == "unreadable_driver" and "shots.zip" in caught.value.message
+
+
+def test_what_a_mac_leaves_beside_pictures_is_passed_over(tmp_path: Path) -> None:
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.jpg")
+    (tmp_path / "._a.jpg").write_bytes(b"AppleDouble")
+    assert len(list(open_footage(tmp_path).pictures())) == 1

@@ -105,6 +105,27 @@ def test_colour_profiles_are_converted_to_srgb() -> None:
     assert np.array_equal(broken.rgb, gradient())
 
 
+def linear_profile() -> bytes:
+    """LittleCMS's sRGB with another name, and gamma 1 in its curves."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    for index in range(struct.unpack(">I", profile[128:132])[0]):
+        name, start, size = struct.unpack(">4sII", profile[132 + 12 * index : 144 + 12 * index])
+        if name in (b"rTRC", b"gTRC", b"bTRC"):
+            linear = b"para" + bytes(4) + struct.pack(">HHi", 0, 0, 65536)
+            profile[start : start + size] = linear + bytes(size - len(linear))
+    names = ("sRGB built-in".encode("utf-16-be"), "linear sRGB  ".encode("utf-16-be"))
+    assert names[0] in profile
+    return bytes(profile).replace(*names)
+
+
+def test_linear_indexed_and_grey_pictures_with_an_rgb_profile_are_converted_too() -> None:
+    """What "sRGB built-in, linear" profiles hold comes out far too dark where it is taken for sRGB."""
+    grey = Image.fromarray(np.full((200, 200), 55, np.uint8))  # 55 / 255 of the light is 128 of sRGB
+    for image in (grey.convert("RGB"), grey, grey.convert("RGB").quantize(4)):
+        rgb = load_photo(encoded(image, "PNG", icc_profile=linear_profile())).rgb
+        assert np.abs(rgb.astype(int) - 128).max() <= 2
+
+
 def test_arrays_of_floats_and_sixteen_bits_are_taken() -> None:
     rgb = gradient()
     assert np.array_equal(load_photo(rgb / 255.0).rgb, rgb)

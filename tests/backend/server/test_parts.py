@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import pickle
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image, PngImagePlugin
 
 from backend.errors import InputError, JobCancelled, PortraitReliefError, error_from_dict
 from backend.model.expression_names import ARKIT_NAMES
@@ -21,7 +24,7 @@ from backend.server.jobs import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, J
 from backend.server.limits import Limits
 from backend.server.request import JobRequest, parse_request
 from backend.server.serve import announce
-from backend.server.uploads import check_disk, safe_file_name
+from backend.server.uploads import check_disk, photo_size, safe_file_name
 
 
 @pytest.fixture
@@ -198,3 +201,36 @@ def test_the_first_line_stays_whole_while_the_log_is_written_to_the_same_file(tm
     os.close(log)
     lines = [line for line in path.read_text().splitlines() if line != "INFO a record"]
     assert [json.loads(line)["port"] for line in lines] == list(range(500))
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (RuntimeError("CUDA error: an illegal memory access was encountered\nmore"), "device_failed"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate`"), "out_of_memory"),
+        (OSError(errno.ENOSPC, "No space left on device", "frame-0.npy"), "disk_full"),
+        (OSError("4096 requested and 1024 written"), "disk_full"),
+        (RuntimeError("something else"), "internal_error"),
+    ],
+)
+def test_what_a_machine_runs_out_of_is_named(error: Exception, code: str) -> None:
+    shown = readable(error)
+    assert shown.code == code and shown.hint and "\n" not in shown.message
+
+
+def test_too_large_a_picture_is_refused_before_it_is_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.BytesIO()
+    Image.new("L", (9000, 9000)).save(file, "PNG")
+
+    def decoded(*_: object) -> None:
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", decoded)
+    with pytest.raises(InputError) as caught:
+        photo_size(file, "huge.png", Limits())
+    assert caught.value.code == "too_many_pixels"
+
+
+def test_a_sculpted_relief_of_the_largest_photo_fits_into_a_request() -> None:
+    limits = Limits()
+    assert limits.body_bytes > limits.photo_bytes + (4 + 12) * limits.side_px**2
