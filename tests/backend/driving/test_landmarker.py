@@ -269,6 +269,6 @@ def test_a_zip_with_a_broken_picture_is_named(tmp_path: Path) -> None:
 
 
 def test_what_a_mac_leaves_beside_pictures_is_passed_over(tmp_path: Path) -> None:
-    Image.new("RGB", (32, 32)).save(tmp_path / "a.jpg")
+    Image.new("RGB", (256, 256)).save(tmp_path / "a.jpg")
     (tmp_path / "._a.jpg").write_bytes(b"AppleDouble")
     assert len(list(open_footage(tmp_path).pictures())) == 1
