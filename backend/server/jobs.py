@@ -201,6 +201,8 @@ class JobBoard:
         LOGGER.info(
             "job %s %s after %.2f s%s", job.job_id, state, job.seconds(), f": {error}" if error else ""
         )
+        # Photo, depth and driver of up to a gigabyte; the frames are what may still be asked for.
+        threading.Thread(target=_drop_inputs, args=(job.folder,), daemon=True).start()
         self._drop_old()
 
     def _drop_old(self) -> None:
@@ -222,3 +224,12 @@ class JobBoard:
             folder = folder.rename(folder.with_name(folder.name + _DELETED))
         # Gigabytes take a while to unlink, and the event loop has others to answer.
         threading.Thread(target=shutil.rmtree, args=(folder, True), daemon=True).start()
+
+
+def _drop_inputs(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # the whole folder may be on its way out
+        for path in list(folder.iterdir()):
+            if path.is_dir() and not path.name.startswith("frame-"):
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.is_file():
+                path.unlink(missing_ok=True)

@@ -242,7 +242,9 @@ class PORTRAIT_RELIEF_OT_relit_still(_LightOperator, bpy.types.Operator):
         if timer is not None:
             context.window_manager.event_timer_remove(timer)
             self._timer = None
-        if not bpy.app.is_job_running("RENDER"):  # else the window was closed; the next still discards the scene
+        if not bpy.app.is_job_running(
+            "RENDER"
+        ):  # else the window was closed; the next still discards the scene
             relit_still.discard_scenes()
         self._opened.close()
 

@@ -234,3 +234,16 @@ def test_too_large_a_picture_is_refused_before_it_is_decoded(monkeypatch: pytest
 def test_a_sculpted_relief_of_the_largest_photo_fits_into_a_request() -> None:
     limits = Limits()
     assert limits.body_bytes > limits.photo_bytes + (4 + 12) * limits.side_px**2
+
+
+def test_of_a_finished_job_only_its_frames_stay_on_the_disk(board: JobBoard) -> None:
+    job = add(board)
+    for name in ("photo/ann.jpg", "depth.npy", "frame-0/rgb.npy"):
+        (job.folder / name).parent.mkdir(exist_ok=True)
+        (job.folder / name).write_bytes(b"content")
+    board.start_next()
+    board.apply({"type": "done", "job_id": job.job_id})
+    deadline = time.monotonic() + 10
+    while {path.name for path in job.folder.iterdir()} != {"frame-0"} and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [path.name for path in job.folder.rglob("*")] == ["frame-0", "rgb.npy"]
