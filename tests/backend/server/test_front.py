@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from backend.server.limits import Limits
 from backend.version import PROTOCOL_VERSION, VERSION
 from tests.backend.server.harness import CROP, REPOSITORY, TOKEN, Backend, multipart
 
@@ -192,7 +193,7 @@ def test_bodies_above_the_limit_are_refused_by_their_declared_length(backend: Ba
 def test_uploads_of_undeclared_length_are_counted(backend: Backend) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", backend.port, timeout=30)
     head = b'--x\r\nContent-Disposition: form-data; name="portrait"; filename="a.jpg"\r\n\r\n'
-    chunks = itertools.chain([head], itertools.repeat(bytes(2**20), 400))
+    chunks = itertools.chain([head], itertools.repeat(bytes(2**20), Limits().body_bytes // 2**20 + 75))
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "multipart/form-data; boundary=x"}
     try:
         with contextlib.suppress(ConnectionError):  # it hangs up in the middle of what it will not read
