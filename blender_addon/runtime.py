@@ -175,8 +175,12 @@ def _user_is_in_the_middle() -> bool:
     if bpy.app.is_job_running("RENDER"):
         return True
     windows = bpy.context.window_manager.windows
-    running = [operator.bl_idname for window in windows for operator in window.modal_operators]
-    return any(name.startswith(_STROKES) or _DRAGS.search(name) for name in running)
+    return any(holds_data(operator.bl_idname) for window in windows for operator in window.modal_operators)
+
+
+def holds_data(operator: str) -> bool:
+    """Whether a running operator of this `bl_idname` has data in its hands that an import would change."""
+    return operator.startswith(_STROKES) or _DRAGS.search(operator) is not None
 
 
 def _undelivered() -> Job | None:

@@ -84,6 +84,10 @@ def natural_order(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
+ZIP_ERRORS = (OSError, ValueError, RuntimeError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
+"""What Python's reader raises on damaged, encrypted and strangely packed archives, opening or reading them."""
+
+
 def checked_zip(archive: zipfile.ZipFile, name: str) -> list[str]:
     """The pictures of a zip in their order. Raises InputError for none, too many, or sizes no picture has."""
     pictures = [
@@ -135,18 +139,13 @@ def _sequence(name: str, paths: Sequence[Path], frames_per_s: float | None) -> F
     return Footage(name, len(paths), len(paths) > 1, pictures)
 
 
-_ZIP_ERRORS = (
-    OSError, ValueError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile, zlib.error, lzma.LZMAError,
-)  # fmt: skip
-
-
 def _zip(path: Path, frames_per_s: float | None) -> Footage:
     rate = frames_per_s or DEFAULT_FRAMES_PER_S
     damaged = InputError(f"{path.name} is damaged.", "Send it again.", code="unreadable_driver")
     try:
         with zipfile.ZipFile(path) as archive:
             names = checked_zip(archive, path.name)
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
+    except ZIP_ERRORS as error:
         raise damaged from error
 
     def pictures() -> Iterator[Picture]:
@@ -154,7 +153,7 @@ def _zip(path: Path, frames_per_s: float | None) -> Footage:
             for index, name in enumerate(names):
                 try:
                     content = archive.read(name)
-                except _ZIP_ERRORS as error:
+                except ZIP_ERRORS as error:
                     raise damaged from error
                 yield Picture(index / rate, _read(content, name.rsplit("/", 1)[-1]))
 

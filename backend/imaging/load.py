@@ -227,12 +227,12 @@ def _to_srgb(image: Image.Image, profile: bytes | None, metadata: dict[str, Any]
         return image
     try:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        space = str(getattr(source.profile, "xcolor_space", "")).strip()
         metadata["colour_profile"] = ImageCms.getProfileDescription(source).strip()
         described = metadata["colour_profile"].lower()
         if "srgb" in described and "linear" not in described:
             return image
-        if image.mode != "RGB" and space == "RGB":  # indexed, or grey saved as colour
+        colours = source.profile.xcolor_space.strip()  # pyright: ignore[reportAttributeAccessIssue]
+        if image.mode != "RGB" and colours == "RGB":  # indexed, or grey saved as colour
             image = image.convert("RGB")
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
         return converted if converted is not None else image

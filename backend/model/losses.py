@@ -103,9 +103,8 @@ def gradient_loss(
     used = 0
     e, m = error, mask
     for scale in range(scales):
-        if (
-            scale
-        ):  # of the last ones, not of the whole: gradients of slices are as large as what they are cut from
+        if scale:
+            # Of the last ones, not of the whole: a slice's gradient is as large as what it was cut from.
             e, m = e[:, :, ::2, ::2], m[:, :, ::2, ::2]
         if min(e.shape[-2:]) < 2:
             break

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image
 
-from backend.driving.footage import PICTURE_ENDINGS, checked_zip
+from backend.driving.footage import PICTURE_ENDINGS, ZIP_ERRORS, checked_zip
 from backend.errors import InputError, PortraitReliefError
 from backend.server.limits import MIB, Limits
 
@@ -40,9 +40,8 @@ def photo_size(file: BinaryIO, name: str, limits: Limits) -> tuple[int, int]:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(file) as image:
                 width, height = image.size
-                if (
-                    max(width, height) > limits.side_px
-                ):  # before Pillow decodes a PNG to look for its EXIF data
+                # Now: Pillow decodes a PNG to look for its EXIF data.
+                if max(width, height) > limits.side_px:
                     raise _too_many_pixels(name, f"{width} x {height} px", limits)
                 orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
     except Image.DecompressionBombError:
@@ -124,7 +123,7 @@ def check_driver(file: BinaryIO, name: str, folder: Path, limits: Limits) -> Non
         try:
             with zipfile.ZipFile(file) as archive:
                 checked_zip(archive, name)
-        except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        except ZIP_ERRORS:
             raise InputError(f"{name} is damaged.", "Send it again.", code="unreadable_driver") from None
     file.seek(0)
     _check_free(folder, size, limits)

@@ -114,11 +114,11 @@ def main() -> int:
             if studio.release():
                 channel.send("model", loaded=False, **studio.memory())
             continue
-        if message["type"] == "job" and not _work(studio, channel, message["job_id"], message["folder"]):
+        if message["type"] == "job" and not do_job(studio, channel, message["job_id"], message["folder"]):
             return 4
 
 
-def _work(studio: Any, channel: Channel, job_id: str, folder: str) -> bool:
+def do_job(studio: Any, channel: Channel, job_id: str, folder: str) -> bool:
     """Does a job; False when this process cannot do another one."""
     from backend.server.worker_jobs import JobContext
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .relief import ReliefMesh, ReliefOptions, build_steps
+from .relief import ReliefMesh, build_steps, open_grid
 from .sequence import SequenceFolder
 from .steps import Steps
 
@@ -29,8 +29,8 @@ def common_relief_steps(
         depth = np.where(np.isfinite(depth), depth, folder.depth_mm(number))
         coverage = np.maximum(coverage, folder.coverage(number))
     yield
-    options = ReliefOptions(max_vertices, fill_holes_mm=0, spikes=False)
-    return (yield from build_steps(depth, coverage, folder.mm_per_px(numbers), options)), depth
+    steps = build_steps(depth, coverage, folder.mm_per_px(numbers), open_grid(max_vertices))
+    return (yield from steps), depth
 
 
 def depth_at_frame(relief: ReliefMesh, common_mm: np.ndarray, frame_mm: np.ndarray) -> np.ndarray:

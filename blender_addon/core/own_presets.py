@@ -6,12 +6,12 @@ from __future__ import annotations
 import contextlib
 import json
 import math
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from .arkit import ARKIT_NAMES
+from .whole_file import write_whole
 
 SUFFIX = ".json"
 MAX_NAME = 60
@@ -36,9 +36,7 @@ def save(folder: Path, name: str, values: Mapping[str, float]) -> Path:
     path = path_of(folder, name)
     folder.mkdir(parents=True, exist_ok=True)
     kept = {key: round(float(values[key]), 4) for key in ARKIT_NAMES if values.get(key)}
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps({"format": _FORMAT, "values": kept}, indent=1), encoding="utf-8")
-    os.replace(part, path)
+    write_whole(path, json.dumps({"format": _FORMAT, "values": kept}, indent=1).encode())
     return path
 
 

@@ -58,7 +58,7 @@ class ReliefError(ValueError):
 
 @dataclass(frozen=True)
 class ReliefMesh:
-    """A mesh without its displacement scale: y of a vertex is -depth_mm * metres per mm * depth scale."""
+    """A mesh without its size and displacement scale; a `Placement` turns it into Blender's units."""
 
     x_mm: np.ndarray  # float32 [V]
     z_mm: np.ndarray  # float32 [V]
@@ -68,20 +68,10 @@ class ReliefMesh:
     face_start: np.ndarray  # int32 [F], quads first, then triangles
     front_vertices: int | None = None  # how many come first that the photo shows; None for all
 
-    def positions(self, metres_per_mm: float, depth_scale: float) -> np.ndarray:
-        """float32 [V, 3] in Blender units."""
-        out = np.empty((len(self.x_mm), 3), np.float32)
-        out[:, 0] = self.x_mm * metres_per_mm
-        out[:, 1] = self.depth_mm * (-metres_per_mm * depth_scale)
-        out[:, 2] = self.z_mm * metres_per_mm
-        return out
 
-
-def make_relief(
-    depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, max_vertices: int = 512
-) -> ReliefMesh:
-    """The head cut out of a depth map as an open grid of quads, its depth as it is; see `build`."""
-    return build(depth_mm, coverage, mm_per_px, ReliefOptions(max_vertices, fill_holes_mm=0, spikes=False))
+def open_grid(max_vertices: int) -> ReliefOptions:
+    """An open grid of quads with the depth as it is."""
+    return ReliefOptions(max_vertices, fill_holes_mm=0, spikes=False)
 
 
 def build(depth_mm: np.ndarray, coverage: np.ndarray, mm_per_px: float, options: ReliefOptions) -> ReliefMesh:

@@ -20,6 +20,7 @@ import numpy as np
 
 from . import arrays
 from .jobs import FrameInput, FrameResult, JobInput
+from .whole_file import write_whole
 
 MANIFEST = "sequence.json"
 _FORMAT = "portrait-relief-sequence"
@@ -77,9 +78,7 @@ class SequenceFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         if self._frames.pop(number, None) is not None:
             self._write_manifest()  # its files are about to change
-        part = self.path / "rgb.part"
-        part.write_bytes(result.rgb_png)
-        os.replace(part, self.file("rgb", number))  # a file of its own: reliefs keep the earlier one
+        write_whole(self.file("rgb", number), result.rgb_png)  # reliefs keep the earlier one
         self.file("depth", number).write_bytes(arrays.write_npy(result.depth_mm))
         coverage = np.rint(np.clip(result.coverage, 0, 1) * 255).astype(np.uint8)
         with open(self.file("coverage", number), "wb") as file:
@@ -121,6 +120,5 @@ class SequenceFolder:
         return arrays.read_npy(self.file("coverage", number).read_bytes()) / np.float32(255)
 
     def _write_manifest(self) -> None:
-        part = self.path / f"{MANIFEST}.part"
-        part.write_text(json.dumps({"format": _FORMAT, "frames": self._frames}), encoding="utf-8")
-        os.replace(part, self.path / MANIFEST)
+        content = json.dumps({"format": _FORMAT, "frames": self._frames})
+        write_whole(self.path / MANIFEST, content.encode())

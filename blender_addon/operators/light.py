@@ -25,9 +25,12 @@ _CHECK_S = 0.1
 
 class _LightOperator(ReportingMixin):
     bl_options = {"REGISTER", "UNDO"}
+    reads_shape = True
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
+        if not cls.reads_shape:
+            return sending_back.is_relief(context.active_object)
         return sending_back.is_at_hand(cls, context.active_object)
 
     def tried(self, work: Callable[[], object]) -> set[str]:
@@ -58,6 +61,7 @@ class PORTRAIT_RELIEF_OT_remove_light_rig(_LightOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.remove_light_rig"
     bl_label = "Remove Light Rig"
     bl_description = "Take the active relief's lights away"
+    reads_shape = False
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         return {"FINISHED"} if lighting.remove_rig(context.active_object) else {"CANCELLED"}
@@ -140,6 +144,7 @@ class PORTRAIT_RELIEF_OT_end_preview(_LightOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.end_preview"
     bl_label = "End Preview"
     bl_description = "Show the 3D View as it was before; rig and texture stay"
+    reads_shape = False
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         chosen, area = context.active_object.portrait_relief_light, viewing.view3d(context)

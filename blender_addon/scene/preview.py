@@ -43,7 +43,6 @@ def end(scene: bpy.types.Scene, space: bpy.types.SpaceView3D, before: str) -> No
     if "engine" in kept:
         known = {"BLENDER_EEVEE", "BLENDER_EEVEE_NEXT"}  # one engine, named anew in 5.0
         engine = cycles_or_eevee("EEVEE") if kept["engine"] in known else kept["engine"]
-        with contextlib.suppress(
-            TypeError
-        ):  # an engine that this Blender does not have: the present one stays
+        # An engine that this Blender does not have: the present one stays.
+        with contextlib.suppress(TypeError):
             scene.render.engine = engine

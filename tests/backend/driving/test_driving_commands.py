@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from backend import cli
+from backend import cli, driving_commands
 from blender_addon.core import live_link
 from tests.backend.driving.footage_of_astronaut import (
     astronaut,
@@ -106,3 +108,32 @@ def test_a_missing_driver_and_a_missing_model_are_input_errors(
     monkeypatch.setenv("PORTRAIT_RELIEF_LANDMARKER", "/nowhere.task")
     assert cli.main(["drive", str(movie)]) == cli.EXIT_INPUT
     assert "https://storage.googleapis.com/" in capsys.readouterr().err
+
+
+def test_frames_made_before_an_interruption_are_known_and_a_half_written_one_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = tmp_path / "photo.png"
+    photo.write_bytes(b"a photo")
+    arguments = argparse.Namespace(photo=photo, steps=None, seed=0, crop=None, face=None)
+    result = SimpleNamespace(
+        rgb=np.zeros((8, 8, 3), np.uint8),
+        depth_mm=np.zeros((8, 8), np.float32),
+        coverage=np.ones((8, 8), np.float32),
+        mm_per_px=1.0,
+        report={},
+    )
+    kept = driving_commands._Kept(tmp_path, arguments, "weights")
+    for number in (1, 2):
+        kept.add(number, {"jawOpen": 0.5}, {}, result)
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("backend.imaging.depth_codec.write_depth", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        kept.add(2, {"jawOpen": 0.9}, {}, result)
+    again = driving_commands._Kept(tmp_path, arguments, "weights")
+    assert again.has(1, {"jawOpen": 0.5}, {})
+    assert not again.has(2, {"jawOpen": 0.5}, {}) and not again.has(2, {"jawOpen": 0.9}, {})
+    assert not driving_commands._Kept(tmp_path, arguments, "other weights").has(1, {"jawOpen": 0.5}, {})

@@ -144,3 +144,14 @@ def test_resampling_keeps_the_motion() -> None:
     slow = resampled(recording(31, jawOpen=np.linspace(0, 1, 31)), 12.0)
     assert len(slow) == 13 and slow.values[6, C["jawOpen"]] == pytest.approx(0.5, abs=1e-6)
     assert len(resampled(recording(1), 25.0)) == 1
+
+
+def test_resampling_follows_the_nearest_frame_of_an_uneven_recording() -> None:
+    times_s = np.array([0.0, 0.1, 0.35, 0.4, 1.0])
+    values = np.zeros((5, len(EXPRESSION_NAMES)), np.float32)
+    found = np.array([True, False, True, False, True])
+    for count in (5, 1):
+        short = Recording(times_s[:count], values[:count], found[:count])
+        even = resampled(short, 20.0)
+        nearest = np.abs(even.times_s[:, None] - short.times_s).argmin(1)
+        assert np.array_equal(even.found, short.found[nearest])

@@ -134,3 +134,14 @@ def test_folders_of_the_living_and_of_others_are_left_alone(tmp_path: Path) -> N
     assert living.path.is_dir() and (living.path.stat().st_mode & 0o777) == 0o700
     living.remove()
     assert list(tmp_path.iterdir()) == [foreign]
+
+
+def test_a_taken_stdin_is_read_from_the_copy_and_nothing_is_left_in_its_place() -> None:
+    code = (
+        "import os, sys; from backend.server.lifetime import take_stdin; private = take_stdin();"
+        "print(os.read(0, 9), os.read(private, 9))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], input=b"message", capture_output=True, check=True, cwd=REPOSITORY
+    )
+    assert done.stdout.strip() == b"b'' b'message'"

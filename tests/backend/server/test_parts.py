@@ -11,6 +11,7 @@ import pickle
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from PIL import Image, PngImagePlugin
 
 from backend.errors import InputError, JobCancelled, PortraitReliefError, error_from_dict
 from backend.model.expression_names import ARKIT_NAMES
-from backend.server import messages
+from backend.server import messages, worker
 from backend.server.failures import is_out_of_memory, readable
 from backend.server.jobs import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, JobBoard
 from backend.server.limits import Limits
@@ -247,3 +248,16 @@ def test_of_a_finished_job_only_its_frames_stay_on_the_disk(board: JobBoard) -> 
     while {path.name for path in job.folder.iterdir()} != {"frame-0"} and time.monotonic() < deadline:
         time.sleep(0.01)
     assert [path.name for path in job.folder.rglob("*")] == ["frame-0", "rgb.npy"]
+
+
+@pytest.mark.parametrize(("code", "goes_on"), [("device_failed", False), ("internal_error", True)])
+def test_a_worker_whose_gpu_failed_says_so_and_ends(code: str, goes_on: bool, tmp_path: Path) -> None:
+    sent: list[str] = []
+    studio = SimpleNamespace(
+        run=lambda _context: PortraitReliefError("broken", code=code), loaded=True, memory=dict
+    )
+    channel = SimpleNamespace(
+        send=lambda kind, **_content: sent.append(kind), is_cancelled=bool, forget=lambda _job_id: None
+    )
+    assert worker.do_job(studio, channel, "a", str(tmp_path)) is goes_on  # type: ignore[arg-type]
+    assert sent[0] == "failed"

@@ -139,3 +139,26 @@ def test_a_point_cache_has_a_sample_a_frame_or_is_not_replaced(tmp_path):
     with pytest.raises(ValueError, match="instead of 4"):
         finish(animated_relief.point_cache_steps(path, 4, [7], lambda number: points[number], 7))
     assert path.read_bytes() == data
+
+
+def test_the_shape_of_a_sequence_is_computed_a_frame_a_step(tmp_path):
+    folder = sequence.SequenceFolder(tmp_path)
+    for number in range(1, 9):
+        folder.add(number, "key", result(disc(12, 30)))
+    steps = animated_relief.common_relief_steps(folder, range(1, 9), 64)
+    assert sum(1 for _ in steps) >= 8
+    points = np.zeros((4, 3), np.float32)
+    written = animated_relief.point_cache_steps(tmp_path / "a.pc2", 4, range(8), lambda _number: points, 1)
+    assert sum(1 for _ in written) == 8
+
+
+def test_an_imported_relief_keeps_its_pictures(tmp_path):
+    folder = sequence.SequenceFolder(tmp_path)
+    for number in (1, 3):
+        folder.add(number, "key", result(disc(12, 30)))
+    kept = folder.keep_pictures("0123456789", {1: 1, 2: 1, 3: 3})
+    before = [(kept / f"rgb_000{number}.png").read_bytes() for number in (1, 2, 3)]
+    other = result(disc(12, 30))
+    folder.add(1, "another", replace(other, rgb_png=b"another picture"))
+    assert [(kept / f"rgb_000{number}.png").read_bytes() for number in (1, 2, 3)] == before
+    assert folder.file("rgb", 1).read_bytes() == b"another picture"

@@ -194,3 +194,17 @@ def test_a_folder_that_cannot_be_written_is_named(addon, photo, shown, tmp_path,
     assert (shown.state, shown.error_code, shown.remedy) == ("FAILED", "folder_not_writable", "RETRY")
     assert str(tmp_path / "file") in shown.message
     assert bpy.ops.portrait_relief.open_log() == {"CANCELLED"}
+
+
+def test_results_wait_for_strokes_and_for_macros_that_end_in_a_drag(addon) -> None:
+    from blender_addon import runtime
+
+    held = (
+        "TRANSFORM_OT_translate",
+        "SCULPT_OT_brush_stroke",
+        "OBJECT_OT_duplicate_move",
+        "MESH_OT_loopcut_slide",
+    )
+    held += ("MESH_OT_extrude_region_move", "OBJECT_OT_duplicate_move_linked")
+    assert all(runtime.holds_data(name) for name in held)
+    assert not any(runtime.holds_data(name) for name in ("VIEW3D_OT_rotate", "SCREEN_OT_animation_step"))
