@@ -20,7 +20,8 @@ from backend.training.render.distributions import TEST_SEEDS_FROM
 from backend.training.render.frames import FRAMES_PER_SHOT, chosen_frames
 from backend.training.render.manifest import Manifest
 
-SAMPLES = 6
+# Noise of a frame at the mouth and the eyes, against 256 samples: 6 samples 31 dB, 12 33, 64 38 (strands: 22, 23, 27).
+SAMPLES = {"train": 12, "test": 64}
 RESOLUTION_PX = 256
 
 
@@ -46,7 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resolution", type=int, default=RESOLUTION_PX, help="side in px")
     parser.add_argument(
-        "--samples", type=int, default=SAMPLES, help="Cycles samples a pixel before denoising"
+        "--samples",
+        type=int,
+        default=None,
+        help="Cycles samples a pixel before denoising; default: "
+        + ", ".join(f"{count} for {split}" for split, count in SAMPLES.items()),
     )
     parser.add_argument(
         "--renew", action="store_true", help="render the shots of earlier formats in the folder again"
@@ -96,6 +101,8 @@ def _keep_to_one_core(worker: int) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Render what is missing. Exit status 1 if a process failed (finished shots stay)."""
+    if args.samples is None:
+        args.samples = SAMPLES[args.split]
     if args.worker is not None:
         return _work(args)
     HeadAssets(args.assets)  # a wrong folder is reported before any process starts

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from backend.training.dataset import load_shot
+from backend.training.render.shot_format import FORMAT_VERSION
 from tests.backend.training.conftest import REPOSITORY, render, write_shot
 from tests.processes import tree, wait_gone
 
@@ -121,7 +122,7 @@ def test_shots_of_earlier_formats_are_kept_until_they_are_asked_for(
     assert [shots[p.name]["format"] for p in (listed, unlisted)] == [2, 1]
     assert render(assets_folder, tmp_path, "--count", "1", "--renew", *SMALL).returncode == 0
     shots = json.loads((tmp_path / "manifest.json").read_text())["shots"]
-    assert [shots[p.name]["format"] for p in (listed, unlisted)] == [3, 1]
+    assert [shots[p.name]["format"] for p in (listed, unlisted)] == [FORMAT_VERSION, 1]
     assert load_shot(listed).light is not None and unlisted.read_bytes() == before[1]
 
 
