@@ -20,7 +20,7 @@ from . import slider_symmetry
 from .core import arkit
 from .core.crop import SMALLEST_PX
 from .core.errors import Remedy
-from .scene import driving, relief_object
+from .scene import chosen_picture, driving, relief_object
 
 
 def _depth_scale_changed(settings: PortraitReliefMesh, _context: bpy.types.Context) -> None:
@@ -75,9 +75,15 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
             ("FILE", "File", "A picture file on disk"),
         ],
         default="IMAGE",
+        update=chosen_picture.look,
     )
-    image: PointerProperty(name="Image", type=bpy.types.Image, description="The portrait photo")
-    filepath: StringProperty(name="File", description="The portrait photo", subtype="FILE_PATH")
+    image: PointerProperty(
+        name="Image", type=bpy.types.Image, description="The portrait photo", update=chosen_picture.look
+    )
+    filepath: StringProperty(
+        name="File", description="The portrait photo", subtype="FILE_PATH", update=chosen_picture.look
+    )
+    tells_settings: BoolProperty(options={"HIDDEN"})  # the chosen picture is one that we made
     face: IntProperty(
         name="Face",
         description="Which face where there are several, counted from 1; 0 chooses by itself",

@@ -11,7 +11,8 @@ from pathlib import Path
 import bpy
 
 from . import installation, storage, user_choices
-from .core import arkit, errors, launch, protocol
+from .core import arkit, errors, launch, picture_file, protocol
+from .core.crop import Crop
 from .core.errors import AddonError
 from .core.jobs import FrameInput, JobInput, Maps
 from .core.session import BackendChoice
@@ -56,7 +57,18 @@ def portrait(settings) -> tuple[bytes, str]:
         return images.read_file(settings.filepath)
     if settings.image is None:
         raise AddonError(errors.local("no_picture"))
-    return images.png_of_image(settings.image), settings.image.name
+    return images.portrait_file(settings.image), settings.image.name
+
+
+def crop(settings, content: bytes) -> tuple[int, int, int] | None:
+    """Left, top and side in pixels of the upright picture in the file `content`; None where the head is searched for.
+    Blender shows pictures as they are stored, however the camera was held, and the crop is drawn on what it shows."""
+    if not settings.use_crop:
+        return None
+    drawn = Crop(settings.crop_left, settings.crop_top, settings.crop_side)
+    if settings.source == "IMAGE":
+        drawn = picture_file.upright(drawn, tuple(settings.image.size), picture_file.orientation(content))
+    return drawn.left, drawn.top, drawn.side
 
 
 def expression(settings) -> dict[str, float]:
@@ -119,7 +131,7 @@ def job_input(settings, mode: str) -> JobInput:
         steps=settings.steps or None,
         seed=settings.seed,
         face=settings.face - 1 if settings.face else None,
-        crop=(settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None,
+        crop=crop(settings, content),
         label=bpy.path.display_name_from_filepath(name) or "Portrait",
     )
 

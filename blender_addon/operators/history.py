@@ -3,36 +3,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 
-from ..core import picture_settings
-from ..core.picture_settings import PictureSettings
-from ..scene import images, lighting, relief_build, relief_object
+from ..scene import chosen_picture, images, lighting, relief_build, relief_object
 from .expression import apply_settings
 from .results import ResultOperator
 
 GAP = 1.1  # reliefs side by side stand this many of the widest one's widths apart
-
-
-def settings_of_source(settings) -> PictureSettings | None:
-    """Those of the chosen picture, where it is one of ours: packed, or a file on disk."""
-    if settings.source == "FILE":
-        return _of_file(settings.filepath)
-    image = settings.image
-    if image is None:
-        return None
-    if image.packed_file is not None:
-        return picture_settings.from_png(bytes(image.packed_file.data))
-    return _of_file(image.filepath)
-
-
-def _of_file(filepath: str) -> PictureSettings | None:
-    try:
-        return picture_settings.from_png(Path(bpy.path.abspath(filepath)).read_bytes())
-    except OSError:
-        return None
 
 
 class PORTRAIT_RELIEF_OT_restore_settings(bpy.types.Operator):
@@ -43,7 +20,7 @@ class PORTRAIT_RELIEF_OT_restore_settings(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.portrait_relief
-        found = settings_of_source(settings)
+        found = chosen_picture.told_settings(settings)
         if found is None:
             self.report({"WARNING"}, "The chosen picture does not tell how it was made")
             return {"CANCELLED"}

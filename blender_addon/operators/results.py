@@ -12,9 +12,12 @@ import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from ..core import arkit, arrays, picture_settings
+from ..core.errors import AddonError
 from ..core.jobs import FrameResult
 from ..core.relief import ReliefError
+from ..core.whole_file import write_whole
 from ..scene import images, importing, relief_object
+from ..translations import say
 from .expression import apply_settings
 
 # The parts' names, first as the backend's command line writes them, then as they are called here.
@@ -120,6 +123,47 @@ class ResultOperator:
         return settings.results[index] if 0 <= index < len(settings.results) else None
 
 
+class PORTRAIT_RELIEF_OT_save_picture(ResultOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.save_picture"
+    bl_label = "Save Result's Picture"
+    bl_description = (
+        "Save this result's picture with the settings it was made with in it: chosen as a source again, it gives "
+        "them back. Image > Save As leaves them out"
+    )
+    bl_options = {"REGISTER"}
+
+    filepath: StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    check_existing: BoolProperty(default=True, options={"HIDDEN"})
+    filter_image: BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, _event) -> set[str]:
+        result = self.result(context)
+        if result is None:
+            return {"CANCELLED"}
+        self.filepath = bpy.path.ensure_ext(bpy.path.clean_name(result.name), ".png")
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        result = self.result(context)
+        image = images.find(result.result_id, "rgb") if result else None
+        if image is None:
+            self.report({"WARNING"}, say("The picture of this result was deleted"))
+            return {"CANCELLED"}
+        path = Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), ".png"))
+        try:
+            write_whole(path, images.own_png(image))
+        except AddonError as error:
+            self.report({"ERROR"}, error.problem.message)
+            return {"CANCELLED"}
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self.report({"ERROR"}, say("{name} cannot be written: {reason}", name=path.name, reason=reason))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
 class PORTRAIT_RELIEF_OT_select_result(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.select_result"
     bl_label = "Select Relief"
@@ -211,6 +255,7 @@ class PORTRAIT_RELIEF_OT_remove_result(ResultOperator, bpy.types.Operator):
 
 CLASSES = (
     PORTRAIT_RELIEF_OT_import_result,
+    PORTRAIT_RELIEF_OT_save_picture,
     PORTRAIT_RELIEF_OT_select_result,
     PORTRAIT_RELIEF_OT_use_result,
     PORTRAIT_RELIEF_OT_recall_expression,

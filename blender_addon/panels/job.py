@@ -12,7 +12,7 @@ from ..core.errors import Remedy
 from ..core.installer import InstallState
 from ..core.jobs import JobState
 from ..operators.portrait import camera_background
-from ..scene import images, sending_back
+from ..scene import sending_back
 from ..translations import say, say_problem
 from .places import PanelMixin, in_both_editors
 
@@ -95,10 +95,12 @@ class _MainPanel(PanelMixin):
         column.row(align=True).prop(settings, "source", expand=True)
         if settings.source == "FILE":
             column.prop(settings, "filepath", text="")
-            return
-        column.template_ID(settings, "image", open="portrait_relief.choose_picture")
-        if settings.image is not None and images.RESULT_KEY in settings.image:
+        else:
+            column.template_ID(settings, "image", open="portrait_relief.choose_picture")
+        if settings.tells_settings:
             column.operator("portrait_relief.restore_settings", icon="LOOP_BACK")
+        if settings.source == "FILE":
+            return
         if camera_background(context.scene) not in {None, settings.image}:
             column.operator("portrait_relief.use_camera_background", icon="CAMERA_DATA")
         space = context.space_data

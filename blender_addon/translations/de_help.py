@@ -334,6 +334,11 @@ HELP: dict[str, str] = {
     "Set the sliders as they were for the chosen picture, if Portrait Relief made it": (
         "Die Regler stellen, wie sie beim gewählten Bild waren, falls Porträtrelief es gemacht hat"
     ),
+    "Save this result's picture with the settings it was made with in it: chosen as a source again, it gives "
+    "them back. Image > Save As leaves them out": (
+        "Das Bild dieses Ergebnisses mit den Einstellungen darin speichern, mit denen es gemacht wurde: wieder als "
+        "Quelle gewählt, gibt es sie zurück. Bild > Speichern unter lässt sie weg"
+    ),
     "Take this result off the list and delete its relief and pictures from the file": (
         "Dieses Ergebnis aus der Liste nehmen und sein Relief und seine Bilder aus der Datei löschen"
     ),

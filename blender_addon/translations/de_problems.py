@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 PROBLEMS: dict[str, str] = {
+    "The picture of this result was deleted": "Das Bild dieses Ergebnisses wurde gelöscht",
+    "{name} cannot be written: {reason}": "{name} kann nicht geschrieben werden: {reason}",
     "The Portrait Relief backend is not installed yet.": (
         "Das Backend von Porträtrelief ist noch nicht installiert."
     ),

@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import io
+
 import bpy
 import numpy as np
 import pytest
+from PIL import Image
 
+from blender_addon import requests
 from tests.blender_addon.core.test_addon_driving import _csv
 
 
@@ -107,6 +111,48 @@ def test_own_expressions_come_back_in_another_file(addon, tmp_path, monkeypatch)
         bpy.ops.portrait_relief.apply_own_preset(name="Sniff")
     assert bpy.ops.portrait_relief.delete_own_preset(name="Sneer") == {"FINISHED"}
     assert own_presets_folder.names() == []
+
+
+def stored_photo(tmp_path, name: str, **options) -> tuple[bpy.types.Image, bytes]:
+    """A file of 60 x 40 px as Blender opens it, and its content."""
+    path = tmp_path / name
+    Image.new("RGB", (60, 40), (200, 120, 60)).save(path, **options)
+    bpy.ops.portrait_relief.choose_picture(filepath=str(path))
+    return bpy.context.scene.portrait_relief.image, path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
+def test_a_file_that_nobody_painted_on_is_sent_as_it_is(addon, tmp_path, name):
+    settings = bpy.context.scene.portrait_relief
+    image, content = stored_photo(tmp_path, name)
+    assert requests.job_input(settings, "depth").portrait == content
+    image.pack()
+    (tmp_path / name).unlink()
+    assert requests.job_input(settings, "depth").portrait == content
+    image.pixels[0] = 0.0
+    sent = requests.job_input(settings, "depth").portrait
+    assert sent != content and np.asarray(Image.open(io.BytesIO(sent)))[-1, 0, 0] == 0
+
+
+def test_a_picture_that_can_be_seen_through_is_sent_over_white(addon, tmp_path):
+    path = tmp_path / "clear.png"
+    Image.new("RGBA", (40, 40), (10, 20, 30, 0)).save(path)
+    bpy.ops.portrait_relief.choose_picture(filepath=str(path))
+    sent = requests.job_input(bpy.context.scene.portrait_relief, "depth").portrait
+    assert np.asarray(Image.open(io.BytesIO(sent)))[5, 5].tolist() == [255, 255, 255]
+
+
+def test_a_phone_held_upright_sends_an_upright_picture_and_crop(addon, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    settings = bpy.context.scene.portrait_relief
+    image, content = stored_photo(tmp_path, "phone.jpg", exif=exif)
+    assert tuple(image.size) == (60, 40)  # as Blender shows it
+    settings.crop_left, settings.crop_top, settings.crop_side, settings.use_crop = 10, 3, 32, True
+    sent = requests.job_input(settings, "depth")
+    assert sent.portrait == content and sent.crop == (40 - 3 - 32, 10, 32)
+    settings.source, settings.filepath = "FILE", str(tmp_path / "phone.jpg")
+    assert requests.job_input(settings, "depth").crop == (10, 3, 32)
 
 
 def test_a_crop_by_hand_is_sent_and_nothing_else(photo):

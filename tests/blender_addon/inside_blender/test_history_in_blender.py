@@ -45,6 +45,16 @@ def test_a_dropped_picture_restores_the_settings_it_was_made_with(addon, tmp_pat
     assert settings.seed == 12
 
 
+def test_a_picture_that_cannot_be_saved_is_named(fake, photo, tmp_path):
+    fake("ok")
+    bpy.ops.portrait_relief.estimate_depth(timeout=20)
+    with pytest.raises(RuntimeError, match=r"none\.png cannot be written"):
+        bpy.ops.portrait_relief.save_picture(filepath=str(tmp_path / "no folder" / "none.png"))
+    image = next(each for each in bpy.data.images if each.get("portrait_relief_kind") == "rgb")
+    bpy.data.images.remove(image)
+    assert bpy.ops.portrait_relief.save_picture(filepath=str(tmp_path / "none.png")) == {"CANCELLED"}
+
+
 def test_one_relief_is_seen_in_one_place(three):
     def seen() -> list[bool]:
         return [item.visible_get() and not item.hide_render for item in three]

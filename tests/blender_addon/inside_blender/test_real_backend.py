@@ -60,6 +60,25 @@ def test_depth_generate_and_repaint_and_then_nothing_is_left(astronaut):
         blender_addon.register()
 
 
+def test_a_picture_saved_from_the_list_tells_how_it_was_made_when_it_is_dropped(astronaut, tmp_path):
+    settings = bpy.context.scene.portrait_relief
+    settings.browInnerUp, settings.seed = 0.6, 21
+    assert not settings.tells_settings
+    assert bpy.ops.portrait_relief.generate(timeout=240) == {"FINISHED"}
+    assert bpy.ops.portrait_relief.save_picture(filepath=str(tmp_path / "saved")) == {"FINISHED"}
+    saved = tmp_path / "saved.png"
+    settings.browInnerUp, settings.jawOpen, settings.seed = 0.0, 0.1, 0
+    assert bpy.ops.portrait_relief.choose_picture(filepath=str(saved)) == {"FINISHED"}
+    assert settings.tells_settings  # the panel shows the button
+    assert bpy.ops.portrait_relief.restore_settings() == {"FINISHED"}
+    asked = (settings.browInnerUp, settings.jawOpen, settings.seed)
+    assert asked == (pytest.approx(0.6), pytest.approx(0.7), 21)
+    settings.source, settings.filepath = "FILE", str(tmp_path / "astronaut.png")
+    assert not settings.tells_settings
+    settings.filepath = str(saved)
+    assert settings.tells_settings
+
+
 def test_a_wrong_checkpoint_opens_the_preferences(astronaut, monkeypatch):
     monkeypatch.setenv("PORTRAIT_RELIEF_CHECKPOINT", "/nowhere")
     with pytest.raises(RuntimeError, match="nowhere"):
