@@ -8,25 +8,33 @@ Without bpy only `core` can be imported.
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib.util
 
 if importlib.util.find_spec("bpy") is not None:
     import bpy
 
-    from . import (
-        build_properties,
-        crop_overlay,
-        export_properties,
-        light_properties,
-        menus,
-        operators,
-        panels,
-        preferences,
-        properties,
-        runtime,
-        thumbnails,
-        translations,
-    )
+    # Imports make no garbage; run over all of Blender's objects for some, the collector takes longer than they do.
+    _collecting = gc.isenabled()
+    gc.disable()
+    try:
+        from . import (
+            build_properties,
+            crop_overlay,
+            export_properties,
+            light_properties,
+            menus,
+            operators,
+            panels,
+            preferences,
+            properties,
+            runtime,
+            thumbnails,
+            translations,
+        )
+    finally:
+        if _collecting:
+            gc.enable()
 
     _CLASSES = (
         *properties.CLASSES,
@@ -54,6 +62,7 @@ if importlib.util.find_spec("bpy") is not None:
         crop_overlay.add()
         for name, handler in _HANDLERS:
             getattr(bpy.app.handlers, name).append(handler)
+        runtime.import_ahead()
         if not bpy.app.binary_path:
             # bpy as a Python module crashes or hangs at exit (4.2) when classes are still registered.
             atexit.register(unregister)
