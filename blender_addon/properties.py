@@ -108,7 +108,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     )
     keep_unset: BoolProperty(
         name="Keep the Rest as in the Photo",
-        description="Sliders at 0 are left to the photo instead of being made neutral",
+        description="Sliders at 0 that nothing animates are left to the photo instead of being made neutral",
         default=True,
     )
     use_pose: BoolProperty(

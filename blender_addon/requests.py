@@ -16,7 +16,7 @@ from .core.errors import AddonError
 from .core.jobs import FrameInput, JobInput, Maps
 from .core.session import BackendChoice
 from .core.steps import Steps
-from .scene import driving, images, relief_object, sending_back
+from .scene import animated, driving, images, relief_object, sending_back
 
 MODE_LABELS = {"generate": "Generate", "depth": "Estimate Depth", "appearance": "Repaint"}
 
@@ -61,16 +61,22 @@ def portrait(settings) -> tuple[bytes, str]:
 
 def expression(settings) -> dict[str, float]:
     """The sliders as coefficients, or what a driving mesh shows; with "keep the rest" those at 0 are left out (masked,
-    not zero)."""
+    not zero), but for those that keyframes, drivers or the mesh move: these would jump to the photo's where they come
+    through 0."""
     values = {name: round(getattr(settings, name), 4) for name in arkit.ARKIT_NAMES}
     if settings.driving_object is not None:
         values |= {
             name: round(value, 4) for name, value in driving.shape_key_values(settings.driving_object).items()
         }
     factor = settings.expression_strength
-    if factor != 1.0:
-        values = {name: round(min(1.0, value * factor), 4) for name, value in values.items()}
-    return {name: value for name, value in values.items() if value or not settings.keep_unset}
+    sent = {name: round(min(1.0, value * factor), 4) for name, value in values.items()}
+    if not settings.keep_unset:
+        return sent
+    moved = animated.moved_coefficients(settings)
+    if factor or "expression_strength" in animated.moved_sliders(settings):
+        moved |= {name for name, value in values.items() if value}
+    sent |= {name: max(sent[name], driving.LEAST_DRIVEN) for name in moved}
+    return {name: value for name, value in sent.items() if value}
 
 
 def pose(settings) -> dict[str, float]:

@@ -22,8 +22,8 @@ HELP: dict[str, str] = {
     "Moving a slider of one side of the face moves the other side's with it": (
         "Ein Regler einer Gesichtshälfte bewegt den der anderen mit"
     ),
-    "Sliders at 0 are left to the photo instead of being made neutral": (
-        "Regler auf 0 bleiben dem Foto überlassen, statt neutral zu werden"
+    "Sliders at 0 that nothing animates are left to the photo instead of being made neutral": (
+        "Regler auf 0, die nichts animiert, bleiben dem Foto überlassen, statt neutral zu werden"
     ),
     "Turn the head; otherwise it stays as it is in the photo": (
         "Den Kopf drehen; sonst bleibt er wie im Foto"

@@ -236,3 +236,56 @@ def test_a_wink_from_a_photo_stays_one_with_symmetric_editing(addon):
     wink = Recording(times_s=(0.0,), frames=({"eyeBlinkLeft": 0.9, "eyeBlinkRight": 0.1},))
     driving.apply(bpy.context.scene, wink, None)
     assert (settings.eyeBlinkLeft, settings.eyeBlinkRight) == (pytest.approx(0.9), pytest.approx(0.1))
+
+
+def test_what_is_animated_never_falls_back_to_the_photo_at_zero(rig, photo):
+    """Left out at 0, a face would jump there to the photo's own smile and back."""
+    from blender_addon import requests
+    from blender_addon.scene.driving import LEAST_DRIVEN
+
+    scene = bpy.context.scene
+    settings = scene.portrait_relief
+    settings.driving_object = rig
+    keys = rig.data.shape_keys.key_blocks
+    keys["mouthSmile_L"].value = 0.0  # nothing moves this one: it is left to the photo
+    for frame, value in ((1, 0.0), (11, 0.6)):
+        settings.browInnerUp = value
+        settings.keyframe_insert("browInnerUp", frame=frame)
+    driver = settings.id_data.driver_add("portrait_relief.cheekPuff").driver
+    driver.expression = "(frame - 1) / 20"
+    _given, frames = requests.sequence_input(scene, (1, 2, 11))
+    assert frames[1].expression == dict.fromkeys(("jawOpen", "browInnerUp", "cheekPuff"), LEAST_DRIVEN)
+    assert all(frame.expression.keys() == frames[1].expression.keys() for frame in frames.values())
+    assert frames[11].expression["cheekPuff"] == pytest.approx(0.5)
+    keys["jawOpen"].mute = True
+    scene.frame_set(1)
+    assert "jawOpen" not in requests.expression(settings)
+    settings.keep_unset = False
+    assert requests.expression(settings)["browInnerUp"] == 0.0
+
+
+def test_a_strength_that_fades_to_zero_takes_the_expression_along_and_not_away(addon):
+    from blender_addon import requests
+    from blender_addon.scene.driving import LEAST_DRIVEN
+
+    scene = bpy.context.scene
+    settings = scene.portrait_relief
+    settings.jawOpen, settings.expression_strength = 0.8, 0.0
+    assert requests.expression(settings) == {}
+    for frame, value in ((1, 0.0), (11, 1.0)):
+        settings.expression_strength = value
+        settings.keyframe_insert("expression_strength", frame=frame)
+    scene.frame_set(1)
+    assert requests.expression(settings) == {"jawOpen": LEAST_DRIVEN}
+
+
+def test_keyframes_in_a_strip_of_the_nla_count_as_well(addon):
+    from blender_addon.scene import animated
+
+    scene = bpy.context.scene
+    settings = scene.portrait_relief
+    settings.keyframe_insert("jawOpen", frame=1)
+    animation = scene.animation_data
+    strip = animation.nla_tracks.new().strips.new("Talk", 1, animation.action)
+    animation.action = None
+    assert strip.action is not None and animated.moved_sliders(settings) == {"jawOpen"}
