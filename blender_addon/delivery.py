@@ -10,7 +10,7 @@ import bpy
 
 from . import requests, sequences
 from .core import errors
-from .core.drive_job import DriveInput
+from .core.drive_job import DriveInput, MeasureInput
 from .core.errors import AddonError
 from .core.jobs import Job, JobState
 from .core.relief import ReliefError
@@ -80,6 +80,20 @@ def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
         _push_undo("Import Portrait Sequence")
         return
     given = job.input
+    if isinstance(given, MeasureInput):
+        own = job.results[0].frames[0]
+        driving.remember_own(scene.portrait_relief, given.photo, own)
+        if given.take is not None:
+            driving.write_relative(
+                scene,
+                given.take,
+                own,
+                start_frame=given.start_frame or 0.0,
+                strength=given.take_strength,
+                wanted=given.wanted,
+            )
+        _push_undo("Measure Portrait" if given.take is None else "Import Face Recording")
+        return
     if isinstance(given, DriveInput):
         driving.apply(scene, job.results[0], given.start_frame)
         _push_undo("Drive Expression")

@@ -131,6 +131,20 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         type=bpy.types.Object,
         poll=lambda _settings, item: bool(driving.driving_keys(item)),
     )
+    driving_motion: EnumProperty(
+        name="Motion",
+        description="What the driving mesh's shape keys do to the portrait's face",
+        items=[
+            ("absolute", "Absolute", "The portrait takes the very expression that the mesh shows"),
+            (
+                "relative",
+                "Relative to the Portrait",
+                "What the mesh shows is added to the expression that was measured in the portrait photo",
+            ),
+        ],
+        default="absolute",
+    )
+    own_expression: StringProperty(options={"HIDDEN"})  # JSON: what was measured, and in which photo
     sequence_folder: StringProperty(
         name="Sequences",
         description="Folder for the frames of sequences; while the .blend is not saved, the extension's own is taken",

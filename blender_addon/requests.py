@@ -11,7 +11,7 @@ from pathlib import Path
 import bpy
 
 from . import installation, storage, user_choices
-from .core import arkit, errors, launch, protocol
+from .core import arkit, errors, launch, protocol, retarget
 from .core.errors import AddonError
 from .core.jobs import FrameInput, JobInput, Maps
 from .core.session import BackendChoice
@@ -69,14 +69,20 @@ def expression(settings) -> dict[str, float]:
             name: round(value, 4) for name, value in driving.shape_key_values(settings.driving_object).items()
         }
     factor = settings.expression_strength
-    sent = {name: round(min(1.0, value * factor), 4) for name, value in values.items()}
+    sent = {name: value * factor for name, value in values.items()}
+    relative = driving.is_relative(settings)
+    if relative:
+        change = {name: sent[name] for name in driving.driving_keys(settings.driving_object)}
+        sent |= retarget.added(driving.own_expression(settings) or {}, change)
+    sent = {name: round(min(1.0, value), 4) for name, value in sent.items()}
     if not settings.keep_unset:
         return sent
-    moved = animated.moved_coefficients(settings)
+    used = animated.moved_coefficients(settings)
     if factor or "expression_strength" in animated.moved_sliders(settings):
-        moved |= {name for name, value in values.items() if value}
-    sent |= {name: max(sent[name], driving.LEAST_DRIVEN) for name in moved}
-    return {name: value for name, value in sent.items() if value}
+        used |= {name for name, value in values.items() if value}
+    if relative:  # where it comes back from, a movement shows in its opposite
+        used |= {retarget.OPPOSITES[name] for name in used if name in retarget.OPPOSITES}
+    return {name: max(value, driving.LEAST_DRIVEN) for name, value in sent.items() if name in used}
 
 
 def pose(settings) -> dict[str, float]:
@@ -115,6 +121,12 @@ def sequence_input(scene: bpy.types.Scene, numbers: Sequence[int]) -> tuple[JobI
 def job_input(settings, mode: str) -> JobInput:
     """Everything of one job. Raises AddonError when the picture cannot be used."""
     content, name = portrait(settings)
+    if (
+        mode != "depth"
+        and driving.is_relative(settings)
+        and driving.own_expression(settings, content) is None
+    ):
+        raise AddonError(errors.local("portrait_not_measured"))
     values, degrees = ({}, {}) if mode == "depth" else (expression(settings), pose(settings))
     return JobInput(
         mode=mode,

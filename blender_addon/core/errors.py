@@ -196,6 +196,12 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
             Remedy.NONE,
         ),
         _problem(
+            "portrait_not_measured",
+            "This portrait's own expression has not been measured yet.",
+            "Press Measure Portrait below the driving mesh, or set its motion to Absolute.",
+            Remedy.NONE,
+        ),
+        _problem(
             "driver_too_large",
             "The movie or the pictures are larger than 256 MiB.",
             "Cut them or scale them down; for long ones see the command line in the documentation.",

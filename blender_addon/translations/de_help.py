@@ -409,8 +409,8 @@ HELP: dict[str, str] = {
     ),
     "Wait": "Warten",
     "Return only when the result is imported": "Erst zurückkehren, wenn das Ergebnis importiert ist",
-    "Take the recording's first frame as the actor's neutral face, and the portrait's as its own": (
-        "Das erste Bild der Aufnahme als neutrales Gesicht der Person nehmen, und das des Porträts als seines"
+    "Take the recording's first frame as the actor's face at rest, and only what changes from there": (
+        "Das erste Bild der Aufnahme als ruhendes Gesicht der Person nehmen und nur, was sich von da an ändert"
     ),
     "Also the head's turn; its signs depend on how the phone was held, so look at the first result": (
         "Auch die Drehung des Kopfes; die Vorzeichen hängen davon ab, wie das Telefon gehalten wurde: erst ein Ergebnis ansehen"

@@ -66,7 +66,9 @@ def test_a_recording_becomes_keyframes_of_the_sliders_at_the_scenes_rate(addon, 
     settings = scene.portrait_relief
     settings.browInnerUp = 0.7
     for _ in range(2):  # a second time replaces the first
-        assert bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=10) == {"FINISHED"}
+        assert bpy.ops.portrait_relief.import_live_link(
+            filepath=str(path), start_frame=10, own="neutral"
+        ) == {"FINISHED"}
     scene.frame_set(10)
     assert settings.jawOpen == pytest.approx(0.0, abs=1e-4)
     scene.frame_set(22)
@@ -215,10 +217,10 @@ def test_a_second_take_leaves_the_first_one_on_the_timeline(addon, tmp_path):
     path.write_text(_csv([{"jawOpen": 0.5}, {"jawOpen": 0.5}], ["00:00:00:00.0", "00:00:01:00.0"]))
     settings = bpy.context.scene.portrait_relief
     for frame in (1, 200):
-        bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=frame)
+        bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=frame, own="neutral")
     settings.jawOpen = 0.9
     settings.keyframe_insert("jawOpen", frame=100)
-    bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=200)
+    bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=200, own="neutral")
     values = []
     for frame in (1, 25, 100, 200, 224):
         bpy.context.scene.frame_set(frame)

@@ -74,7 +74,18 @@ def half_ball(width: int, height: int) -> tuple[array, array]:
 
 
 def recording(drive: dict) -> bytes:
-    """Three frames 0.5 s apart: the jaw opens as far as its strength says, the head turns if it is driven."""
+    """Three frames 0.5 s apart: the jaw opens as far as its strength says, the head turns if it is driven.
+
+    With FAKE_BACKEND_MEASURED (coefficients as JSON) one frame of these.
+    """
+    if measured := json.loads(os.environ.get("FAKE_BACKEND_MEASURED", "{}")):
+        value = {
+            "names": list(measured),
+            "times_s": [0.0],
+            "frames": [list(measured.values())],
+            "found": [True],
+        }
+        return json.dumps(value).encode()
     strength = drive["strength"]
     driven = {"jawOpen": (0.0, 0.4, 0.8)} if strength["jaw"] else {}
     if strength["head"]:
