@@ -105,6 +105,7 @@ def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
             mode=given.mode,
             summary=requests.summary(given.mode, dict(given.expression), dict(given.pose)),
             expression={**given.expression, **given.pose},
+            asked=requests.asked(given),
         )
         scene = importing.find_scene(scene_uid)
         yield from importing.import_steps(scene, frame, description)

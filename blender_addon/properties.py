@@ -63,6 +63,7 @@ class PortraitReliefResult(bpy.types.PropertyGroup):
     details: StringProperty()
     report: StringProperty()
     expression: StringProperty()
+    asked: StringProperty()  # JSON: steps, seed, face and crop of the panel
 
 
 class PortraitReliefSettings(bpy.types.PropertyGroup):

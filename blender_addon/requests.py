@@ -142,6 +142,14 @@ def job_input(settings, mode: str) -> JobInput:
     )
 
 
+def asked(given: JobInput) -> dict[str, object]:
+    """What the panel had chosen for a job beside its expression; a repaint's crop is the relief's own."""
+    options: dict[str, object] = {"steps": given.steps or 0, "seed": given.seed}
+    if given.mode == "appearance":
+        return options
+    return {**options, "face": 0 if given.face is None else given.face + 1, "crop": given.crop}
+
+
 def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobInput, Steps[Maps]]:
     """A sculpted relief sent back: the job, and what draws the relief's maps. Raises AddonError.
 

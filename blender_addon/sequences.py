@@ -12,7 +12,7 @@ from pathlib import Path
 
 import bpy
 
-from . import storage, user_choices
+from . import requests, storage, user_choices
 from .core.jobs import FrameInput, Job, JobInput
 from .core.sequence import SequenceFolder, folder_name, frame_key
 from .core.steps import Steps
@@ -24,6 +24,7 @@ MAX_FRAMES = 512  # a job of the backend takes no more
 @dataclass
 class Sequence:
     """Attributes:
+    asked: steps, seed, face and crop, for the list of results.
     wanted: frame -> key, all of them; to_make: those that were missing, in the order in which they were asked for.
     """
 
@@ -31,6 +32,7 @@ class Sequence:
     label: str
     wanted: dict[int, str]
     to_make: list[int]
+    asked: dict[str, object] = field(default_factory=dict)
     came: int = 0
     started_s: float = field(default_factory=time.monotonic)
 
@@ -62,7 +64,8 @@ def plan(given: JobInput, frames: dict[int, FrameInput], chosen_folder: str, *, 
     )  # that it cannot be written to is better known now than later
     model = user_choices.get().checkpoint
     wanted = {number: frame_key(given, frame, model) for number, frame in frames.items()}
-    return Sequence(folder, given.label, wanted, sorted(wanted) if fresh else folder.missing(wanted))
+    to_make = sorted(wanted) if fresh else folder.missing(wanted)
+    return Sequence(folder, given.label, wanted, to_make, requests.asked(given))
 
 
 def begin(job: Job, sequence: Sequence) -> None:
@@ -101,5 +104,6 @@ def import_steps(
         mode="sequence",
         summary=f"Frames {numbers[0]} to {numbers[-1]}",
         expression={},
+        asked=sequence.asked,
     )
     return (yield from sequence_import.import_steps(scene, sequence.folder, numbers, description))

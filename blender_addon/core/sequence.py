@@ -15,6 +15,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -83,7 +84,7 @@ class SequenceFolder:
         coverage = np.rint(np.clip(result.coverage, 0, 1) * 255).astype(np.uint8)
         with open(self.file("coverage", number), "wb") as file:
             np.save(file, coverage, allow_pickle=False)
-        self._frames[number] = {"key": key, "mm_per_px": result.mm_per_px}
+        self._frames[number] = {"key": key, "mm_per_px": result.mm_per_px, **_told(result.info)}
         self._write_manifest()
 
     def keep_pictures(self, result_id: str, shown: Mapping[int, int]) -> Path:
@@ -107,6 +108,18 @@ class SequenceFolder:
         """Those of `numbers` that are here, whatever they were made from."""
         return [number for number in numbers if number in self._frames]
 
+    def report(self, numbers: Sequence[int]) -> dict[str, object]:
+        """What the backend told of these frames, as a job's report says it: seed and steps where all have the same,
+        and the seconds that all of them took."""
+        frames = [self._frames[number] for number in numbers]
+        settings: dict[str, object] = {"mode": "generate"}
+        for name in ("seed", "steps"):
+            values = {frame.get(name) for frame in frames}
+            if len(values) == 1 and None not in values:
+                settings[name] = values.pop()
+        seconds = [frame["seconds"] for frame in frames if "seconds" in frame]
+        return {"settings": settings, **({"seconds": {"frames": sum(seconds)}} if seconds else {})}
+
     def mm_per_px(self, numbers: Sequence[int]) -> float:
         """One scale for all frames: each is measured by itself, and a head that breathes would be seen."""
         return float(np.median([self._frames[number]["mm_per_px"] for number in numbers]))
@@ -122,3 +135,18 @@ class SequenceFolder:
     def _write_manifest(self) -> None:
         content = json.dumps({"format": _FORMAT, "frames": self._frames})
         write_whole(self.path / MANIFEST, content.encode())
+
+
+def _told(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Seed, steps and seconds of a frame, as far as the backend's word of it has them."""
+    report = info.get("report")
+    known = report if isinstance(report, dict) else {}
+    settings, seconds = known.get("settings"), known.get("seconds")
+    told = {}
+    if isinstance(settings, dict):
+        told = {name: settings[name] for name in ("seed", "steps") if isinstance(settings.get(name), int)}
+    if isinstance(seconds, dict):
+        told["seconds"] = round(
+            sum(value for value in seconds.values() if isinstance(value, (int, float))), 3
+        )
+    return told

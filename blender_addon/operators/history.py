@@ -38,7 +38,9 @@ def _of_file(filepath: str) -> PictureSettings | None:
 class PORTRAIT_RELIEF_OT_restore_settings(bpy.types.Operator):
     bl_idname = "portrait_relief.restore_settings"
     bl_label = "Settings from Picture"
-    bl_description = "Set the sliders as they were for the chosen picture, if Portrait Relief made it"
+    bl_description = (
+        "Set sliders, seed, steps, face and crop as they were for the chosen picture, if it is one of ours"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -48,7 +50,6 @@ class PORTRAIT_RELIEF_OT_restore_settings(bpy.types.Operator):
             self.report({"WARNING"}, "The chosen picture does not tell how it was made")
             return {"CANCELLED"}
         apply_settings(settings, found)
-        settings.seed = found.seed
         return {"FINISHED"}
 
 

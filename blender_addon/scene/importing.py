@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import bpy
 
@@ -25,6 +25,9 @@ class Description:
     mode: str  # "depth" | "generate" | "appearance" | "sequence" | "import"
     summary: str  # one line for the list
     expression: dict[str, float]
+    asked: dict[str, object] = field(
+        default_factory=dict
+    )  # steps, seed, face and crop, as the panel has them
 
 
 def import_result(scene: bpy.types.Scene, result: FrameResult, description: Description) -> bpy.types.Object:
@@ -138,6 +141,7 @@ def list_result(scene: bpy.types.Scene, description: Description, report: object
     entry.report = json.dumps(report)
     entry.details = details(report)
     entry.expression = json.dumps(description.expression)
+    entry.asked = json.dumps(description.asked)
     settings.active_result = len(settings.results) - 1
 
 

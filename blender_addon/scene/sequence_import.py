@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -66,7 +67,7 @@ def import_steps(
     modifier.filepath = _beside_the_file(cache)
     modifier.frame_start = first
     importing.link(scene, item)
-    importing.list_result(scene, description, {})
+    importing.list_result(scene, replace(description, name=item.name), folder.report(numbers))
     return item
 
 

@@ -327,11 +327,13 @@ HELP: dict[str, str] = {
     "Take this result's picture as the next source": (
         "Das Bild dieses Ergebnisses als nächste Quelle nehmen"
     ),
-    "Set the sliders as they were for this result": "Die Regler stellen, wie sie bei diesem Ergebnis waren",
+    "Set the sliders, seed, steps, face and crop as they were for this result": (
+        "Regler, Startwert, Schritte, Gesicht und Ausschnitt stellen, wie sie bei diesem Ergebnis waren"
+    ),
     "Take this result off the list; its object and pictures stay": (
         "Dieses Ergebnis aus der Liste nehmen; Objekt und Bilder bleiben"
     ),
-    "Set the sliders as they were for the chosen picture, if Portrait Relief made it": (
+    "Set sliders, seed, steps, face and crop as they were for the chosen picture, if it is one of ours": (
         "Die Regler stellen, wie sie beim gewählten Bild waren, falls Porträtrelief es gemacht hat"
     ),
     "Take this result off the list and delete its relief and pictures from the file": (

@@ -47,6 +47,7 @@ def _deepest(item: bpy.types.Object, frame: int) -> float:
 
 def test_keyframes_become_a_relief_that_plays_and_is_saved(fake, animated, tmp_path):
     fake("ok")
+    animated.portrait_relief.seed, animated.portrait_relief.steps = 5, 3
     assert bpy.ops.portrait_relief.generate_sequence(timeout=30) == {"FINISHED"}
     assert bpy.context.scene.frame_current == 3
     item = _playing()
@@ -67,6 +68,11 @@ def test_keyframes_become_a_relief_that_plays_and_is_saved(fake, animated, tmp_p
     ) == (11, 6, True)
     (entry,) = bpy.context.scene.portrait_relief.results
     assert (entry.mode, entry.summary) == ("sequence", "Frames 11 to 16")
+    assert entry.details == "seed 5, 3 steps, 3.0 s"
+    settings = bpy.context.scene.portrait_relief
+    settings.seed, settings.steps = 0, 0
+    assert bpy.ops.portrait_relief.recall_expression() == {"FINISHED"}
+    assert (settings.seed, settings.steps) == (5, 3)
 
     bpy.ops.portrait_relief.stop_backend()
     bpy.ops.wm.save_mainfile()
@@ -94,6 +100,8 @@ def test_what_is_there_is_imported_without_a_backend_and_a_changed_key_is_made_a
     fake, animated, tmp_path
 ):
     fake("ok")
+    settings = bpy.context.scene.portrait_relief
+    settings.keyframe_insert("browInnerUp", frame=15)  # animated, it is the photo's in no frame
     bpy.ops.portrait_relief.generate_sequence(timeout=30)
     bpy.ops.portrait_relief.stop_backend()
     assert bpy.ops.portrait_relief.generate_sequence(timeout=30) == {"FINISHED"}
@@ -101,9 +109,6 @@ def test_what_is_there_is_imported_without_a_backend_and_a_changed_key_is_made_a
     assert len(bpy.context.scene.portrait_relief.results) == 2
     (folder,) = (tmp_path / "portrait sequences").iterdir()
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob("rgb_*.png")}
-    settings = bpy.context.scene.portrait_relief
-    settings.browInnerUp = 0.0
-    settings.keyframe_insert("browInnerUp", frame=15)
     settings.browInnerUp = 1.0
     settings.keyframe_insert("browInnerUp", frame=16)
     bpy.ops.portrait_relief.generate_sequence(timeout=30)
