@@ -202,6 +202,12 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
             Remedy.NONE,
         ),
         _problem(
+            "sequence_files_gone",
+            "This relief's pictures and shapes were deleted when the .blend was saved.",
+            "Its frames are still there: Generate Sequence imports them again.",
+            Remedy.NONE,
+        ),
+        _problem(
             "driver_too_large",
             "The movie or the pictures are larger than 256 MiB.",
             "Cut them or scale them down; for long ones see the command line in the documentation.",

@@ -71,7 +71,7 @@ def _place(report: dict[str, Any]) -> tuple[int | None, tuple[int, int, int] | N
     """
     if "face_number" not in report:
         return None, None
-    number, faces, crop = report["face_number"], report.get("faces"), report.get("crop")
+    number, faces, crop = report["face_number"], report.get("faces", ()), report.get("crop", ())
     try:
         if number is None:
             left, top, side = (round(value) for value in crop)

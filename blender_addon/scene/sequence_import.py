@@ -12,11 +12,10 @@ import numpy as np
 
 from ..core import exr
 from ..core.animated_relief import common_relief_steps, depth_at_frame, point_cache_steps
-from ..core.sequence import SequenceFolder
+from ..core.sequence import CACHE, SequenceFolder
 from ..core.steps import Steps
 from . import images, importing, material, relief_object
 
-CACHE_NAME = "relief.pc2"
 MODIFIER_NAME = "Sequence"
 
 
@@ -46,7 +45,7 @@ def import_steps(
 
     kept = folder.keep_pictures(description.result_id, dict(zip(frames, shown, strict=True)))
     yield
-    cache = kept / CACHE_NAME
+    cache = kept / CACHE
     yield from point_cache_steps(cache, len(relief.x_mm), shown, positions, first)
     first_mm = folder.depth_mm(first)
     depth_file = exr.write_rgba(images.depth_pixels(first_mm, np.isfinite(first_mm).astype(np.float32)))

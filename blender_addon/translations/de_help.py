@@ -334,10 +334,11 @@ HELP: dict[str, str] = {
         "Dieses Ergebnis aus der Liste nehmen; Objekt und Bilder bleiben"
     ),
     "Set sliders, seed, steps, face and crop as they were for the chosen picture, if it is one of ours": (
-        "Die Regler stellen, wie sie beim gewählten Bild waren, falls Porträtrelief es gemacht hat"
+        "Regler, Startwert, Schritte, Gesicht und Ausschnitt stellen, wie sie beim gewählten Bild waren, falls es eins von uns ist"
     ),
-    "Take this result off the list and delete its relief and pictures from the file": (
-        "Dieses Ergebnis aus der Liste nehmen und sein Relief und seine Bilder aus der Datei löschen"
+    "Take this result off the list and delete its relief and pictures. A sequence's files go when the .blend is saved": (
+        "Dieses Ergebnis aus der Liste nehmen und sein Relief und seine Bilder löschen. "
+        "Die Dateien einer Sequenz gehen mit dem Speichern der .blend"
     ),
     "Show the reliefs of all results in a row, in the order of the list, to compare them": (
         "Die Reliefs aller Ergebnisse zum Vergleichen in einer Reihe zeigen, wie in der Liste"

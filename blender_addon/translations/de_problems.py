@@ -4,6 +4,12 @@
 from __future__ import annotations
 
 PROBLEMS: dict[str, str] = {
+    "This relief's pictures and shapes were deleted when the .blend was saved.": (
+        "Die Bilder und Formen dieses Reliefs wurden beim Speichern der .blend gelöscht."
+    ),
+    "Its frames are still there: Generate Sequence imports them again.": (
+        "Seine Einzelbilder sind noch da: „Sequenz erzeugen“ importiert sie wieder."
+    ),
     "The Portrait Relief backend is not installed yet.": (
         "Das Backend von Porträtrelief ist noch nicht installiert."
     ),

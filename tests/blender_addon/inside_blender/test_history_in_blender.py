@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 import bpy
+import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -119,6 +120,21 @@ def test_a_deleted_result_takes_its_data_along_and_nothing_else(three):
     image = settings.image
     bpy.ops.portrait_relief.delete_result(index=0)
     assert settings.image == image and len(settings.results) == 1
+
+
+def test_the_pictures_made_of_a_relief_go_with_it(three):
+    from blender_addon.scene import albedo, relit_still
+
+    result_id = three[0].data.portrait_relief.result_id
+    before = {image.name for image in bpy.data.images}
+    albedo.make_albedo(three[0], coloured=False, strength=1.0)
+    relit = albedo.write_picture("Relit", np.zeros((48, 40, 3), np.float32), result_id, relit_still.KIND)
+    kept = albedo.write_picture(
+        "Relit", np.zeros((48, 40, 3), np.float32), three[1].data.portrait_relief.result_id, relit_still.KIND
+    )
+    assert relit != kept and len({image.name for image in bpy.data.images} - before) == 3
+    bpy.ops.portrait_relief.delete_result(index=0)
+    assert {image.name for image in bpy.data.images} - before == {kept.name}
 
 
 def test_a_sculpted_copy_outlives_its_result_and_the_lights_do_not(three):

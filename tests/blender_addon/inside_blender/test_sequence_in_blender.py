@@ -151,3 +151,70 @@ def test_the_next_sequence_of_a_photo_leaves_the_first_relief_as_it_is(fake, ani
     assert (cache.read_bytes(), picture.read_bytes(), _deepest(first, 16)) == before
     shared = cache.parent.parent / picture.name
     assert shared.stat().st_ino != picture.stat().st_ino  # made anew beside the first relief's
+
+
+def _relief_folders(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "portrait sequences").glob("*/relief *"))
+
+
+def test_a_deleted_sequences_files_go_with_the_save_and_its_frames_stay(fake, animated, tmp_path):
+    fake("ok")
+    for _ in range(2):  # the second one is imported from the same frames
+        bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    first, second = sorted(
+        _relief_folders(tmp_path),
+        key=lambda path: path.name != f"relief {bpy.context.scene.portrait_relief.results[0].result_id[:8]}",
+    )
+    bpy.ops.wm.save_mainfile()
+    assert bpy.ops.portrait_relief.delete_result(index=0) == {"FINISHED"}
+    assert first.is_dir(), "the .blend on disk shows it still"
+    (first / "notes.txt").write_text("the artist's")
+    bpy.ops.wm.save_mainfile()
+    assert [path.name for path in first.iterdir()] == ["notes.txt"]
+    assert len(list(second.iterdir())) == 8 and len(list(first.parent.glob("rgb_*.png"))) == 6
+    assert _deepest(_playing(), 16) == pytest.approx(0.05, rel=0.01)
+
+
+def test_files_that_a_copy_or_another_blend_uses_stay(fake, animated, tmp_path):
+    fake("ok")
+    bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    (folder,) = _relief_folders(tmp_path)
+    copy = _playing().copy()
+    bpy.context.scene.collection.objects.link(copy)
+    bpy.ops.portrait_relief.delete_result()
+    bpy.ops.wm.save_mainfile()
+    assert len(list(folder.iterdir())) == 8 and copy.modifiers
+    mesh, material = copy.data, copy.active_material
+    for data, kind in ((copy, "objects"), (mesh, "meshes"), (material, "materials")):
+        getattr(bpy.data, kind).remove(data)
+    for image in [image for image in bpy.data.images if image.source == "SEQUENCE"]:
+        bpy.data.images.remove(image)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "next.blend"))
+    assert len(list(folder.iterdir())) == 8, "scene.blend shows them"
+    (tmp_path / "scene.blend").unlink()
+    bpy.ops.wm.save_mainfile()
+    assert not folder.exists()
+
+
+def test_an_undone_deletion_keeps_the_files_and_one_that_comes_too_late_says_so(fake, animated, tmp_path):
+    from blender_addon import sequence_files
+
+    fake("ok")
+    bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    bpy.ops.wm.save_mainfile()
+    (folder,) = _relief_folders(tmp_path)
+    item, result_id = _playing(), bpy.context.scene.portrait_relief.results[0].result_id
+    sequence_files.forget(folder)  # deleted, and brought back by undo
+    bpy.ops.wm.save_mainfile()
+    assert len(list(folder.iterdir())) == 8
+    shown = bpy.context.window_manager.portrait_relief
+    path = item.modifiers[0].filepath
+    bpy.ops.portrait_relief.delete_result()
+    bpy.ops.wm.save_mainfile()
+    assert not folder.exists() and sequence_files.folder_of(result_id) is None
+    sequence_files.after_undo()
+    assert shown.message == ""
+    back = bpy.data.objects.new("back", bpy.data.meshes.new("back"))  # as undo brings it back
+    back.modifiers.new("Sequence", "MESH_CACHE").filepath = path
+    sequence_files.after_undo()
+    assert "deleted when the .blend was saved" in shown.message
