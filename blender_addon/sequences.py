@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import bpy
 
 from . import requests, storage, user_choices
+from .core import errors
+from .core.errors import AddonError
 from .core.jobs import FrameInput, Job, JobInput
 from .core.sequence import SequenceFolder, folder_name, frame_key
 from .core.steps import Steps
@@ -86,6 +88,29 @@ def collect(job: Job) -> None:
         number = sequence.to_make[sequence.came]
         sequence.folder.add(number, sequence.wanted[number], result)
         sequence.came += 1
+
+
+def finished_of(scene: bpy.types.Scene, job: Job | None) -> Sequence:
+    """The frames of the sequence that is being made, or else of the scene's range, that are finished: made from what
+    the sliders and settings say now. Raises AddonError where there is none, or no picture, and OSError."""
+    sequence = of(job) if job is not None and not job.state.ended else None
+    if sequence is None:
+        numbers = scene_range(scene)
+        given, frames = requests.sequence_input(scene, numbers)
+        sequence = plan(given, frames, scene.portrait_relief.sequence_folder, fresh=False)
+    missing = set(sequence.folder.missing(sequence.wanted))
+    there = {number: key for number, key in sequence.wanted.items() if number not in missing}
+    if not there:
+        raise AddonError(errors.local("no_finished_frames"))
+    return replace(sequence, wanted=there)
+
+
+def scene_range(scene: bpy.types.Scene) -> range:
+    """From start to end. Raises AddonError for more frames than one job may have."""
+    numbers = range(scene.frame_start, scene.frame_end + 1)
+    if len(numbers) > MAX_FRAMES:
+        raise AddonError(errors.local("too_many_frames", detail=f"{len(numbers)} frames"))
+    return numbers
 
 
 def import_steps(

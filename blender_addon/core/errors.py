@@ -202,6 +202,12 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
             Remedy.NONE,
         ),
         _problem(
+            "no_finished_frames",
+            "None of the frames from Start to End is finished.",
+            "Wait for the first one, or press Generate Sequence.",
+            Remedy.NONE,
+        ),
+        _problem(
             "sequence_files_gone",
             "This relief's pictures and shapes were deleted when the .blend was saved.",
             "Its frames are still there: Generate Sequence imports them again.",

@@ -111,6 +111,7 @@ class _DrivingPanel(PanelMixin):
         row.prop(scene, "frame_start", text="Start")
         row.prop(scene, "frame_end", text="End")
         column.operator("portrait_relief.generate_sequence", icon="RENDER_ANIMATION")
+        column.operator("portrait_relief.import_finished_frames", icon="IMPORT")
         column.prop(settings, "sequence_folder", text="")
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 
 from ..core import exr
 from ..core.animated_relief import common_relief_steps, depth_at_frame, point_cache_steps
-from ..core.sequence import CACHE, SequenceFolder
+from ..core.sequence import CACHE, SequenceFolder, delete_relief_folder, relief_folder_name
 from ..core.steps import Steps
 from . import images, importing, material, relief_object
 
@@ -28,9 +29,26 @@ def import_steps(
     """Adds the relief of the frames `numbers` (rising) to `scene`; a frame that is missing shows the one before.
 
     A step a frame for what is computed; all that is added to the file comes in the last one. Everything but the mesh
-    at the first frame stays in the folder. Raises ReliefError, ValueError or OSError before anything was added,
-    AddonError when the scene was deleted meanwhile.
+    at the first frame stays in the folder. Closing the generator takes away what it wrote there. Raises ReliefError,
+    ValueError or OSError before anything was added, AddonError when the scene was deleted meanwhile.
     """
+    done = False
+    try:
+        item = yield from _import_steps(scene, folder, numbers, description)
+        done = True
+        return item
+    finally:
+        if not done:
+            with contextlib.suppress(OSError):
+                delete_relief_folder(folder.path / relief_folder_name(description.result_id))
+
+
+def _import_steps(
+    scene: bpy.types.Scene,
+    folder: SequenceFolder,
+    numbers: Sequence[int],
+    description: importing.Description,
+) -> Steps[bpy.types.Object]:
     scene_uid, settings = scene.session_uid, scene.portrait_relief
     size, depth_scale = settings.size, settings.depth_scale
     relief, common_mm = yield from common_relief_steps(folder, numbers, settings.density)

@@ -25,6 +25,12 @@ DRIVING: dict[str, str] = {
     "What relative motion starts from": "Wovon die relative Bewegung ausgeht",
     "Photo's Expression": "Ausdruck des Fotos",
     "The expression that is measured in the portrait photo": "Der Ausdruck, der im Porträtfoto gemessen wird",
+    "Import Finished Frames": "Fertige Bilder importieren",
+    "Import the frames of the sequence that are finished so far as a relief that plays; "
+    "while others are being made, or after that was cancelled": (
+        "Die bisher fertigen Bilder der Sequenz als abspielbares Relief importieren; "
+        "während andere noch entstehen oder nachdem das abgebrochen wurde"
+    ),
     "Measure Portrait": "Porträt messen",
     "Measure the portrait's own expression, which the driving mesh's is then added to": (
         "Den eigenen Ausdruck des Porträts messen, zu dem der des steuernden Meshs dann hinzukommt"

@@ -7,6 +7,10 @@ PROBLEMS: dict[str, str] = {
     "This relief's pictures and shapes were deleted when the .blend was saved.": (
         "Die Bilder und Formen dieses Reliefs wurden beim Speichern der .blend gelöscht."
     ),
+    "None of the frames from Start to End is finished.": "Keines der Bilder von Start bis Ende ist fertig.",
+    "Wait for the first one, or press Generate Sequence.": (
+        "Auf das erste warten oder „Sequenz erzeugen“ drücken."
+    ),
     "Its frames are still there: Generate Sequence imports them again.": (
         "Seine Einzelbilder sind noch da: „Sequenz erzeugen“ importiert sie wieder."
     ),

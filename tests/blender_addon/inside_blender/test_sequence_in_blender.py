@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import bpy
@@ -218,3 +219,61 @@ def test_an_undone_deletion_keeps_the_files_and_one_that_comes_too_late_says_so(
     back.modifiers.new("Sequence", "MESH_CACHE").filepath = path
     sequence_files.after_undo()
     assert "deleted when the .blend was saved" in shown.message
+
+
+def test_finished_frames_are_imported_while_the_others_are_made_and_after_a_cancel(fake, animated, tmp_path):
+    from blender_addon import requests, runtime, sequences
+
+    fake("slow")
+    with pytest.raises(RuntimeError, match="None of the frames"):
+        bpy.ops.portrait_relief.import_finished_frames()
+    # As the operator does with a window; in background mode it waits for the end.
+    given, frames = requests.sequence_input(animated, sequences.scene_range(animated))
+    sequence = sequences.plan(given, frames, animated.portrait_relief.sequence_folder, fresh=False)
+    job = runtime.submit_sequence(animated, given, frames, sequence)
+
+    def until_frames(count: int) -> None:
+        end_s = time.monotonic() + 20
+        while sequence.came < count:
+            assert time.monotonic() < end_s and not job.state.ended
+            runtime._on_timer()
+            time.sleep(0.005)
+
+    until_frames(1)
+    assert bpy.ops.portrait_relief.import_finished_frames() == {"FINISHED"}
+    results = animated.portrait_relief.results
+    assert job.state.value == "RUNNING" and results[0].summary == "Frames 11 to 11"
+    assert _deepest(_playing(), 11) == pytest.approx(0.1, rel=0.01)
+    until_frames(2)
+    begun = sequences.import_steps(animated, sequences.finished_of(animated, job), "b" * 32)
+    while not list(sequence.folder.path.glob("relief bbbbbbbb/rgb_*.png")):
+        next(begun)
+    begun.close()  # as when another file is opened
+    assert not list(sequence.folder.path.glob("relief bbbbbbbb"))
+    # With a window it comes in small steps of the timer's, beside the job.
+    steps = sequences.import_steps(animated, sequences.finished_of(animated, job), "a" * 32)
+    assert runtime.import_meanwhile(steps, "Import", wait=False) is None
+    assert len(results) == 1 and job.state.value == "RUNNING"
+    end_s = time.monotonic() + 10
+    while runtime._meanwhile.busy:
+        assert time.monotonic() < end_s
+        runtime._on_timer()
+    assert [result.summary for result in results][1:] == ["Frames 11 to 12"] and not job.state.ended
+    assert runtime.cancel()
+    while not job.state.ended:
+        runtime._on_timer()
+    assert bpy.ops.portrait_relief.import_finished_frames() == {"FINISHED"}
+    assert results[2].summary == "Frames 11 to 12"
+    assert results[2].details == "seed 0, 1 step, 1.0 s"
+
+
+def test_after_a_crash_the_finished_frames_are_imported_without_a_backend(fake, animated, tmp_path):
+    fake("crash")
+    with pytest.raises(RuntimeError):
+        bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    assert bpy.ops.portrait_relief.import_finished_frames() == {"FINISHED"}
+    assert bpy.context.scene.portrait_relief.results[0].summary.startswith("Frames 11 to 1")
+    settings = bpy.context.scene.portrait_relief
+    settings.seed = 9  # what was made with another seed is none of this sequence's
+    with pytest.raises(RuntimeError, match="None of the frames"):
+        bpy.ops.portrait_relief.import_finished_frames()
