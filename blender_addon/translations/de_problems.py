@@ -7,6 +7,9 @@ PROBLEMS: dict[str, str] = {
     "This relief's pictures and shapes were deleted when the .blend was saved.": (
         "Die Bilder und Formen dieses Reliefs wurden beim Speichern der .blend gelöscht."
     ),
+    "The normal map was made for another Depth Scale. Rebuild Relief makes it anew, nothing else.": (
+        "Die Normal-Map ist für eine andere Tiefenskalierung gemacht. „Relief neu bauen“ macht sie neu, sonst nichts."
+    ),
     "None of the frames from Start to End is finished.": "Keines der Bilder von Start bis Ende ist fertig.",
     "Wait for the first one, or press Generate Sequence.": (
         "Auf das erste warten oder „Sequenz erzeugen“ drücken."
