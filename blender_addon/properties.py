@@ -18,13 +18,20 @@ from bpy.props import (
 
 from . import slider_symmetry
 from .core import arkit
-from .core.crop import SMALLEST_PX
+from .core.crop import LARGEST_PX, SMALLEST_PX, largest_side
 from .core.errors import Remedy
 from .scene import driving, relief_object
 
 
 def _depth_scale_changed(settings: PortraitReliefMesh, _context: bpy.types.Context) -> None:
     relief_object.apply_depth_scale(settings.id_data)
+
+
+def _crop_side_changed(settings: PortraitReliefSettings, _context: bpy.types.Context) -> None:
+    image = settings.image if settings.source == "IMAGE" else None
+    largest = largest_side(tuple(image.size) if image is not None else None)
+    if settings.crop_side > largest:
+        settings.crop_side = largest
 
 
 class PortraitReliefMesh(bpy.types.PropertyGroup):
@@ -81,7 +88,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     filepath: StringProperty(name="File", description="The portrait photo", subtype="FILE_PATH")
     face: IntProperty(
         name="Face",
-        description="Which face where there are several, counted from 1; 0 chooses by itself",
+        description="Which face where there are several, from 1 on the left; 0 takes the largest near the middle",
         min=0,
         max=99,
     )
@@ -125,7 +132,14 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     crop_top: IntProperty(
         name="Top", description="Pixels from the photo's upper border", min=-100000, max=100000
     )
-    crop_side: IntProperty(name="Side", description="Pixels", default=512, min=SMALLEST_PX, max=100000)
+    crop_side: IntProperty(
+        name="Side",
+        description="Pixels; at most four times the photo's longer side",
+        default=512,
+        min=SMALLEST_PX,
+        max=LARGEST_PX,
+        update=_crop_side_changed,
+    )
     driving_object: PointerProperty(
         name="Driving Mesh",
         description="A mesh with shape keys named as ARKit names its coefficients; their values are used",

@@ -146,10 +146,13 @@ def list_result(scene: bpy.types.Scene, description: Description, report: object
 
 
 def details(report: object) -> str:
-    """`seed 3, 2 steps, 1.4 s` from a job's report; empty where it does not tell."""
+    """`face 1 of 2, seed 3, 2 steps, 1.4 s` from a job's report; empty where it does not tell."""
     known = report if isinstance(report, dict) else {}
     settings, seconds = known.get("settings"), known.get("seconds")
     words = []
+    faces, number = known.get("faces"), known.get("face_number")
+    if isinstance(faces, list) and len(faces) > 1 and isinstance(number, int):
+        words.append(f"face {number} of {len(faces)}")
     if isinstance(settings, dict) and settings.get("seed") is not None:
         steps = settings.get("steps") or 1
         words += [f"seed {settings['seed']}", f"{steps} step{'s' if steps != 1 else ''}"]

@@ -12,8 +12,8 @@ HELP: dict[str, str] = {
     ),
     "A picture file on disk": "Eine Bilddatei auf der Festplatte",
     "The portrait photo": "Das Porträtfoto",
-    "Which face where there are several, counted from 1; 0 chooses by itself": (
-        "Welches Gesicht, wenn es mehrere sind, gezählt ab 1; 0 wählt selbst"
+    "Which face where there are several, from 1 on the left; 0 takes the largest near the middle": (
+        "Welches Gesicht, wenn es mehrere sind, von links ab 1 gezählt; 0 nimmt das größte nahe der Mitte"
     ),
     "How strongly the next preset is applied": "Wie stark die nächste Vorlage angewandt wird",
     "One factor over all sliders, also those that a mesh or keyframes drive": (
@@ -27,6 +27,9 @@ HELP: dict[str, str] = {
     ),
     "Turn the head; otherwise it stays as it is in the photo": (
         "Den Kopf drehen; sonst bleibt er wie im Foto"
+    ),
+    "Pixels; at most four times the photo's longer side": (
+        "Pixel; höchstens das Vierfache der längeren Seite des Fotos"
     ),
     "Take this square round the head instead of looking for it: where it is found wrongly": (
         "Dieses Quadrat um den Kopf nehmen, statt ihn zu suchen: wo er falsch gefunden wird"

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import bpy
 import numpy as np
 import pytest
@@ -118,6 +121,56 @@ def test_a_crop_by_hand_is_sent_and_nothing_else(photo):
     assert requests.job_input(settings, "depth").request("id")["crop"] is None
     settings.crop_left, settings.crop_top, settings.crop_side, settings.use_crop = -5, 3, 64, True
     assert requests.job_input(settings, "depth").request("id")["crop"] == [-5, 3, 64]
+
+
+def test_a_crop_typed_far_too_wide_becomes_the_widest_that_the_photo_allows(photo):
+    settings = bpy.context.scene.portrait_relief
+    settings.crop_side = 25000
+    assert settings.crop_side == 4 * 48
+    settings.source = "FILE"
+    settings.crop_side = 100000
+    assert settings.crop_side == 4 * 8000
+    settings.crop_side = 600
+    assert settings.crop_side == 600
+
+
+def test_a_crop_that_is_given_up_leaves_source_and_picture_as_they_were(photo):
+    from blender_addon import crop_overlay
+    from blender_addon.core.crop import Crop
+    from blender_addon.operators import crop as drawing_crops
+    from blender_addon.operators.crop import take
+
+    class Standing:
+        """Window, workspace and area of a Blender without a window."""
+
+        def __getattr__(self, _name):
+            return lambda *_arguments: None
+
+    other = bpy.data.images.new("other", 64, 64)
+    settings = bpy.context.scene.portrait_relief
+    settings.source = "FILE"
+    space = SimpleNamespace(image=other)
+    context = SimpleNamespace(
+        scene=bpy.context.scene,
+        space_data=space,
+        window=Standing(),
+        workspace=Standing(),
+        window_manager=Standing(),
+        area=Standing(),
+    )
+    operator: Any = drawing_crops.PORTRAIT_RELIEF_OT_draw_crop  # Blender alone makes instances
+    drawing = SimpleNamespace(_end=lambda context, crop: operator._end(drawing, context, crop))
+    assert operator.invoke(drawing, context, None) == {"RUNNING_MODAL"}
+    crop_overlay.dragged = Crop(1, 2, 40)
+    assert (
+        crop_overlay.shown(settings, other) == Crop(1, 2, 40) and crop_overlay.shown(settings, photo) is None
+    )
+    assert operator.modal(drawing, context, SimpleNamespace(type="ESC", value="PRESS")) == {"CANCELLED"}
+    assert (settings.source, settings.image, settings.use_crop) == ("FILE", photo, False)
+    assert crop_overlay.shown(settings, other) is None
+    take(settings, other, Crop(1, 2, 40))
+    assert (settings.source, settings.image, settings.crop_side) == ("IMAGE", other, 40)
+    assert crop_overlay.shown(settings, other) == Crop(1, 2, 40)
 
 
 def test_a_dropped_file_and_the_cameras_background_become_the_source(addon, tmp_path):
