@@ -29,6 +29,7 @@ if importlib.util.find_spec("bpy") is not None:
             preferences,
             properties,
             runtime,
+            sequence_files,
             thumbnails,
             translations,
         )
@@ -48,6 +49,10 @@ if importlib.util.find_spec("bpy") is not None:
     _HANDLERS = (
         ("load_pre", runtime.cancel_for_other_file),
         ("load_post", runtime.show_after_load),
+        ("load_post", sequence_files.start_over),
+        ("save_post", sequence_files.after_save),
+        ("undo_post", sequence_files.after_undo),
+        ("redo_post", sequence_files.after_undo),
     )
 
     def register() -> None:

@@ -18,13 +18,20 @@ from bpy.props import (
 
 from . import slider_symmetry
 from .core import arkit
-from .core.crop import SMALLEST_PX
+from .core.crop import LARGEST_PX, SMALLEST_PX, largest_side
 from .core.errors import Remedy
 from .scene import chosen_picture, driving, relief_object
 
 
 def _depth_scale_changed(settings: PortraitReliefMesh, _context: bpy.types.Context) -> None:
     relief_object.apply_depth_scale(settings.id_data)
+
+
+def _crop_side_changed(settings: PortraitReliefSettings, _context: bpy.types.Context) -> None:
+    image = settings.image if settings.source == "IMAGE" else None
+    largest = largest_side(tuple(image.size) if image is not None else None)
+    if settings.crop_side > largest:
+        settings.crop_side = largest
 
 
 class PortraitReliefMesh(bpy.types.PropertyGroup):
@@ -63,6 +70,7 @@ class PortraitReliefResult(bpy.types.PropertyGroup):
     details: StringProperty()
     report: StringProperty()
     expression: StringProperty()
+    asked: StringProperty()  # JSON: steps, seed, face and crop of the panel
 
 
 class PortraitReliefSettings(bpy.types.PropertyGroup):
@@ -86,7 +94,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     tells_settings: BoolProperty(options={"HIDDEN"})  # the chosen picture is one that we made
     face: IntProperty(
         name="Face",
-        description="Which face where there are several, counted from 1; 0 chooses by itself",
+        description="Which face where there are several, from 1 on the left; 0 takes the largest near the middle",
         min=0,
         max=99,
     )
@@ -114,7 +122,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     )
     keep_unset: BoolProperty(
         name="Keep the Rest as in the Photo",
-        description="Sliders at 0 are left to the photo instead of being made neutral",
+        description="Sliders at 0 that nothing animates are left to the photo instead of being made neutral",
         default=True,
     )
     use_pose: BoolProperty(
@@ -130,13 +138,34 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     crop_top: IntProperty(
         name="Top", description="Pixels from the photo's upper border", min=-100000, max=100000
     )
-    crop_side: IntProperty(name="Side", description="Pixels", default=512, min=SMALLEST_PX, max=100000)
+    crop_side: IntProperty(
+        name="Side",
+        description="Pixels; at most four times the photo's longer side",
+        default=512,
+        min=SMALLEST_PX,
+        max=LARGEST_PX,
+        update=_crop_side_changed,
+    )
     driving_object: PointerProperty(
         name="Driving Mesh",
         description="A mesh with shape keys named as ARKit names its coefficients; their values are used",
         type=bpy.types.Object,
         poll=lambda _settings, item: bool(driving.driving_keys(item)),
     )
+    driving_motion: EnumProperty(
+        name="Motion",
+        description="What the driving mesh's shape keys do to the portrait's face",
+        items=[
+            ("absolute", "Absolute", "The portrait takes the very expression that the mesh shows"),
+            (
+                "relative",
+                "Relative to the Portrait",
+                "What the mesh shows is added to the expression that was measured in the portrait photo",
+            ),
+        ],
+        default="absolute",
+    )
+    own_expression: StringProperty(options={"HIDDEN"})  # JSON: what was measured, and in which photo
     sequence_folder: StringProperty(
         name="Sequences",
         description="Folder for the frames of sequences; while the .blend is not saved, the extension's own is taken",

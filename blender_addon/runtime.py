@@ -22,7 +22,7 @@ from .core.errors import AddonError, Problem, Remedy
 from .core.jobs import FrameInput, Job, JobInput, JobState, Maps
 from .core.session import Session
 from .core.steps import Steps
-from .delivery import Delivery
+from .delivery import Delivery, Meanwhile
 from .translations import say, say_problem
 
 BUSY_INTERVAL_S = 0.03
@@ -62,6 +62,7 @@ _BACKEND_LABELS = {
 _session: Session | None = None
 _job_scene_uid = 0
 _delivery = Delivery()
+_meanwhile = Meanwhile()
 
 
 def session() -> Session:
@@ -99,6 +100,7 @@ def close() -> None:
         bpy.app.timers.unregister(_import_next)
     installation.close()
     _delivery.drop()
+    _meanwhile.drop()
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
     if _session is not None:
@@ -128,6 +130,16 @@ def submit_sequence(
     sequences.begin(job, sequence)
     sync()
     return job
+
+
+def import_meanwhile(steps: Steps[object], undo_message: str, *, wait: bool) -> Problem | None:
+    """Imports something beside the job, which goes on; with `wait` at once, and then why it failed."""
+    session()
+    _meanwhile.begin(steps, undo_message)
+    if wait:
+        return _meanwhile.go_on(None)
+    keep_ticking()
+    return None
 
 
 def run_job_blocking(timeout_s: float) -> Problem | None:
@@ -184,12 +196,21 @@ def _on_timer() -> float | None:
     done = _undelivered()
     if done is not None and not _user_is_in_the_middle():
         _delivery.tick(done, _job_scene_uid)
+    if _meanwhile.busy and not _user_is_in_the_middle():
+        problem = _meanwhile.go_on()
+        if problem is not None:
+            show_problem(problem)
     sync()
-    if not current.needs_ticks and not is_busy() and not installation.is_busy():
+    if not current.needs_ticks and not is_busy() and not installation.is_busy() and not _meanwhile.busy:
         return None
     if current.job is not None and current.job.state is JobState.PREPARING:
         return PREPARING_INTERVAL_S
-    working = is_busy() or installation.is_busy() or current.backend.state is not BackendState.READY
+    working = (
+        is_busy()
+        or _meanwhile.busy
+        or installation.is_busy()
+        or current.backend.state is not BackendState.READY
+    )
     return BUSY_INTERVAL_S if working else IDLE_INTERVAL_S
 
 
@@ -353,6 +374,7 @@ def _redraw() -> None:
 @bpy.app.handlers.persistent
 def cancel_for_other_file(_file=None, _other=None) -> None:
     """Before another file is opened: the result would land in a file that it does not belong to."""
+    _meanwhile.drop()
     cancel()
 
 

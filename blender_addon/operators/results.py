@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -14,11 +15,12 @@ from bpy.props import BoolProperty, IntProperty, StringProperty
 from ..core import arkit, arrays, picture_settings
 from ..core.errors import AddonError
 from ..core.jobs import FrameResult
+from ..core.picture_settings import PictureSettings
 from ..core.relief import ReliefError
 from ..core.whole_file import write_whole
 from ..scene import images, importing, relief_object
 from ..translations import say
-from .expression import apply_settings
+from .expression import apply_options, apply_settings
 
 # The parts' names, first as the backend's command line writes them, then as they are called here.
 _RGB_NAMES = ("portrait.png", "rgb.png")
@@ -213,21 +215,39 @@ class PORTRAIT_RELIEF_OT_use_result(ResultOperator, bpy.types.Operator):
 class PORTRAIT_RELIEF_OT_recall_expression(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.recall_expression"
     bl_label = "Recall Expression"
-    bl_description = "Set the sliders as they were for this result"
+    bl_description = "Set the sliders, seed, steps, face and crop as they were for this result"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         result = self.result(context)
         if result is None:
             return {"CANCELLED"}
+        settings = context.scene.portrait_relief
+        if result.mode == "sequence":
+            apply_options(settings, _options(result))
+            self.report({"INFO"}, "Its expressions are keyframes; seed, steps, face and crop are set")
+            return {"FINISHED"}
         if result.mode not in EXPRESSION_MODES:
             self.report({"WARNING"}, "This result was made without an expression")
             return {"CANCELLED"}
-        asked = {"mode": result.mode, **_asked(json.loads(result.expression or "{}"))}
-        found = picture_settings.from_report({"settings": asked})
-        if found is None:
-            return {"CANCELLED"}
-        apply_settings(context.scene.portrait_relief, found)
+        given = _asked(json.loads(result.expression or "{}"))
+        apply_settings(settings, replace(_options(result), **given))
         return {"FINISHED"}
+
+
+def _options(result) -> PictureSettings:
+    """Seed, steps, face and crop of a result: face and crop as they were asked for, seed and steps as the
+    backend tells them, for 0 steps mean as many as the model wants."""
+    told = picture_settings.from_report(json.loads(result.report or "{}"))
+    asked = json.loads(result.asked or "{}")
+    found = told or PictureSettings(result.mode)
+    if "face" in asked or result.mode == "appearance":  # the crop of a repaint is the relief's
+        crop = asked.get("crop")
+        found = replace(found, face=asked.get("face"), crop=tuple(crop) if crop else None)
+    return replace(
+        found,
+        steps=asked.get("steps") if found.steps is None else found.steps,
+        seed=asked.get("seed") if found.seed is None else found.seed,
+    )
 
 
 def _asked(values: dict[str, float]) -> dict[str, dict[str, float]]:

@@ -92,6 +92,12 @@ class _DrivingPanel(PanelMixin):
                 icon="SHAPEKEY_DATA",
             )
             column.operator("portrait_relief.read_shape_keys", icon="IMPORT")
+            column.prop(settings, "driving_motion", text="")
+            if settings.driving_motion == "relative":
+                measured = driving.own_expression(settings) is not None
+                column.operator(
+                    "portrait_relief.measure_portrait", icon="CHECKMARK" if measured else "VIEWZOOM"
+                )
         column = layout.column(align=True)
         column.operator("portrait_relief.expression_from_photo", icon="IMAGE_DATA")
         column.operator("portrait_relief.drive_from_footage", icon="FILE_MOVIE")
@@ -105,6 +111,7 @@ class _DrivingPanel(PanelMixin):
         row.prop(scene, "frame_start", text="Start")
         row.prop(scene, "frame_end", text="End")
         column.operator("portrait_relief.generate_sequence", icon="RENDER_ANIMATION")
+        column.operator("portrait_relief.import_finished_frames", icon="IMPORT")
         column.prop(settings, "sequence_folder", text="")
 
 

@@ -38,6 +38,8 @@ _JOB_OPERATORS = {
     "sequence": "portrait_relief.generate_sequence",
     "drive": "portrait_relief.drive_from_footage",
     "drive_photo": "portrait_relief.expression_from_photo",
+    "measure": "portrait_relief.measure_portrait",
+    "live_link": "portrait_relief.import_live_link",
 }
 
 
