@@ -19,7 +19,7 @@ from .core.backend_process import BackendState
 from .core.errors import AddonError, Problem, Remedy
 from .core.jobs import FrameInput, Job, JobInput, JobState, Maps
 from .core.session import Session
-from .core.steps import Steps
+from .core.steps import Steps, join_workers
 from .delivery import Delivery
 from .translations import say, say_problem
 
@@ -76,6 +76,7 @@ def close() -> None:
     global _session
     installation.close()
     _delivery.drop()
+    join_workers()
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
     if _session is not None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..core import arrays, errors
+from ..core import arrays, errors, exr
 from ..core.errors import AddonError, Remedy
+from ..core.steps import Steps
 
 KIND_KEY = "portrait_relief_kind"
 NO_DEPTH = 0.49  # coverage below which a relief has no surface
@@ -107,21 +108,23 @@ def _packed(image: bpy.types.Image, file: bytes, ending: str, kind: str, result_
     return image
 
 
-def depth_pixels(depth_mm: np.ndarray, coverage: np.ndarray) -> np.ndarray:
-    """The depth picture, float32 [H, W, 4]: millimetres in R, G and B (0 outside the head), coverage in alpha.
+def depth_file_steps(depth_mm: np.ndarray, coverage: np.ndarray) -> Steps[bytes]:
+    """The depth picture as an EXR file: millimetres (0 outside the head) and coverage as alpha. No bpy.
 
     depth_mm and coverage: float32 [H, W], top row first.
     """
-    pixels = np.empty((*depth_mm.shape, 4), np.float32)
     known = np.isfinite(depth_mm)
-    pixels[:, :, :3] = np.where(known, depth_mm, np.float32(0))[:, :, None]
+    yield
+    depth = np.where(known, depth_mm, np.float32(0))
+    yield
     # A hole in the head is no depth of 0: no coverage there lets it be found again.
-    pixels[:, :, 3] = np.where(known, coverage, np.minimum(coverage, np.float32(NO_DEPTH)))
-    return pixels
+    alpha = np.where(known, coverage, np.minimum(coverage, np.float32(NO_DEPTH)))
+    yield
+    return (yield from exr.grey_alpha_steps(depth, alpha))
 
 
 def add_depth(name: str, file: bytes, result_id: str) -> bpy.types.Image:
-    """A packed float image from an EXR file of `depth_pixels`."""
+    """A packed float image from the file of `depth_file_steps`."""
     image = bpy.data.images.new(name, 8, 8, alpha=True, float_buffer=True, is_data=True)
     image.alpha_mode = "CHANNEL_PACKED"  # coverage must not be multiplied into the depth
     return _packed(image, file, ".exr", "depth", result_id)
