@@ -76,6 +76,7 @@ def close() -> None:
     global _session
     installation.close()
     _delivery.drop()
+    sequences.flush()
     join_workers()
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
@@ -116,7 +117,7 @@ def run_job_blocking(timeout_s: float) -> Problem | None:
         sync()
 
     problem = session().run_job(timeout_s, on_tick=on_tick)
-    _collect()
+    _collect(wait=True)
     done = _undelivered()
     if done is not None:
         _delivery.finish(done, _job_scene_uid)
@@ -190,13 +191,13 @@ def _undelivered() -> Job | None:
     return job if _delivery.awaits(job) else None
 
 
-def _collect() -> None:
+def _collect(*, wait: bool = False) -> None:
     """Keeps what has come of a sequence; where that is impossible, the work is stopped."""
     job = _session.job if _session else None
     if job is None or sequences.of(job) is None:
         return
     try:
-        sequences.collect(job)
+        sequences.collect(job, wait=wait)
     except OSError as error:
         job.cancel()
         job.problem = errors.local("folder_not_writable", detail=str(error))
