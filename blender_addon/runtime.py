@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import bpy
 
-from . import installation, requests, sequences, storage
+from . import installation, requests, sequences, storage, tasks
 from .core import errors, temp_files
 from .core.backend_process import BackendState
 from .core.errors import AddonError, Problem, Remedy
@@ -76,6 +76,7 @@ def close() -> None:
     global _session
     installation.close()
     _delivery.drop()
+    tasks.cancel()
     sequences.flush()
     join_workers()
     if bpy.app.timers.is_registered(_on_timer):
@@ -155,21 +156,38 @@ def keep_ticking() -> None:
 def _on_timer() -> float | None:
     if installation.tick():
         _redraw()
+    if not _user_is_in_the_middle() and tasks.tick():
+        _redraw()
     current = _session
     if current is None:
-        return BUSY_INTERVAL_S if installation.is_busy() else None
+        return BUSY_INTERVAL_S if installation.is_busy() or tasks.is_busy() else None
     current.tick()
     _collect()
     done = _undelivered()
     if done is not None and not _user_is_in_the_middle():
         _delivery.tick(done, _job_scene_uid)
     sync()
-    if not current.needs_ticks and not is_busy() and not installation.is_busy():
+    at_work = is_busy() or installation.is_busy() or tasks.is_busy()
+    if not current.needs_ticks and not at_work:
         return None
     if current.job is not None and current.job.state is JobState.PREPARING:
         return PREPARING_INTERVAL_S
-    working = is_busy() or installation.is_busy() or current.backend.state is not BackendState.READY
+    working = at_work or current.backend.state is not BackendState.READY
     return BUSY_INTERVAL_S if working else IDLE_INTERVAL_S
+
+
+def begin_task(task: tasks.Task) -> None:
+    """Begins what goes on by the timer. Raises AddonError, of its first step."""
+    tasks.begin(task)
+    keep_ticking()
+    _redraw()
+
+
+def cancel_task() -> bool:
+    """False when there is none."""
+    cancelled = tasks.cancel()
+    _redraw()
+    return cancelled
 
 
 def _user_is_in_the_middle() -> bool:

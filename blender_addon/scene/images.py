@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import bpy
@@ -35,6 +36,15 @@ def own_png(image: bpy.types.Image) -> bytes:
     if kept is not None and not image.is_dirty and bytes(kept.data[:8]) == arrays.PNG_SIGNATURE:
         return bytes(kept.data)
     return png_of_image(image)
+
+
+def size_px(image: bpy.types.Image) -> tuple[int, int]:
+    """(width, height), of a packed PNG by its header: asking Blender would have it read the whole file first."""
+    kept = image.packed_file
+    if not image.has_data and kept is not None and image.source == "FILE":
+        with contextlib.suppress(ValueError):
+            return arrays.png_size(bytes(kept.data[:33]))
+    return image.size[0], image.size[1]
 
 
 def thumbnail_png(image: bpy.types.Image, side_px: int) -> bytes:
@@ -94,9 +104,18 @@ def read_file(filepath: str) -> tuple[bytes, str]:
         ) from error
 
 
-def add_rgb(name: str, png: bytes, result_id: str) -> bpy.types.Image:
-    """A packed colour image from a PNG file's content; nothing is written to the disk."""
-    return _packed(bpy.data.images.new(name, 8, 8, alpha=False), png, ".png", "rgb", result_id)
+def add_rgb(
+    name: str, png: bytes, result_id: str, kind: str = "rgb", into: bpy.types.Image | None = None
+) -> bpy.types.Image:
+    """A packed colour image from a PNG file's content; nothing is written to the disk.
+
+    `into`: an image whose content it becomes, so that what shows that one shows the new one.
+    """
+    made = into or bpy.data.images.new(name, 8, 8, alpha=False)
+    _packed(made, png, ".png", kind, result_id)
+    if into is not None:
+        into.buffers_free()  # `reload` would look for the file on the disk
+    return made
 
 
 def _packed(image: bpy.types.Image, file: bytes, ending: str, kind: str, result_id: str) -> bpy.types.Image:
