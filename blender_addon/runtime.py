@@ -183,9 +183,9 @@ def begin_task(task: tasks.Task) -> None:
     _redraw()
 
 
-def cancel_task() -> bool:
-    """False when there is none."""
-    cancelled = tasks.cancel()
+def cancel_task(kind: str) -> bool:
+    """False when there is none of this kind."""
+    cancelled = tasks.cancel(kind)
     _redraw()
     return cancelled
 

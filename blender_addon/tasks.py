@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The work of a button that takes longer than a click may: checking, delighting, rebuilding. One at a time.
+"""The work of a button that takes longer than a click may: checking, delighting, rebuilding. One of a kind
+at a time.
 
 `runtime`'s timer advances it; in background mode, where timers never run, operators take all steps at once.
 """
@@ -34,41 +35,41 @@ class Task:
     undo: str = ""
 
 
-_task: Task | None = None
+_tasks: dict[str, Task] = {}  # by kind; the first one's turn is next
 
 
 def is_busy(kind: str = "") -> bool:
     """Whether a task, or one of this kind, is at work."""
-    return _task is not None and kind in ("", _task.kind)
+    return kind in _tasks if kind else bool(_tasks)
 
 
 def begin(task: Task) -> None:
-    """Takes the first step at once, which reads what is needed; one that is at work is dropped. Raises AddonError."""
-    global _task
-    cancel()
+    """Takes the first step at once, which reads what is needed; an earlier one of its kind is dropped. Raises
+    AddonError."""
+    cancel(task.kind)
     if not advance(task.steps, 0.0):
-        _task = task
+        _tasks[task.kind] = task
     elif task.undo:
         _push_undo(task.undo)
 
 
-def cancel() -> bool:
-    """Drops the task: nothing of it is kept. False when there is none."""
-    global _task
-    task, _task = _task, None
-    if task is not None:
+def cancel(kind: str = "") -> bool:
+    """Drops the task of this kind, or all: nothing of it is kept. False when there is none."""
+    dropped = [_tasks.pop(name) for name in ([kind] if kind else list(_tasks)) if name in _tasks]
+    for task in dropped:
         task.steps.close()
-    return task is not None
+    return bool(dropped)
 
 
 def tick() -> bool:
-    """Some milliseconds of it; True when it came to its end."""
-    global _task
-    task = _task
-    if task is None:
+    """Some milliseconds of one task; True when it came to its end."""
+    if not _tasks:
         return False
+    kind = next(iter(_tasks))
+    task = _tasks.pop(kind)
     try:
         if not advance(task.steps, TICK_BUDGET_S):
+            _tasks[kind] = task
             return False
         if task.undo:
             _push_undo(task.undo)
@@ -77,8 +78,6 @@ def tick() -> bool:
     except Exception as error:  # whatever it is: a timer that raises is never called again
         traceback.print_exc()
         task.tell(errors.local("task_failed", detail=str(error)))
-    if _task is task:
-        _task = None
     return True
 
 

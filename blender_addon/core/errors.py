@@ -69,6 +69,7 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
         _problem(
             "relief_removed", "The relief was deleted meanwhile.", "Choose another relief.", Remedy.NONE
         ),
+        _problem("relief_in_use", "The relief is in use.", "Rebuild it again in Object Mode.", Remedy.NONE),
         _problem(
             "backend_incomplete",
             "The backend's installation is not complete.",

@@ -66,7 +66,7 @@ class PORTRAIT_RELIEF_OT_check_relief(_ExportOperator, TaskOperator, bpy.types.O
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return super().poll(context) and cls.may_begin()
+        return super().poll(context) and cls.may_begin("check")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         steps = self._steps(context.scene, context.view_layer.objects.active)
@@ -91,7 +91,7 @@ class PORTRAIT_RELIEF_OT_fix_export(_ExportOperator, TaskOperator, bpy.types.Ope
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return super().poll(context) and cls.may_begin()
+        return super().poll(context) and cls.may_begin("check")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         steps = self._steps(context.scene, context.view_layer.objects.active)

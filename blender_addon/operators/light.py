@@ -109,7 +109,7 @@ class PORTRAIT_RELIEF_OT_delight(_LightOperator, TaskOperator, bpy.types.Operato
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return super().poll(context) and cls.may_begin()
+        return super().poll(context) and cls.may_begin("delight")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         steps = _albedo_steps(context.active_object)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import bpy
-from bpy.props import BoolProperty
+from bpy.props import BoolProperty, StringProperty
 
 from .. import runtime, tasks
 from ..core.errors import AddonError, Problem
@@ -25,9 +25,9 @@ class TaskOperator(ReportingMixin):
     poll_message_set: Callable[[str], None]
 
     @classmethod
-    def may_begin(cls) -> bool:
+    def may_begin(cls, kind: str) -> bool:
         """For `poll`."""
-        if tasks.is_busy():
+        if tasks.is_busy(kind):
             cls.poll_message_set("Portrait Relief is still at work")
             return False
         return True
@@ -53,8 +53,10 @@ class PORTRAIT_RELIEF_OT_cancel_task(bpy.types.Operator):
     bl_label = "Cancel"
     bl_description = "Stop this work; everything stays as it is"
 
+    kind: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        return {"FINISHED"} if runtime.cancel_task() else {"CANCELLED"}
+        return {"FINISHED"} if runtime.cancel_task(self.kind) else {"CANCELLED"}
 
 
 CLASSES = (PORTRAIT_RELIEF_OT_cancel_task,)

@@ -64,7 +64,7 @@ def draw_task(layout: bpy.types.UILayout, kind: str, *, text: str) -> None:
     if tasks.is_busy(kind):
         row = layout.row(align=True)
         row.label(text=text, icon="TIME")
-        row.operator("portrait_relief.cancel_task", text="", icon="X")
+        row.operator("portrait_relief.cancel_task", text="", icon="X").kind = kind
 
 
 class _MainPanel(PanelMixin):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
@@ -149,36 +150,53 @@ def add_depth(name: str, file: bytes, result_id: str) -> bpy.types.Image:
     return _packed(image, file, ".exr", "depth", result_id)
 
 
-def depth_of(image: bpy.types.Image) -> tuple[np.ndarray, np.ndarray]:
-    """What `add_depth` put in: depth in mm, NaN where the coverage is below a half, and coverage, both float32
-    [H, W], top row first."""
+def read_pixels(image: bpy.types.Image) -> np.ndarray:
+    """float32 [H, W, C] as Blender has them, bottom row first."""
     width, height = image.size
     pixels = np.empty(len(image.pixels), np.float32)
     image.pixels.foreach_get(pixels)
-    pixels = pixels.reshape(height, width, -1)[::-1]
+    return pixels.reshape(height, width, -1)
+
+
+def depth_of(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `add_depth` put in, from `read_pixels`: depth in mm, NaN where the coverage is below a half, and coverage,
+    both float32 [H, W], top row first. No bpy."""
+    pixels = pixels[::-1]
     coverage = np.ascontiguousarray(pixels[:, :, 3])
     return np.where(coverage > NO_DEPTH, pixels[:, :, 0], np.nan).astype(np.float32), coverage
 
 
-def data_picture(name: str, values: np.ndarray, result_id: str, kind: str) -> bpy.types.Image:
-    """A packed picture that is no colour: float32 [H, W] as a float picture, [H, W, 3] in 0..1 as a byte picture.
+@dataclass(frozen=True)
+class DataFile:
+    """A picture that is no colour, as a file."""
+
+    content: bytes
+    is_float: bool
+
+
+def data_file_steps(values: np.ndarray) -> Steps[DataFile]:
+    """float32 [H, W] as a float picture, [H, W, 3] in 0..1 as a byte picture. No bpy."""
+    if values.ndim == 2:
+        return DataFile((yield from exr.grey_alpha_steps(values, np.ones_like(values))), True)
+    rgb = (np.clip(values, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    yield
+    return DataFile(arrays.write_png(rgb), False)
+
+
+def data_picture(name: str, file: DataFile, result_id: str, kind: str) -> bpy.types.Image:
+    """A packed picture of a file of `data_file_steps`.
 
     The result's earlier one of this kind is used again, so that what reads it reads the new one.
     """
-    height, width = values.shape[:2]
-    image = find(result_id, kind)
-    if image is not None and tuple(image.size) != (width, height):
-        bpy.data.images.remove(image)
-        image = None
+    image, earlier = find(result_id, kind), True
     if image is None:
-        is_float = values.ndim == 2
-        image = bpy.data.images.new(name, width, height, alpha=False, float_buffer=is_float, is_data=True)
-        image[KIND_KEY], image[RESULT_KEY] = kind, result_id
-    pixels = np.ones((height, width, 4), np.float32)
-    pixels[:, :, :3] = values[::-1, :, None] if values.ndim == 2 else values[::-1]
-    image.pixels.foreach_set(pixels.ravel())
-    image.update()
-    image.pack()  # an unpacked generated image is black after reloading
+        image, earlier = (
+            bpy.data.images.new(name, 8, 8, alpha=False, float_buffer=file.is_float, is_data=True),
+            False,
+        )
+    _packed(image, file.content, ".exr" if file.is_float else ".png", kind, result_id)
+    if earlier:
+        image.buffers_free()
     return image
 
 

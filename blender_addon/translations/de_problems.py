@@ -94,6 +94,8 @@ PROBLEMS: dict[str, str] = {
     ),
     "This could not be done.": "Das ist nicht gelungen.",
     "Undo the last change and try again.": "Die letzte Änderung rückgängig machen und noch einmal versuchen.",
+    "The relief is in use.": "Das Relief wird gerade bearbeitet.",
+    "Rebuild it again in Object Mode.": "Im Objektmodus noch einmal bauen.",
     "Choose another relief.": "Ein anderes Relief wählen.",
     "The relief was deleted meanwhile.": "Das Relief wurde inzwischen gelöscht.",
     "The result could not be imported.": "Das Ergebnis konnte nicht importiert werden.",

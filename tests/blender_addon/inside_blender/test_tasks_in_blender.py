@@ -109,9 +109,11 @@ def test_a_cancelled_task_changes_nothing_and_another_may_begin(head):
     from blender_addon.scene import albedo
 
     begin("delight", delighting(head))
-    assert tasks.is_busy("delight") and not bpy.ops.portrait_relief.check_relief.poll()
-    assert bpy.ops.portrait_relief.cancel_task() == {"FINISHED"}
-    assert not tasks.is_busy() and bpy.ops.portrait_relief.check_relief.poll()
+    begin("check", checking(head))
+    assert not bpy.ops.portrait_relief.delight.poll() and not bpy.ops.portrait_relief.check_relief.poll()
+    assert bpy.ops.portrait_relief.cancel_task(kind="delight") == {"FINISHED"}
+    assert not tasks.is_busy("delight") and tasks.is_busy("check") and bpy.ops.portrait_relief.delight.poll()
+    until_done()
     assert not albedo.has_albedo(head)
     assert bpy.ops.portrait_relief.delight() == {"FINISHED"}
     assert albedo.shown(head) == albedo.ALBEDO
@@ -123,6 +125,32 @@ def test_a_relief_deleted_meanwhile_is_named(head):
     until_done()
     assert bpy.context.window_manager.portrait_relief.error_code == "relief_removed"
     assert not [image for image in bpy.data.images if image.get("portrait_relief_kind") == "albedo"]
+
+
+def rebuilding(item: bpy.types.Object):
+    from blender_addon.scene import relief_build
+
+    return relief_build.told_steps(item)
+
+
+def test_a_rebuild_by_the_timer_gives_the_same_mesh_its_new_shape(head):
+    mesh, built = head.data, head.data.portrait_relief_build
+    built.auto_update, built.density = False, 100
+    begin("rebuild", rebuilding(head))
+    assert len(mesh.vertices) == SIDE**2
+    until_done()
+    assert head.data == mesh and len(mesh.vertices) == 100**2 and not mesh.validate()
+
+
+def test_what_was_sculpted_while_a_rebuild_was_at_work_stays(head):
+    mesh, built = head.data, head.data.portrait_relief_build
+    built.auto_update, built.density = False, 100
+    begin("rebuild", rebuilding(head))
+    mesh.vertices[500].co.y -= 0.01
+    sculpted = mesh.vertices[500].co.y
+    until_done()
+    assert len(mesh.vertices) == SIDE**2 and mesh.vertices[500].co.y == sculpted
+    assert bpy.context.window_manager.portrait_relief.error_code == "relief_was_sculpted"
 
 
 def test_the_albedo_is_made_anew_in_the_same_image(head):
