@@ -22,6 +22,7 @@ from dataclasses import dataclass
 
 CHUNK_BYTES = 1 << 18
 MAX_ANSWER_BYTES = 1 << 30
+LARGE_BYTES = 1 << 20  # http.client copies a body three times: 50 ms for the depth of a photo of 3000 px
 
 
 class ExchangeError(Exception):
@@ -47,7 +48,7 @@ class Answer:
     """A complete HTTP answer."""
 
     status: int
-    body: bytes
+    body: bytes | bytearray
     content_type: str
 
     def json(self) -> dict:
@@ -272,12 +273,24 @@ class Exchange:
     def _finish(self) -> None:
         if not self._incoming:
             raise ExchangeError("connection closed without an answer")
-        response = http.client.HTTPResponse(_Replay(bytes(self._incoming)), method=self._method)  # type: ignore[arg-type]
+        large = self._expected_bytes is not None and len(self._incoming) > LARGE_BYTES
+        header = self._incoming.find(b"\r\n\r\n") + 4 if large else len(self._incoming)
+        replay = _Replay(bytes(self._incoming[:header]))
+        response = http.client.HTTPResponse(replay, method=self._method)  # type: ignore[arg-type]
         try:
             response.begin()
-            body = response.read()
+            body = self._large_body(header) if large else response.read()
         except (http.client.HTTPException, ValueError) as error:
             raise BadAnswerError(f"no HTTP: {error!r}") from error
         self.close()
         self._incoming = bytearray()
         self.answer = Answer(response.status, body, response.headers.get("Content-Type", ""))
+
+    def _large_body(self, header_bytes: int) -> bytearray:
+        """What came after the header, as it lies there; a bytearray's beginning is cut off without copying."""
+        body = self._incoming
+        if self._expected_bytes is None or len(body) < self._expected_bytes:
+            raise ValueError(f"only {len(body)} of {self._expected_bytes} bytes came")
+        del body[self._expected_bytes :]
+        del body[:header_bytes]
+        return body
