@@ -3,14 +3,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, PointerProperty, StringProperty
 
+from . import runtime, tasks
+from .core.errors import AddonError, Problem
+from .core.steps import finish
 from .scene import relief_build
 
 
 def _changed(built: PortraitReliefBuild, _context: bpy.types.Context) -> None:
-    relief_build.settings_changed(built.id_data)
+    """Rebuilds at once where that loses nothing; with a window by the timer, and anew where one is at work."""
+    item = relief_build.to_rebuild(built.id_data)
+    if item is None:
+        return
+    item_uid, steps = item.session_uid, relief_build.told_steps(item)
+    try:
+        if bpy.app.background:
+            finish(steps)
+        else:
+            tell = rebuild_teller(item_uid)
+            runtime.begin_task(tasks.Task("rebuild", steps, tell))
+    except AddonError as error:  # an update callback cannot report
+        rebuild_teller(item_uid)(error.problem)
+
+
+def rebuild_teller(item_uid: int) -> Callable[[Problem], None]:
+    """Shows below a relief's settings why it was not rebuilt; that it was sculpted shows there anyway."""
+
+    def tell(problem: Problem) -> None:
+        if problem.code != "relief_was_sculpted":
+            relief_build.show_message(item_uid, problem.text)
+
+    return tell
 
 
 class PortraitReliefBuild(bpy.types.PropertyGroup):

@@ -15,13 +15,13 @@ from dataclasses import replace
 
 import bpy
 
-from . import installation, requests, sequences, storage
+from . import installation, requests, sequences, storage, tasks
 from .core import errors, temp_files
 from .core.backend_process import BackendState
 from .core.errors import AddonError, Problem, Remedy
 from .core.jobs import FrameInput, Job, JobInput, JobState, Maps
 from .core.session import Session
-from .core.steps import Steps
+from .core.steps import Steps, join_workers
 from .delivery import Delivery, Meanwhile
 from .translations import say, say_problem
 
@@ -101,6 +101,9 @@ def close() -> None:
     installation.close()
     _delivery.drop()
     _meanwhile.drop()
+    tasks.cancel()
+    sequences.flush()
+    join_workers()
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
     if _session is not None:
@@ -150,7 +153,7 @@ def run_job_blocking(timeout_s: float) -> Problem | None:
         sync()
 
     problem = session().run_job(timeout_s, on_tick=on_tick)
-    _collect()
+    _collect(wait=True)
     done = _undelivered()
     if done is not None:
         _delivery.finish(done, _job_scene_uid)
@@ -188,9 +191,11 @@ def keep_ticking() -> None:
 def _on_timer() -> float | None:
     if installation.tick():
         _redraw()
+    if not _user_is_in_the_middle() and tasks.tick():
+        _redraw()
     current = _session
     if current is None:
-        return BUSY_INTERVAL_S if installation.is_busy() else None
+        return BUSY_INTERVAL_S if installation.is_busy() or tasks.is_busy() else None
     current.tick()
     _collect()
     done = _undelivered()
@@ -201,17 +206,27 @@ def _on_timer() -> float | None:
         if problem is not None:
             show_problem(problem)
     sync()
-    if not current.needs_ticks and not is_busy() and not installation.is_busy() and not _meanwhile.busy:
+    at_work = is_busy() or installation.is_busy() or tasks.is_busy() or _meanwhile.busy
+    if not current.needs_ticks and not at_work:
         return None
     if current.job is not None and current.job.state is JobState.PREPARING:
         return PREPARING_INTERVAL_S
-    working = (
-        is_busy()
-        or _meanwhile.busy
-        or installation.is_busy()
-        or current.backend.state is not BackendState.READY
-    )
+    working = at_work or current.backend.state is not BackendState.READY
     return BUSY_INTERVAL_S if working else IDLE_INTERVAL_S
+
+
+def begin_task(task: tasks.Task) -> None:
+    """Begins what goes on by the timer. Raises AddonError, of its first step."""
+    tasks.begin(task)
+    keep_ticking()
+    _redraw()
+
+
+def cancel_task(kind: str) -> bool:
+    """False when there is none of this kind."""
+    cancelled = tasks.cancel(kind)
+    _redraw()
+    return cancelled
 
 
 def _user_is_in_the_middle() -> bool:
@@ -233,13 +248,13 @@ def _undelivered() -> Job | None:
     return job if _delivery.awaits(job) else None
 
 
-def _collect() -> None:
+def _collect(*, wait: bool = False) -> None:
     """Keeps what has come of a sequence; where that is impossible, the work is stopped."""
     job = _session.job if _session else None
     if job is None or sequences.of(job) is None:
         return
     try:
-        sequences.collect(job)
+        sequences.collect(job, wait=wait)
     except OSError as error:
         job.cancel()
         job.problem = errors.local("folder_not_writable", detail=str(error))

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long the extension holds Blender's interface up: ticks, operators, enabling, building and re-displacing.
 
-Runs inside Blender (`blender --factory-startup --python interface_bench.py -- RESULT.json PHOTO`), with its own timer
-at work, or on the bpy module (`python interface_bench.py RESULT.json PHOTO`), which has no window: there the same tick
-is called in a loop. `build.py bench` starts it and prints the result.
+Runs inside Blender (`blender --factory-startup --python interface_bench.py -- RESULT.json PHOTO LARGE_PHOTO`), with its
+own timer at work, or on the bpy module (`python interface_bench.py RESULT.json PHOTO LARGE_PHOTO`), which has no
+window: there the same tick is called in a loop. `build.py bench` starts it and prints the result.
 """
 
 from __future__ import annotations
@@ -27,9 +27,12 @@ import numpy as np  # noqa: E402
 TICKS = 500
 TICK_LIMIT_MS, OPERATOR_LIMIT_MS, ENABLE_LIMIT_MS = 8.0, 50.0, 50.0
 SIDE, BUILD_LIMIT_MS, DISPLACE_LIMIT_MS = 768, 500.0, 10.0
-LONGEST_S = 400.0
+LONGEST_S = 600.0
+SEQUENCE_FRAMES = 4
 _PAUSE_S = 0.1
+_BETWEEN_TASKS_S = 0.5
 _MODES = ("depth", "generate", "appearance")
+_TASKS = ("check_relief", "delight", "rebuild_relief")
 _OPERATORS = (
     ("apply_preset", {"preset": "SMILE"}),
     ("mirror_expression", {}),
@@ -123,11 +126,48 @@ def reliefs(repeats: int = 7) -> tuple[Clock, Clock]:
     return building, displacing
 
 
-def jobs(photo: Path, ticks: Clock, operators: Clock) -> Iterator[None]:
-    """Depth, an edit and a repainted relief, one after the other, until there were enough ticks; yields while they are
-    at work."""
+class Measured:
+    """The clocks by what they measure. Ticks go to the one of the job at work: `tick_row`."""
+
+    def __init__(self) -> None:
+        self.ticks = {name: Clock() for name in ("tick", "tick_large", "tick_sequence")}
+        self.operators, self.tasks = Clock(), Clock()
+        self.tick_row = "tick"
+
+    def time_tick(self, tick: Callable[[], float | None]) -> float | None:
+        return self.ticks[self.tick_row].time(tick)
+
+    def rows(self) -> dict[str, dict[str, float]]:
+        wanted = {name: (clock, TICK_LIMIT_MS) for name, clock in self.ticks.items()}
+        wanted |= {
+            "operator": (self.operators, OPERATOR_LIMIT_MS),
+            "task": (self.tasks, OPERATOR_LIMIT_MS),
+        }
+        return {name: clock.worst(limit_ms) for name, (clock, limit_ms) in wanted.items() if clock.wall_ms}
+
+
+def jobs(photo: Path, large_photo: Path, folder: Path, measured: Measured) -> Iterator[None]:
+    """All jobs one after the other; yields while they are at work. `folder` takes the sequence's frames."""
+    yield from _small_jobs(photo, measured)
+    measured.tick_row = "tick_large"
+    settings = bpy.context.scene.portrait_relief
+    settings.filepath = str(large_photo)
+    measured.operators.time(lambda: _submit("depth"))
+    yield from _with_tasks(measured)
+    measured.tick_row = "tick_sequence"
+    settings.filepath, settings.sequence_folder = str(photo), str(folder)
+    for frame, value in ((1, 0.0), (SEQUENCE_FRAMES, 0.6)):
+        settings.jawOpen = value
+        settings.keyframe_insert("jawOpen", frame=frame)
+    measured.operators.time(_submit_sequence)
+    yield from _with_tasks(measured)
+
+
+def _small_jobs(photo: Path, measured: Measured) -> Iterator[None]:
+    """Depth, an edit and a repainted relief, until there were enough ticks, with quick buttons pressed meanwhile."""
     from blender_addon import runtime
 
+    ticks, operators = measured.ticks["tick"], measured.operators
     settings = bpy.context.scene.portrait_relief
     settings.source, settings.filepath = "FILE", str(photo)
     settings.mouthSmileLeft = settings.mouthSmileRight = 0.8
@@ -150,6 +190,42 @@ def jobs(photo: Path, ticks: Clock, operators: Clock) -> Iterator[None]:
         number += 1
 
 
+def _with_tasks(measured: Measured) -> Iterator[None]:
+    """While a job is at work the active relief is checked, delighted and rebuilt, each at least once."""
+    from blender_addon import runtime, tasks
+
+    end_s, asked, begun = time.monotonic() + LONGEST_S, time.monotonic(), 0
+    while runtime.is_busy() or tasks.is_busy() or begun < len(_TASKS):
+        if time.monotonic() > end_s:
+            raise TimeoutError(f"a job with tasks is not done: {_state()}")
+        if tasks.is_busy():
+            asked = time.monotonic()
+        elif time.monotonic() - asked > _BETWEEN_TASKS_S and (runtime.is_busy() or begun < len(_TASKS)):
+            kind = _TASKS[begun % len(_TASKS)]
+            measured.tasks.time(lambda kind=kind: _begin(kind))
+            begun += 1
+        yield
+    if bpy.context.window_manager.portrait_relief.message:
+        raise RuntimeError(_state())
+
+
+def _begin(kind: str) -> None:
+    """What the button does with a window; on bpy, where the operator would return when all is done, the same."""
+    from blender_addon import runtime, tasks
+    from blender_addon.scene import albedo, exporting, relief_build
+
+    scene, item = bpy.context.scene, bpy.context.view_layer.objects.active
+    if not bpy.app.background:
+        getattr(bpy.ops.portrait_relief, kind)()
+        return
+    steps = {
+        "check_relief": lambda: exporting.check_steps(item, scene.portrait_relief_export),
+        "delight": lambda: albedo.albedo_steps(item, coloured=False, strength=1.0),
+        "rebuild_relief": lambda: relief_build.told_steps(item),
+    }
+    runtime.begin_task(tasks.Task(kind, steps[kind](), runtime.show_problem))
+
+
 def _submit(mode: str) -> None:
     """What the buttons do."""
     from blender_addon import requests, runtime
@@ -159,6 +235,15 @@ def _submit(mode: str) -> None:
         runtime.submit(scene, *requests.repaint_input(scene, bpy.context.view_layer.objects.active))
     else:
         runtime.submit(scene, requests.job_input(scene.portrait_relief, mode))
+
+
+def _submit_sequence() -> None:
+    from blender_addon import requests, runtime, sequences
+
+    scene = bpy.context.scene
+    given, frames = requests.sequence_input(scene, range(1, SEQUENCE_FRAMES + 1))
+    sequence = sequences.plan(given, frames, scene.portrait_relief.sequence_folder, fresh=True)
+    runtime.submit_sequence(scene, given, frames, sequence)
 
 
 def _call(name: str, options: dict[str, str]) -> None:
@@ -172,24 +257,23 @@ def _state() -> str:
     return f"{shown.state} {shown.status} {shown.backend_message} {shown.message} {shown.hint}"
 
 
-def main(result: Path, photo: Path) -> None:
+def main(result: Path, photo: Path, large_photo: Path) -> None:
     """Measures all and writes `result`; in Blender it goes on by timers and quits at the end."""
     enabling = enable()
     from blender_addon import runtime
 
-    ticks, operators = Clock(), Clock()
+    measured = Measured()
     tick, windowed = runtime._on_timer, not bpy.app.background
 
     def timed_tick() -> float | None:
-        return ticks.time(tick)
+        return measured.time_tick(tick)
 
     runtime._on_timer = timed_tick
-    steps = jobs(photo, ticks, operators)
+    steps = jobs(photo, large_photo, result.parent / "sequence", measured)
 
     def finish(error: str = "") -> None:
         found: dict[str, object] = {"windowed": windowed, "blender": bpy.app.version_string, "error": error}
-        if ticks.wall_ms and operators.wall_ms:
-            found["tick"], found["operator"] = ticks.worst(TICK_LIMIT_MS), operators.worst(OPERATOR_LIMIT_MS)
+        found |= measured.rows()
         if not error:
             building, displacing = reliefs()
             found["build"], found["displace"] = (
@@ -227,4 +311,4 @@ def main(result: Path, photo: Path) -> None:
 if __name__ == "__main__":
     words = sys.argv[sys.argv.index("--") + 1 :] if "--" in sys.argv else sys.argv[1:]
     os.environ.setdefault("PORTRAIT_RELIEF_BACKEND_SOURCE", str(ROOT))
-    main(Path(words[0]), Path(words[1]))
+    main(*(Path(word) for word in words[:3]))

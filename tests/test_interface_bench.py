@@ -23,6 +23,18 @@ def test_the_table_tells_what_is_over_its_limit():
     assert "0.40 s" in build and "ok, limit 0.5 s" in build
 
 
+@pytest.mark.parametrize(
+    ("worst_ms", "words", "status"), [(7.9, [], 0), (9.1, [], 1), (9.1, ["--report-only"], 0)]
+)
+def test_a_number_above_its_limit_is_an_exit_status(
+    monkeypatch: pytest.MonkeyPatch, worst_ms: float, words: list[str], status: int
+):
+    row = {"count": 5, "median_ms": 0.2, "p99_ms": 5.0, "worst_ms": worst_ms, "above": 0, "limit_ms": 8.0}
+    found = {"windowed": True, "blender": "4.5.0", "error": "", "tick_large": row}
+    monkeypatch.setattr(interface_report, "measure", lambda *_: found)
+    assert interface_report.main(words) == status
+
+
 def test_the_named_blender_goes_before_the_variable(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv(interface_report.BLENDER_VARIABLE, "/opt/one")
     assert interface_report.find_blender("/opt/other") == "/opt/other"
@@ -49,12 +61,16 @@ def test_on_bpy_every_number_is_measured(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.delenv(interface_report.BLENDER_VARIABLE, raising=False)
     monkeypatch.delenv("DISPLAY", raising=False)
-    assert interface_report.main(["--json"]) == 0
+    assert interface_report.main(["--json", "--report-only"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert not found["windowed"] and not found["error"]
-    assert found["tick"]["count"] >= 500 and found["operator"]["count"] >= 3
+    assert found["tick"]["count"] >= 500 and found["operator"]["count"] >= 5
+    assert found["tick_large"]["count"] > 10 and found["tick_sequence"]["count"] > 10
+    assert found["task"]["count"] >= 6  # check, delight and rebuild beside the large photo and the sequence
     # Of the thread's own computing, with room for other versions: the clock tells of the machine's load too.
-    assert 0 < found["tick"]["worst_own_ms"] < 60 and found["operator"]["worst_own_ms"] < 200
+    for name in ("tick", "tick_large", "tick_sequence"):
+        assert 0 < found[name]["worst_own_ms"] < 60, found[name]
+    assert found["operator"]["worst_own_ms"] < 200
     assert (
         found["build"]["best_ms"] > 1
         and found["displace"]["best_ms"] > 0.1

@@ -7,14 +7,16 @@ import ast
 import io
 import struct
 import zlib
+from typing import TypeVar
 
 import numpy as np
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+Content = TypeVar("Content", bound=bytes | bytearray)
 _NPY_TYPES = ("<f4", "<f2", "<f8", "|u1", "<u2")
 
 
-def read_npy(data: bytes) -> np.ndarray:
+def read_npy(data: bytes | bytearray) -> np.ndarray:
     """A two-dimensional numeric .npy file's content -> float32 [H, W]. Raises ValueError; never unpickles."""
     if len(data) < 12 or data[:6] != b"\x93NUMPY":
         raise ValueError("no .npy file")
@@ -52,7 +54,7 @@ def empty_npy(shape: tuple[int, ...]) -> tuple[bytearray, np.ndarray]:
     return content, np.frombuffer(content, "<f4", offset=header.tell()).reshape(shape)
 
 
-def png_size(data: bytes) -> tuple[int, int]:
+def png_size(data: bytes | bytearray) -> tuple[int, int]:
     """(width, height) from a PNG's header. Raises ValueError."""
     if len(data) < 33 or data[:8] != PNG_SIGNATURE or data[12:16] != b"IHDR":
         raise ValueError("no PNG file")
@@ -62,7 +64,7 @@ def png_size(data: bytes) -> tuple[int, int]:
     return width, height
 
 
-def checked_png(data: bytes) -> bytes:
+def checked_png(data: Content) -> Content:
     """Passes a complete PNG on; raises ValueError for one that is cut off."""
     png_size(data)
     if data[-8:-4] != b"IEND":

@@ -64,6 +64,13 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
             Remedy.RETRY,
         ),
         _problem(
+            "task_failed", "This could not be done.", "Undo the last change and try again.", Remedy.NONE
+        ),
+        _problem(
+            "relief_removed", "The relief was deleted meanwhile.", "Choose another relief.", Remedy.NONE
+        ),
+        _problem("relief_in_use", "The relief is in use.", "Rebuild it again in Object Mode.", Remedy.NONE),
+        _problem(
             "backend_incomplete",
             "The backend's installation is not complete.",
             "Install it again.",

@@ -39,12 +39,14 @@ def request_head(
     return bytes(recorder.data)
 
 
-def read_answer(received: bytes, method: str) -> tuple[int, bytes, str]:
-    """(status, body, content type) of a whole answer. Raises ValueError for what is no HTTP."""
+def read_answer(
+    received: bytes, method: str, *, with_body: bool = True
+) -> tuple[int, bytes | bytearray, str]:
+    """(status, body, content type) of a whole answer, or of its header alone. Raises ValueError for what is no HTTP."""
     response = http.client.HTTPResponse(_Replay(received), method=method)  # type: ignore[arg-type]
     try:
         response.begin()
-        body = response.read()
+        body = response.read() if with_body else b""
     except http.client.HTTPException as error:
         raise ValueError(repr(error)) from error
     return response.status, body, response.headers.get("Content-Type", "")

@@ -28,8 +28,8 @@ Maps = Mapping[str, bytes | bytearray]
 PARTS: Parts = (("rgb", "png"), ("depth", "npy"), ("coverage", "npy"))
 
 
-_READERS: dict[str, Callable[[bytes], bytes | np.ndarray]] = {
-    "png": arrays.checked_png,
+_READERS: dict[str, Callable[[bytes | bytearray], bytes | np.ndarray]] = {
+    "png": lambda body: bytes(arrays.checked_png(body)),
     "npy": arrays.read_npy,
     "json": bytes,
 }
@@ -359,6 +359,11 @@ class Job:
             self._end(JobState.CANCELLED)
 
 
+def _float32(values: np.ndarray) -> np.ndarray:
+    """Without a copy where they are so already: copying 3000 x 3000 takes 20 ms of a tick."""
+    return values.astype(np.float32, copy=False)
+
+
 def _frame_result(parts: Mapping[str, bytes | np.ndarray], info: dict) -> FrameResult:
     depth, coverage, rgb = parts["depth"], parts["coverage"], parts["rgb"]
     assert isinstance(depth, np.ndarray) and isinstance(coverage, np.ndarray) and isinstance(rgb, bytes)
@@ -370,4 +375,4 @@ def _frame_result(parts: Mapping[str, bytes | np.ndarray], info: dict) -> FrameR
     mm_per_px = info.get("mm_per_px")
     if not isinstance(mm_per_px, (int, float)) or not 0 < mm_per_px < 1000:
         raise BadAnswerError(f"mm_per_px is {mm_per_px!r}")
-    return FrameResult(rgb, depth.astype(np.float32), coverage.astype(np.float32), float(mm_per_px), info)
+    return FrameResult(rgb, _float32(depth), _float32(coverage), float(mm_per_px), info)

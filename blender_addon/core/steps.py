@@ -1,35 +1,97 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Long work in small steps: a generator that yields between them and returns its result.
 
-With a window a timer takes a few steps a tick; scripts and tests take all at once by `finish`.
+With a window a timer takes a few steps a tick; scripts and tests take all at once by `finish`. What is computed with
+numpy alone goes into a thread by `in_worker`, and the ticks only look whether it is done: Python's lock is free while
+numpy and zlib compute. Nothing that touches Blender may go there.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Generator
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 Result = TypeVar("Result")
-Steps = Generator[None, None, Result]
+# A step yields None, or what has to happen before another one is worth while.
+Steps = Generator[threading.Event | None, None, Result]
 
 
 def finish(steps: Steps[Result]) -> Result:
     """Takes all steps at once. Raises what the work raises."""
     while True:
         try:
-            next(steps)
+            awaited = next(steps)
         except StopIteration as end:
             return end.value
+        if awaited is not None:
+            awaited.wait()
 
 
 def advance(steps: Steps[object], budget_s: float) -> bool:
-    """Takes steps until `budget_s` is used up, at least one; True when the work is done. Raises what it raises."""
+    """Takes steps until `budget_s` is used up or the work waits, at least one; True when it is done. Raises what it
+    raises."""
     end_s = time.perf_counter() + budget_s
     while True:
         try:
-            next(steps)
+            awaited = next(steps)
         except StopIteration:
             return True
-        if time.perf_counter() >= end_s:
+        if awaited is not None or time.perf_counter() >= end_s:
             return False
+
+
+def in_worker(steps: Steps[Result]) -> Steps[Result]:
+    """Takes `steps`, which use no bpy, in a thread of their own. Raises what they raise.
+
+    Closing the generator ends the thread after the step it is at, without waiting for it.
+    """
+    worker = _Worker(steps)
+    worker.start()
+    try:
+        while not worker.done.is_set():
+            yield worker.done
+    finally:
+        worker.stop()
+    return worker.result()
+
+
+def join_workers() -> None:
+    """Stops all threads and waits for their last step: none may run on when the extension is gone."""
+    for thread in threading.enumerate():
+        if isinstance(thread, _Worker):
+            thread.stop()
+            thread.join()
+
+
+class _Worker(threading.Thread, Generic[Result]):
+    def __init__(self, steps: Steps[Result]):
+        super().__init__(name="Portrait Relief")
+        self.done = threading.Event()
+        self._steps = steps
+        self._stopped = False
+        self._value: list[Result] = []
+        self._error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            while not self._stopped:
+                awaited = next(self._steps)
+                if awaited is not None:
+                    awaited.wait()
+        except StopIteration as end:
+            self._value.append(end.value)
+        except BaseException as error:  # it is raised again where the result is wanted
+            self._error = error
+        finally:
+            self._steps.close()
+            self.done.set()
+
+    def stop(self) -> None:
+        self._stopped = True
+
+    def result(self) -> Result:
+        if self._error is not None:
+            raise self._error
+        return self._value[0]

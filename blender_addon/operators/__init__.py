@@ -17,6 +17,7 @@ from . import (
     relief,
     results,
     sequence,
+    tasks,
     viewing,
 )
 
@@ -36,5 +37,6 @@ CLASSES = (
     *export.CLASSES,
     *light.CLASSES,
     *relief.CLASSES,
+    *tasks.CLASSES,
     *viewing.CLASSES,
 )

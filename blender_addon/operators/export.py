@@ -10,9 +10,12 @@ from bpy.props import BoolProperty, StringProperty
 
 from ..core import print_checks
 from ..core.base_shapes import ExportError
+from ..core.errors import AddonError, Problem, Remedy
 from ..core.print_checks import Finding, Severity
-from ..scene import exporting, sending_back
+from ..core.steps import Steps, finish
+from ..scene import albedo, exporting, importing, sending_back
 from ..scene.export_files import FORMATS
+from .tasks import Report, TaskOperator
 
 _MOST_ROUNDS = 4  # mending one thing may bring up another
 
@@ -22,18 +25,27 @@ class _ExportOperator:
     def poll(cls, context: bpy.types.Context) -> bool:
         return sending_back.is_at_hand(cls, context.view_layer.objects.active)
 
-    def checked(self, context: bpy.types.Context) -> exporting.Checked | None:
-        """Builds the piece and shows its report; None where there can be none, which is reported too."""
-        item, chosen = context.view_layer.objects.active, context.scene.portrait_relief_export
+    @staticmethod
+    def check_steps(scene: bpy.types.Scene, item: bpy.types.Object) -> Steps[exporting.Checked]:
+        """Builds the piece and shows its report. Raises AddonError where there can be none, which is shown too."""
+        scene_uid, name = scene.session_uid, item.name
         try:
-            made = exporting.check(item, chosen)
+            made = yield from exporting.check_steps(item, scene.portrait_relief_export)
         except (ExportError, MemoryError) as error:
             text = str(error) or "There is not enough memory. Ask for fewer triangles."
-            show(chosen, item.name, [Finding("piece", Severity.ERROR, 0, text)])
-            self.report({"ERROR"}, text)  # pyright: ignore[reportAttributeAccessIssue]
-            return None
-        show(chosen, item.name, made.findings)
+            chosen = importing.find_scene(scene_uid).portrait_relief_export
+            show(chosen, name, [Finding("piece", Severity.ERROR, 0, text)])
+            raise AddonError(Problem("no_piece", text, "", Remedy.NONE)) from error
+        show(importing.find_scene(scene_uid).portrait_relief_export, name, made.findings)
         return made
+
+    def checked(self, context: bpy.types.Context) -> exporting.Checked | None:
+        """All of `check_steps` at once; None where there can be no piece, which is reported too."""
+        try:
+            return finish(self.check_steps(context.scene, context.view_layer.objects.active))
+        except AddonError as error:
+            self.report({"ERROR"}, error.problem.text)  # pyright: ignore[reportAttributeAccessIssue]
+            return None
 
 
 def show(chosen, name: str, findings: list[Finding]) -> None:
@@ -47,45 +59,58 @@ def problems(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity is not Severity.OK]
 
 
-class PORTRAIT_RELIEF_OT_check_relief(_ExportOperator, bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_check_relief(_ExportOperator, TaskOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.check_relief"
     bl_label = "Check for Export"
     bl_description = "Build the piece and look for faults that printers and other programs stumble over"
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return super().poll(context) and cls.may_begin("check")
+
     def execute(self, context: bpy.types.Context) -> set[str]:
-        made = self.checked(context)
-        if made is None:
-            return {"CANCELLED"}
+        steps = self._steps(context.scene, context.view_layer.objects.active)
+        return self.run("check", steps, _is_in_the_report)
+
+    def _steps(self, scene: bpy.types.Scene, item: bpy.types.Object) -> Steps[Report]:
+        made = yield from self.check_steps(scene, item)
         found = problems(made.findings)
         if found:
-            self.report({"WARNING"}, " ".join(finding.sentence for finding in found))
-        else:
-            self.report({"INFO"}, f"No faults: {made.summary}")
-        return {"FINISHED"}
+            return "WARNING", " ".join(finding.sentence for finding in found)
+        return "INFO", f"No faults: {made.summary}"
 
 
-class PORTRAIT_RELIEF_OT_fix_export(_ExportOperator, bpy.types.Operator):
+def _is_in_the_report(_problem: Problem) -> None:
+    """The panel shows the report."""
+
+
+class PORTRAIT_RELIEF_OT_fix_export(_ExportOperator, TaskOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.fix_export"
     bl_label = "Fix"
     bl_description = "Change the settings so that what the report names is mended"
-    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return super().poll(context) and cls.may_begin("check")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        chosen = context.scene.portrait_relief_export
+        steps = self._steps(context.scene, context.view_layer.objects.active)
+        return self.run("check", steps, _is_in_the_report, "Fix")
+
+    def _steps(self, scene: bpy.types.Scene, item: bpy.types.Object) -> Steps[Report]:
+        scene_uid, item_uid = scene.session_uid, item.session_uid
         for _ in range(_MOST_ROUNDS):
-            made = self.checked(context)
-            if made is None:
-                return {"CANCELLED"}
+            scene = importing.find_scene(scene_uid)
+            made = yield from self.check_steps(scene, albedo.find_relief(item_uid))
             wanted = print_checks.changes(made.findings)
             if not wanted:
                 break
-            chosen.apply(wanted)
+            importing.find_scene(scene_uid).portrait_relief_export.apply(wanted)
+            yield
         left = problems(made.findings)
         if left:
-            self.report({"WARNING"}, "Left: " + " ".join(finding.sentence for finding in left))
-        else:
-            self.report({"INFO"}, f"No faults left: {made.summary}")
-        return {"FINISHED"}
+            return "WARNING", "Left: " + " ".join(finding.sentence for finding in left)
+        return "INFO", f"No faults left: {made.summary}"
 
 
 class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):

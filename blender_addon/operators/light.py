@@ -10,13 +10,15 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
-from .. import storage
+from .. import runtime, storage, tasks
 from ..core import errors, temp_files
 from ..core.errors import AddonError
 from ..core.light_rigs import RIGS
+from ..core.steps import Steps, finish
 from ..scene import albedo, hdri, lighting, preview, relit_still, sending_back, viewing
 from ..translations import say
 from .reporting import ReportingMixin
+from .tasks import TaskOperator
 
 _FIRST_RIG = RIGS[0].identifier
 _ENGINES = [("EEVEE", "EEVEE", ""), ("CYCLES", "Cycles", "")]
@@ -99,20 +101,26 @@ class PORTRAIT_RELIEF_OT_restore_world(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class PORTRAIT_RELIEF_OT_delight(_LightOperator, bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_delight(_LightOperator, TaskOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.delight"
     bl_label = "Remove Photo's Light"
     bl_description = "Find the light of the photo by the relief's shape, divide it out, and show what is left"
+    bl_options = TaskOperator.bl_options
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return super().poll(context) and cls.may_begin("delight")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        return self.tried(lambda: _show_albedo(context.active_object, anew=True))
+        steps = _albedo_steps(context.active_object)
+        return self.run("delight", steps, runtime.show_problem, "Remove Photo's Light")
 
 
-def _show_albedo(item: bpy.types.Object, *, anew: bool) -> None:
-    chosen = item.portrait_relief_light
-    if anew or not albedo.has_albedo(item):
-        albedo.make_albedo(item, coloured=chosen.coloured, strength=chosen.delight_strength)
-    albedo.show(item, albedo.ALBEDO)
+def _albedo_steps(item: bpy.types.Object) -> Steps[None]:
+    """Makes it and shows it."""
+    item_uid, chosen = item.session_uid, item.portrait_relief_light
+    yield from albedo.albedo_steps(item, coloured=chosen.coloured, strength=chosen.delight_strength)
+    albedo.show(albedo.find_relief(item_uid), albedo.ALBEDO)
 
 
 class PORTRAIT_RELIEF_OT_relight_preview(_LightOperator, bpy.types.Operator):
@@ -129,7 +137,14 @@ class PORTRAIT_RELIEF_OT_relight_preview(_LightOperator, bpy.types.Operator):
             return {"CANCELLED"}
 
         def work() -> None:
-            _show_albedo(item, anew=False)
+            if albedo.has_albedo(item):
+                albedo.show(item, albedo.ALBEDO)
+            elif bpy.app.background:
+                finish(_albedo_steps(item))
+            else:  # shown as soon as it is there
+                steps = _albedo_steps(item)
+                task = tasks.Task("delight", steps, runtime.show_problem, "Remove Photo's Light")
+                runtime.begin_task(task)
             if lighting.find_rig(item) is None and hdri.world_of(context.scene) is None:
                 lighting.apply_rig(context.scene, item, _FIRST_RIG)
             chosen = item.portrait_relief_light

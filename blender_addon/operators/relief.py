@@ -6,15 +6,15 @@ from __future__ import annotations
 import bpy
 from bpy.props import BoolProperty
 
-from ..core.errors import AddonError
+from ..core.errors import Problem
 from ..scene import relief_build
+from .tasks import TaskOperator
 
 
-class PORTRAIT_RELIEF_OT_rebuild_relief(bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_rebuild_relief(TaskOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.rebuild_relief"
     bl_label = "Rebuild Relief"
     bl_description = "Build the active relief again from its depth picture with the settings of this panel"
-    bl_options = {"REGISTER", "UNDO"}
 
     overwrite: BoolProperty(
         name="Discard Sculpting",
@@ -42,13 +42,13 @@ class PORTRAIT_RELIEF_OT_rebuild_relief(bpy.types.Operator):
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         item = context.active_object
-        try:
-            relief_build.rebuild(item, overwrite=self.overwrite)
-        except AddonError as error:
-            self.report({"ERROR"}, error.problem.text)
-            return {"CANCELLED"}
-        item.data.portrait_relief_build.message = ""
-        return {"FINISHED"}
+        item_uid = item.session_uid
+        steps = relief_build.told_steps(item, overwrite=self.overwrite)
+
+        def tell(problem: Problem) -> None:
+            relief_build.show_message(item_uid, problem.text)
+
+        return self.run("rebuild", steps, tell, "Rebuild Relief")
 
 
 CLASSES = (PORTRAIT_RELIEF_OT_rebuild_relief,)

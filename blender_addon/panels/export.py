@@ -7,7 +7,7 @@ import bpy
 
 from ..core.base_shapes import BaseShape
 from ..scene import sending_back
-from .job import draw_wrapped
+from .job import draw_task, draw_wrapped
 from .places import PanelMixin, in_both_editors
 
 _ICONS = {"OK": "CHECKMARK", "Warning": "INFO", "Error": "ERROR"}
@@ -54,6 +54,7 @@ class _ExportPanel(PanelMixin):
         row.scale_y = 1.3
         row.operator("portrait_relief.check_relief", text="Check", icon="VIEWZOOM")
         row.operator("portrait_relief.export_relief", text="Export", icon="EXPORT")
+        draw_task(layout, "check", text="Checking")
         self._draw_report(layout, context, chosen)
 
     def _draw_report(self, layout: bpy.types.UILayout, context: bpy.types.Context, chosen) -> None:

@@ -7,7 +7,7 @@ import textwrap
 
 import bpy
 
-from .. import installation
+from .. import installation, tasks
 from ..core.errors import Remedy
 from ..core.installer import InstallState
 from ..core.jobs import JobState
@@ -59,6 +59,14 @@ def draw_install_progress(layout: bpy.types.UILayout, install) -> None:
     row = layout.row(align=True)
     row.progress(factor=install.progress, text=install.status)
     row.operator("portrait_relief.cancel_install", text="", icon="X")
+
+
+def draw_task(layout: bpy.types.UILayout, kind: str, *, text: str) -> None:
+    """What a button of this panel still works on, with a way to stop it."""
+    if tasks.is_busy(kind):
+        row = layout.row(align=True)
+        row.label(text=text, icon="TIME")
+        row.operator("portrait_relief.cancel_task", text="", icon="X").kind = kind
 
 
 class _MainPanel(PanelMixin):

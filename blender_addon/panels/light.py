@@ -8,7 +8,7 @@ import bpy
 from ..core.light_rigs import RIGS
 from ..operators.viewing import still_of
 from ..scene import albedo, hdri, lighting, sending_back
-from .job import draw_wrapped
+from .job import draw_task, draw_wrapped
 from .places import CATEGORY, PanelMixin
 
 RIG_COLUMNS = 3
@@ -43,6 +43,7 @@ class PORTRAIT_RELIEF_PT_light_view3d(PanelMixin, bpy.types.Panel):
             row.operator("portrait_relief.delight", text="", icon="FILE_REFRESH")
         else:
             column.operator("portrait_relief.delight", icon="LIGHT")
+        draw_task(column, "delight", text="Removing the photo's light")
         row = column.row(align=True)
         row.prop(chosen, "delight_strength", slider=True)
         row.prop(chosen, "coloured", toggle=True)

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..scene import relief_build, relief_object, sending_back
-from .job import draw_wrapped
+from .job import draw_task, draw_wrapped
 from .places import CATEGORY, PanelMixin
 
 
@@ -69,6 +69,7 @@ class PORTRAIT_RELIEF_PT_relief_view3d(PanelMixin, bpy.types.Panel):
             depress=changed and (not built.auto_update or relief_build.has_stale_normal_map(mesh)),
         )
         row.prop(built, "auto_update", text="", icon="AUTO")
+        draw_task(layout, "rebuild", text="Rebuilding the relief")
         if built.message:
             draw_wrapped(layout.column(align=True), built.message, context, icon="ERROR")
         elif changed:

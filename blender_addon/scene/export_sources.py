@@ -3,45 +3,48 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import bpy
 import numpy as np
 
 from ..core.errors import AddonError
 from ..core.height_grid import ReliefSurface
-from . import images, relief_object
+from ..core.placement import Placement
+from ..core.plain_mesh import PlainMesh
+from . import images, mesh_reading, relief_object
 
 
-def surface(item: bpy.types.Object) -> ReliefSurface:
-    """With modifiers, shape keys and sculpting; lying on its back, in millimetres. Of the object's scale only what
-    stretches it counts."""
+@dataclass(frozen=True)
+class ReadSurface:
+    """What was read of a relief object; `surface` needs no bpy any more."""
+
+    mesh: PlainMesh
+    placement: Placement
+    stretch: np.ndarray  # float [3], the object's scale, at most 1
+
+    def surface(self) -> ReliefSurface:
+        """Lying on its back, in millimetres."""
+        points = self.placement.millimetres(self.mesh.positions * self.stretch)
+        return ReliefSurface(points, self.mesh.triangles(), self.mesh.vertex_uv(0.5))
+
+
+def read_surface(item: bpy.types.Object) -> ReadSurface:
+    """With modifiers, shape keys and sculpting. Of the object's scale only what stretches it counts."""
     placement = relief_object.placement_of(item.data)
     evaluated = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
     mesh = evaluated.to_mesh()
     try:
-        positions, triangles, uv = arrays_of_mesh(mesh)
+        read = mesh_reading.read(mesh, mesh.uv_layers.active)
     finally:
         evaluated.to_mesh_clear()
     scale = np.abs(np.array(item.matrix_world.to_scale()))
-    points = placement.millimetres(positions * (scale / max(scale.max(), 1e-9)))
-    return ReliefSurface(points, triangles, uv)
+    return ReadSurface(read, placement, scale / max(scale.max(), 1e-9))
 
 
-def arrays_of_mesh(mesh: bpy.types.Mesh) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """positions [V, 3], triangles [T, 3] and uv [V, 2], where a vertex has the UV of one of its corners."""
-    positions = np.empty(len(mesh.vertices) * 3, np.float32)
-    mesh.vertices.foreach_get("co", positions)
-    mesh.calc_loop_triangles()
-    triangles = np.empty(len(mesh.loop_triangles) * 3, np.int32)
-    mesh.loop_triangles.foreach_get("vertices", triangles)
-    uv = np.full((len(mesh.vertices), 2), 0.5, np.float32)
-    layer = mesh.uv_layers.active
-    if layer is not None:
-        corner_uv = np.empty(len(mesh.loops) * 2, np.float32)
-        layer.uv.foreach_get("vector", corner_uv)
-        corner = np.empty(len(mesh.loops), np.int32)
-        mesh.loops.foreach_get("vertex_index", corner)
-        uv[corner] = corner_uv.reshape(-1, 2)
-    return positions.reshape(-1, 3), triangles.reshape(-1, 3), uv
+def surface(item: bpy.types.Object) -> ReliefSurface:
+    """The relief as it is now, in one go."""
+    return read_surface(item).surface()
 
 
 def base_colour_image(item: bpy.types.Object) -> bpy.types.Image | None:

@@ -14,9 +14,10 @@ import numpy as np
 from ..core import export_texture, print_checks, print_solid, temp_files, write_depth_map
 from ..core.base_shapes import BaseShape, ExportError, SolidSettings
 from ..core.height_grid import ReliefSurface
-from ..core.print_checks import Finding, Severity
+from ..core.print_checks import Finding, Limits, Severity
 from ..core.print_solid import Piece
-from . import export_files, export_sources
+from ..core.steps import Steps, finish, in_worker
+from . import export_files, export_sources, images, mesh_reading
 from .export_files import FORMATS, Painted
 
 Progress = Callable[[float], None]  # 0..1
@@ -52,28 +53,56 @@ class Checked:
 
 
 def check(item: bpy.types.Object, chosen) -> Checked:
-    """Builds the piece and looks at it. `chosen` is the scene's PortraitReliefExport. Raises ExportError."""
-    surface = export_sources.surface(item)
+    """All of `check_steps` at once."""
+    return finish(check_steps(item, chosen))
+
+
+def check_steps(item: bpy.types.Object, chosen) -> Steps[Checked]:
+    """Builds the piece and looks at it. `chosen` is the scene's PortraitReliefExport. Raises ExportError.
+
+    All that is needed of the file is read in the first step; only a surface with too many faces needs Blender again.
+    """
     settings, limits = chosen.solid_settings(), chosen.limits()
-    if chosen.format in {"PNG", "EXR"}:
-        made = _height_map(surface, settings, chosen.map_px)
-        findings = print_checks.check_height_map(made.size_mm, surface, settings, limits)
-    else:
-        if settings.shape is BaseShape.SURFACE and len(surface.triangles) > settings.target_faces:
-            surface = _decimated(surface, settings.target_faces)
-        made = print_solid.build(surface, settings, limits.thinnest_mm)
-        findings = print_checks.check_piece(made, surface, settings, limits)
-        if FORMATS[chosen.format].has_colour:
-            findings = print_checks.worst_first([*findings, _colour(item)])
+    map_px = chosen.map_px if chosen.format in {"PNG", "EXR"} else 0
+    colour = [_colour(item)] if FORMATS[chosen.format].has_colour else []
+    read = export_sources.read_surface(item)
+    yield
+    surface = yield from in_worker(_surface_steps(read))
+    if not map_px and settings.shape is BaseShape.SURFACE and len(surface.triangles) > settings.target_faces:
+        surface = _decimated(surface, settings.target_faces)
+        yield
+    return (yield from in_worker(_checked_steps(surface, settings, limits, map_px, colour)))
+
+
+def _surface_steps(read: export_sources.ReadSurface) -> Steps[ReliefSurface]:
+    yield
+    return read.surface()
+
+
+def _checked_steps(
+    surface: ReliefSurface, settings: SolidSettings, limits: Limits, map_px: int, colour: list[Finding]
+) -> Steps[Checked]:
+    """A piece, or a height map of `map_px`, and its findings."""
+    yield
+    if map_px:
+        made = _height_map(surface, settings, map_px)
+        yield
+        return Checked(made, print_checks.check_height_map(made.size_mm, surface, settings, limits), surface)
+    made = print_solid.build(surface, settings, limits.thinnest_mm)
+    yield
+    findings = print_checks.check_piece(made, surface, settings, limits)
+    if colour:
+        findings = print_checks.worst_first([*findings, *colour])
     return Checked(made, findings, surface)
 
 
 def _colour(item: bpy.types.Object) -> Finding:
     image = export_sources.base_colour_image(item)
-    if image is None or not image.size[0]:
+    width, height = (0, 0) if image is None else images.size_px(image)
+    if not width:
         text = "The relief has no picture; the file gets plain base colour."
         return Finding("picture", Severity.WARNING, 0, text)
-    return Finding("picture", Severity.OK, image.size[0], f"Picture of {image.size[0]} x {image.size[1]} px.")
+    return Finding("picture", Severity.OK, width, f"Picture of {width} x {height} px.")
 
 
 def write(item: bpy.types.Object, chosen, checked: Checked, path: Path, progress: Progress) -> list[Path]:
@@ -171,6 +200,8 @@ def _decimated(surface: ReliefSurface, target_faces: int) -> ReliefSurface:
         view_layer = scene.view_layers[0]
         view_layer.update()
         evaluated = item.evaluated_get(view_layer.depsgraph)
-        return ReliefSurface(*export_sources.arrays_of_mesh(evaluated.to_mesh()))
+        made = evaluated.to_mesh()
+        read = mesh_reading.read(made, made.uv_layers.active)
+        return ReliefSurface(read.positions, read.triangles(), read.vertex_uv(0.5))
     finally:
         bpy.data.batch_remove([item, mesh, scene])

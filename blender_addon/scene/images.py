@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 import numpy as np
 
-from ..core import arrays, errors, picture_file
+from ..core import arrays, errors, exr, picture_file
 from ..core.errors import AddonError, Remedy
+from ..core.steps import Steps
 
 KIND_KEY = "portrait_relief_kind"
 NO_DEPTH = 0.49  # coverage below which a relief has no surface
@@ -56,6 +59,15 @@ def portrait_file(image: bpy.types.Image) -> bytes:
     if kept is not None and (picture_file.kind(kept) == "JPEG" or image.depth in {8, 24}):
         return kept
     return png_of_image(image)
+
+
+def size_px(image: bpy.types.Image) -> tuple[int, int]:
+    """(width, height), of a packed PNG by its header: asking Blender would have it read the whole file first."""
+    kept = image.packed_file
+    if not image.has_data and kept is not None and image.source == "FILE":
+        with contextlib.suppress(ValueError):
+            return arrays.png_size(bytes(kept.data[:33]))
+    return image.size[0], image.size[1]
 
 
 def thumbnail_png(image: bpy.types.Image, side_px: int) -> bytes:
@@ -115,9 +127,18 @@ def read_file(filepath: str) -> tuple[bytes, str]:
         ) from error
 
 
-def add_rgb(name: str, png: bytes, result_id: str) -> bpy.types.Image:
-    """A packed colour image from a PNG file's content; nothing is written to the disk."""
-    return _packed(bpy.data.images.new(name, 8, 8, alpha=False), png, ".png", "rgb", result_id)
+def add_rgb(
+    name: str, png: bytes, result_id: str, kind: str = "rgb", into: bpy.types.Image | None = None
+) -> bpy.types.Image:
+    """A packed colour image from a PNG file's content; nothing is written to the disk.
+
+    `into`: an image whose content it becomes, so that what shows that one shows the new one.
+    """
+    made = into or bpy.data.images.new(name, 8, 8, alpha=False)
+    _packed(made, png, ".png", kind, result_id)
+    if into is not None:
+        into.buffers_free()  # `reload` would look for the file on the disk
+    return made
 
 
 def _packed(image: bpy.types.Image, file: bytes, ending: str, kind: str, result_id: str) -> bpy.types.Image:
@@ -129,56 +150,75 @@ def _packed(image: bpy.types.Image, file: bytes, ending: str, kind: str, result_
     return image
 
 
-def depth_pixels(depth_mm: np.ndarray, coverage: np.ndarray) -> np.ndarray:
-    """The depth picture, float32 [H, W, 4]: millimetres in R, G and B (0 outside the head), coverage in alpha.
+def depth_file_steps(depth_mm: np.ndarray, coverage: np.ndarray) -> Steps[bytes]:
+    """The depth picture as an EXR file: millimetres (0 outside the head) and coverage as alpha. No bpy.
 
     depth_mm and coverage: float32 [H, W], top row first.
     """
-    pixels = np.empty((*depth_mm.shape, 4), np.float32)
     known = np.isfinite(depth_mm)
-    pixels[:, :, :3] = np.where(known, depth_mm, np.float32(0))[:, :, None]
+    yield
+    depth = np.where(known, depth_mm, np.float32(0))
+    yield
     # A hole in the head is no depth of 0: no coverage there lets it be found again.
-    pixels[:, :, 3] = np.where(known, coverage, np.minimum(coverage, np.float32(NO_DEPTH)))
-    return pixels
+    alpha = np.where(known, coverage, np.minimum(coverage, np.float32(NO_DEPTH)))
+    yield
+    return (yield from exr.grey_alpha_steps(depth, alpha))
 
 
 def add_depth(name: str, file: bytes, result_id: str) -> bpy.types.Image:
-    """A packed float image from an EXR file of `depth_pixels`."""
+    """A packed float image from the file of `depth_file_steps`."""
     image = bpy.data.images.new(name, 8, 8, alpha=True, float_buffer=True, is_data=True)
     image.alpha_mode = "CHANNEL_PACKED"  # coverage must not be multiplied into the depth
     return _packed(image, file, ".exr", "depth", result_id)
 
 
-def depth_of(image: bpy.types.Image) -> tuple[np.ndarray, np.ndarray]:
-    """What `add_depth` put in: depth in mm, NaN where the coverage is below a half, and coverage, both float32
-    [H, W], top row first."""
+def read_pixels(image: bpy.types.Image) -> np.ndarray:
+    """float32 [H, W, C] as Blender has them, bottom row first."""
     width, height = image.size
     pixels = np.empty(len(image.pixels), np.float32)
     image.pixels.foreach_get(pixels)
-    pixels = pixels.reshape(height, width, -1)[::-1]
+    return pixels.reshape(height, width, -1)
+
+
+def depth_of(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `add_depth` put in, from `read_pixels`: depth in mm, NaN where the coverage is below a half, and coverage,
+    both float32 [H, W], top row first. No bpy."""
+    pixels = pixels[::-1]
     coverage = np.ascontiguousarray(pixels[:, :, 3])
     return np.where(coverage > NO_DEPTH, pixels[:, :, 0], np.nan).astype(np.float32), coverage
 
 
-def data_picture(name: str, values: np.ndarray, result_id: str, kind: str) -> bpy.types.Image:
-    """A packed picture that is no colour: float32 [H, W] as a float picture, [H, W, 3] in 0..1 as a byte picture.
+@dataclass(frozen=True)
+class DataFile:
+    """A picture that is no colour, as a file."""
+
+    content: bytes
+    is_float: bool
+
+
+def data_file_steps(values: np.ndarray) -> Steps[DataFile]:
+    """float32 [H, W] as a float picture, [H, W, 3] in 0..1 as a byte picture. No bpy."""
+    if values.ndim == 2:
+        return DataFile((yield from exr.grey_alpha_steps(values, np.ones_like(values))), True)
+    rgb = (np.clip(values, 0, 1) * np.float32(255) + np.float32(0.5)).astype(np.uint8)
+    yield
+    return DataFile(arrays.write_png(rgb), False)
+
+
+def data_picture(name: str, file: DataFile, result_id: str, kind: str) -> bpy.types.Image:
+    """A packed picture of a file of `data_file_steps`.
 
     The result's earlier one of this kind is used again, so that what reads it reads the new one.
     """
-    height, width = values.shape[:2]
-    image = find(result_id, kind)
-    if image is not None and tuple(image.size) != (width, height):
-        bpy.data.images.remove(image)
-        image = None
+    image, earlier = find(result_id, kind), True
     if image is None:
-        is_float = values.ndim == 2
-        image = bpy.data.images.new(name, width, height, alpha=False, float_buffer=is_float, is_data=True)
-        image[KIND_KEY], image[RESULT_KEY] = kind, result_id
-    pixels = np.ones((height, width, 4), np.float32)
-    pixels[:, :, :3] = values[::-1, :, None] if values.ndim == 2 else values[::-1]
-    image.pixels.foreach_set(pixels.ravel())
-    image.update()
-    image.pack()  # an unpacked generated image is black after reloading
+        image, earlier = (
+            bpy.data.images.new(name, 8, 8, alpha=False, float_buffer=file.is_float, is_data=True),
+            False,
+        )
+    _packed(image, file.content, ".exr" if file.is_float else ".png", kind, result_id)
+    if earlier:
+        image.buffers_free()
     return image
 
 

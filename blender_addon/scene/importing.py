@@ -8,12 +8,14 @@ from dataclasses import dataclass, field, replace
 
 import bpy
 
-from ..core import errors, exr
+from ..core import errors
 from ..core.errors import AddonError
 from ..core.jobs import FrameResult
+from ..core.placement import Placement
 from ..core.relief import ReliefMesh, ReliefOptions, build_steps
-from ..core.steps import Steps, finish
+from ..core.steps import Steps, finish, in_worker
 from . import images, material, relief_build, relief_object
+from .relief_object import MeshArrays
 
 
 @dataclass(frozen=True)
@@ -51,42 +53,45 @@ def import_steps(
     settings = scene.portrait_relief
     size, depth_scale = settings.size, settings.depth_scale
     options = replace(ReliefOptions(), density=settings.density)
-    relief = yield from build_steps(result.depth_mm, result.coverage, result.mm_per_px, options)
-    arrays = relief_object.arrays_of(relief, relief_object.new_place(size), depth_scale)
-    yield
-    pixels = images.depth_pixels(result.depth_mm, result.coverage)
-    yield
-    depth_file = exr.write_rgba(pixels)
-    yield
+    relief, arrays, depth_file = yield from in_worker(
+        _computed(result, options, relief_object.new_place(size), depth_scale)
+    )
+
+    def rgb_picture() -> bpy.types.Image:
+        return images.find(result_id, "rgb") or images.add_rgb(f"{name} RGB", result.rgb_png, result_id)
 
     def pictures() -> tuple[bpy.types.Image, bpy.types.Image]:
-        rgb = images.find(result_id, "rgb") or images.add_rgb(f"{name} RGB", result.rgb_png, result_id)
         depth = images.find(result_id, "depth") or images.add_depth(f"{name} Depth", depth_file, result_id)
-        return rgb, depth
+        return rgb_picture(), depth
 
-    def made_mesh() -> bpy.types.Mesh:
+    def begun_mesh() -> bpy.types.Mesh:
         found = next((mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id), None)
         if found is not None:
             return found
-        mesh = relief_object.make_mesh(name, relief, size=size, depth_scale=depth_scale, arrays=arrays)
+        mesh = relief_object.begun_mesh(name, size=size, depth_scale=depth_scale)
         height, width = result.depth_mm.shape
         remember_photo(mesh, relief, result_id, (width, height), result.mm_per_px)
         crop = (result.info.get("report") or {}).get("crop")
         if crop is not None:
             mesh.portrait_relief.crop_px = [round(value) for value in crop]
         mesh.portrait_relief_build.density = options.density
-        relief_build.remember_built(mesh)
         return mesh
 
     done = False
     try:
+        rgb_picture()
+        yield
         pictures()
         yield
         pictures()[0].preview_ensure()  # for the list of results
         yield
-        made_mesh()
+        while not relief_object.filled_further(begun_mesh(), relief, arrays):
+            yield
         yield
-        scene, mesh = find_scene(scene_uid), made_mesh()
+        scene, mesh = find_scene(scene_uid), begun_mesh()
+        while not relief_object.filled_further(mesh, relief, arrays):  # an undo took it away
+            pass
+        relief_build.remember_built(mesh)
         mesh.materials.append(material.make(name, *pictures()))
         item = bpy.data.objects.new(name, mesh)
         item.location = scene.cursor.location
@@ -104,6 +109,16 @@ def import_steps(
                 image = images.find(result_id, kind)
                 if image is not None and not image.users:
                     bpy.data.images.remove(image)
+
+
+def _computed(
+    result: FrameResult, options: ReliefOptions, place: Placement, depth_scale: float
+) -> Steps[tuple[ReliefMesh, MeshArrays, bytes]]:
+    """The relief, what its mesh is filled with, and its depth picture's file. No bpy."""
+    relief = yield from build_steps(result.depth_mm, result.coverage, result.mm_per_px, options)
+    arrays = yield from relief_object.array_steps(relief, place, depth_scale)
+    depth_file = yield from images.depth_file_steps(result.depth_mm, result.coverage)
+    return relief, arrays, depth_file
 
 
 def find_scene(session_uid: int) -> bpy.types.Scene:

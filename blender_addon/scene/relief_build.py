@@ -11,9 +11,13 @@ import numpy as np
 from ..core import errors, relief_back
 from ..core.detail_map import detail_normals
 from ..core.errors import AddonError, Problem, Remedy
+from ..core.placement import Placement
+from ..core.plain_mesh import spread_to_vertices
 from ..core.projection import Projection, camera_distance_mm
-from ..core.relief import ReliefError, ReliefMesh, ReliefOptions, build, mended_map
+from ..core.relief import ReliefError, ReliefMesh, ReliefOptions, build_steps, mended_map
+from ..core.steps import Steps, finish, in_worker
 from . import images, material, relief_object
+from .relief_object import MeshArrays
 
 # In sizes of a grid cell: what moved a vertex further than that was no rounding.
 EDITED = 2e-3
@@ -52,6 +56,10 @@ def _problem(code: str, message: str, hint: str) -> AddonError:
 
 def source_of(mesh: bpy.types.Mesh) -> Source:
     """From the packed depth picture. Raises AddonError where it was deleted or changed in size."""
+    return Source(*images.depth_of(_depth_pixels(mesh)), mesh.portrait_relief.mm_per_px)
+
+
+def _depth_pixels(mesh: bpy.types.Mesh) -> np.ndarray:
     kept = mesh.portrait_relief
     image = images.find(kept.result_id, "depth")
     if image is None or not len(image.pixels) or image.channels < 4:
@@ -62,8 +70,7 @@ def source_of(mesh: bpy.types.Mesh) -> Source:
         raise _problem(
             "depth_picture_changed", "The relief's depth picture has another size now.", "Undo its scaling."
         )
-    depth, coverage = images.depth_of(image)
-    return Source(depth, coverage, kept.mm_per_px)
+    return images.read_pixels(image)
 
 
 def can_rebuild(item: bpy.types.Object | None) -> bool:
@@ -81,21 +88,77 @@ def can_rebuild(item: bpy.types.Object | None) -> bool:
 def is_edited(mesh: bpy.types.Mesh) -> bool:
     """Whether it is no longer what was built: sculpted, edited, remeshed, with shape keys, or with what an artist
     put on its points and faces."""
-    built = mesh.portrait_relief_build
-    if mesh.shape_keys is not None:
+    try:
+        return _read_shape(mesh).is_moved()
+    except AddonError:
         return True
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """What tells whether vertices were moved since they were built."""
+
+    positions: np.ndarray  # float32 [V, 3]
+    corner_vertex: np.ndarray
+    corner_uv: np.ndarray
+    depth_mm: np.ndarray
+    place: Placement
+    projection: Projection
+    photo_size_px: tuple[int, int]
+    origin_px: tuple[float, float]
+    mm_per_px: float
+    depth_scale: float
+
+    def is_moved(self) -> bool:
+        """No bpy."""
+        error = np.abs(self.positions - self.place.positions(self._built_points()))
+        cell = max(self.mm_per_px * max(self.photo_size_px) / 1024, 0.05)
+        cell *= float(np.linalg.norm(self.place.axes[:, 0]))
+        furthest = float(np.abs(self.positions).max(initial=1.0))
+        return bool(error.max(initial=0.0) > max(EDITED * cell, 2e-6 * furthest))
+
+    def _built_points(self) -> np.ndarray:
+        """x, z and depth in mm [V, 3] as UVs and depths tell them."""
+        uv = spread_to_vertices(self.corner_uv, self.corner_vertex, len(self.positions), 0.0)
+        width, height = self.photo_size_px
+        x_mm = (uv[:, 0] * width - self.origin_px[0]) * self.mm_per_px
+        z_mm = (self.origin_px[1] - (1 - uv[:, 1]) * height) * self.mm_per_px
+        x_mm, z_mm = self.projection.unprojected(x_mm, z_mm, self.depth_mm)
+        return np.stack([x_mm, z_mm, self.depth_mm * self.depth_scale], 1)
+
+
+def _read_shape(mesh: bpy.types.Mesh) -> _Shape:
+    """Raises AddonError where it is seen at once that the mesh is no longer what was built."""
+    kept, built = mesh.portrait_relief, mesh.portrait_relief_build
     depths, layer = mesh.attributes.get(relief_object.DEPTH_ATTRIBUTE), relief_object.photo_uv(mesh)
-    if depths is None or depths.domain != "POINT" or layer is None:
-        return True
-    if _has_more_than_a_shape(mesh):
-        return True
-    if built.vertices and (built.vertices, built.corners) != (len(mesh.vertices), len(mesh.loops)):
-        return True
-    place = relief_object.placement_of(mesh)
-    error = np.abs(_positions(mesh) - place.positions(_built_points(mesh, layer)))
-    kept = mesh.portrait_relief
-    cell = max(kept.mm_per_px * max(kept.photo_size_px) / 1024, 0.05) * np.linalg.norm(place.axes[:, 0])
-    return bool(error.max(initial=0.0) > max(EDITED * cell, 2e-6 * np.abs(_positions(mesh)).max(initial=1.0)))
+    counts = (len(mesh.vertices), len(mesh.loops))
+    if (
+        mesh.shape_keys is not None
+        or depths is None
+        or depths.domain != "POINT"
+        or layer is None
+        or _has_more_than_a_shape(mesh)
+        or (built.vertices and (built.vertices, built.corners) != counts)
+    ):
+        raise AddonError(errors.local("relief_was_sculpted"))
+    corner_vertex = np.empty(counts[1], np.int32)
+    mesh.attributes[".corner_vert"].data.foreach_get("value", corner_vertex)
+    corner_uv = np.empty((counts[1], 2), np.float32)
+    layer.uv.foreach_get("vector", corner_uv.ravel())
+    depth = np.empty(counts[0], np.float32)
+    depths.data.foreach_get("value", depth)
+    return _Shape(
+        _positions(mesh),
+        corner_vertex,
+        corner_uv,
+        depth,
+        relief_object.placement_of(mesh),
+        relief_object.projection_of(mesh),
+        (kept.photo_size_px[0], kept.photo_size_px[1]),
+        (kept.origin_px[0], kept.origin_px[1]),
+        kept.mm_per_px,
+        0.0 if kept.displaced else kept.applied_depth_scale,
+    )
 
 
 def _has_more_than_a_shape(mesh: bpy.types.Mesh) -> bool:
@@ -118,24 +181,6 @@ def _positions(mesh: bpy.types.Mesh) -> np.ndarray:
     values = np.empty(len(mesh.vertices) * 3, np.float32)
     mesh.attributes["position"].data.foreach_get("vector", values)
     return values.reshape(-1, 3)
-
-
-def _built_points(mesh: bpy.types.Mesh, layer: bpy.types.MeshUVLoopLayer) -> np.ndarray:
-    """x, z and depth in mm [V, 3] as UVs and depths tell them."""
-    kept = mesh.portrait_relief
-    corner = np.empty(len(mesh.loops), np.int32)
-    mesh.attributes[".corner_vert"].data.foreach_get("value", corner)
-    corner_uv = np.empty(len(mesh.loops) * 2, np.float32)
-    layer.uv.foreach_get("vector", corner_uv)
-    uv = np.zeros((len(mesh.vertices), 2), np.float32)
-    uv[corner] = corner_uv.reshape(-1, 2)
-    depth = np.empty(len(mesh.vertices), np.float32)
-    mesh.attributes[relief_object.DEPTH_ATTRIBUTE].data.foreach_get("value", depth)
-    width, height = kept.photo_size_px
-    x_mm = (uv[:, 0] * width - kept.origin_px[0]) * kept.mm_per_px
-    z_mm = (kept.origin_px[1] - (1 - uv[:, 1]) * height) * kept.mm_per_px
-    x_mm, z_mm = relief_object.projection_of(mesh).unprojected(x_mm, z_mm, depth)
-    return np.stack([x_mm, z_mm, depth * (0.0 if kept.displaced else kept.applied_depth_scale)], 1)
 
 
 def options_of(built) -> ReliefOptions:
@@ -183,76 +228,173 @@ def _has_its_settings(mesh: bpy.types.Mesh) -> bool:
 
 
 def rebuild(item: bpy.types.Object, *, overwrite: bool = False) -> None:
+    """All of `rebuild_steps` at once."""
+    finish(rebuild_steps(item, overwrite=overwrite))
+
+
+def rebuild_steps(item: bpy.types.Object, *, overwrite: bool = False) -> Steps[None]:
     """Builds the mesh of `item` with its settings; without `overwrite` its normal map alone where nothing else is out
     of date.
 
+    Mesh and depth picture are read in the first step, the mesh is exchanged in the last one.
+
     Raises AddonError where the depth is gone, no head is left, or, without `overwrite`, the mesh was sculpted.
     """
-    mesh = item.data
-    kept, built = mesh.portrait_relief, mesh.portrait_relief_build
+    mesh, item_uid = item.data, item.session_uid
     if not overwrite and needs_only_a_normal_map(mesh):
-        _set_normal_map(item, source_of(mesh), options_of(built))
+        yield from _normal_map_steps(mesh, item_uid)
         return
-    if not overwrite and is_edited(mesh):
+    read = None if overwrite else _read_shape(mesh)
+    before, plan = _positions(mesh), _plan_of(mesh)
+    pixels = _depth_pixels(mesh)
+    yield
+    done = yield from in_worker(_rebuilt_steps(read, pixels, plan))
+    item = next((each for each in bpy.data.objects if each.session_uid == item_uid), None)
+    if item is None or item.type != "MESH":
+        raise AddonError(errors.local("relief_removed"))
+    if not can_rebuild(item) and not bpy.app.background:  # scripts may, in any mode
+        raise AddonError(errors.local("relief_in_use"))
+    if not overwrite and not np.array_equal(_positions(item.data), before):
         raise AddonError(errors.local("relief_was_sculpted"))
-    source = source_of(mesh)
-    options = options_of(built)
-    try:
-        made = build(source.depth_mm, source.coverage, source.mm_per_px, options)
-    except ReliefError as error:
-        raise _problem("no_head", str(error), "Trim less of its edge.") from error
-    place = relief_object.placement_of(mesh)
-    smooth_shaded = not mesh.polygons or mesh.polygons[0].use_smooth
-    displaced = built.variant == "DISPLACE"
-    scale = kept.depth_scale
-    if mesh.shape_keys is not None:
-        item.shape_key_clear()
-    mesh.clear_geometry()
+    _exchange(item, plan, done)
+
+
+def _normal_map_steps(mesh: bpy.types.Mesh, item_uid: int) -> Steps[None]:
+    """The normal map anew for the depth scale that the relief has now."""
+    plan, pixels = _plan_of(mesh), _depth_pixels(mesh)
+    yield
+
+    def made() -> Steps[images.DataFile]:
+        depth, coverage = images.depth_of(pixels)
+        yield
+        depth, valid = mended_map(depth, coverage, plan.mm_per_px, plan.options)
+        yield
+        return (yield from images.data_file_steps(_normals(depth, valid, plan)))
+
+    file = yield from in_worker(made())
+    item = next((each for each in bpy.data.objects if each.session_uid == item_uid), None)
+    if item is None or item.type != "MESH":
+        raise AddonError(errors.local("relief_removed"))
+    _set_normal_map(item, file, plan.depth_scale)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a mesh's settings ask for."""
+
+    options: ReliefOptions
+    place: Placement
+    projection: Projection
+    displaced: bool
+    normal_map: bool
+    depth_scale: float
+    back: str
+    thickness_mm: float
+    photo_mm: tuple[float, float, float, float]  # left, right, bottom, top
+    mm_per_px: float
+    signature: str
+
+
+@dataclass(frozen=True)
+class _Rebuilt:
+    relief: ReliefMesh
+    arrays: MeshArrays
+    displacement: images.DataFile | None
+    normals: images.DataFile | None
+
+
+def _plan_of(mesh: bpy.types.Mesh) -> _Plan:
+    kept, built = mesh.portrait_relief, mesh.portrait_relief_build
     width, height = kept.photo_size_px
-    kept.camera_distance_mm = (
+    left, top = -kept.origin_px[0] * kept.mm_per_px, kept.origin_px[1] * kept.mm_per_px
+    camera_mm = (
         camera_distance_mm(built.focal_mm, (width, height), kept.mm_per_px)
         if built.projection == "PERSPECTIVE"
         else 0.0
     )
-    shaped = _shaped(made, built, mesh, 1.0 if displaced else scale)
-    arrays = relief_object.arrays_of(shaped, place, 0.0 if displaced else scale)
-    relief_object.fill_mesh(mesh, shaped, arrays)
-    mesh.polygons.foreach_set("use_smooth", np.full(len(mesh.polygons), smooth_shaded))
-    kept.displaced = displaced
-    kept.applied_depth_scale = scale
-    _set_displacement(mesh, source, options)
-    _set_normal_map(item, source, options)
-    remember_built(mesh)
-    mesh.update()
+    return _Plan(
+        options_of(built),
+        relief_object.placement_of(mesh),
+        replace(relief_object.projection_of(mesh), distance_mm=float(np.float32(camera_mm))),
+        built.variant == "DISPLACE",
+        built.normal_map,
+        kept.depth_scale,
+        built.back,
+        built.thickness_mm,
+        (left, left + width * kept.mm_per_px, top - height * kept.mm_per_px, top),
+        kept.mm_per_px,
+        signature(built),
+    )
 
 
-def _shaped(made: ReliefMesh, built, mesh: bpy.types.Mesh, scale: float) -> ReliefMesh:
-    """With its back, and on the rays of its projection."""
+def _rebuilt_steps(read: _Shape | None, pixels: np.ndarray, plan: _Plan) -> Steps[_Rebuilt]:
+    """From the depth picture's pixels. No bpy. Raises AddonError where no head is left, or `read` was sculpted."""
+    if read is not None and read.is_moved():
+        raise AddonError(errors.local("relief_was_sculpted"))
+    yield
+    source = Source(*images.depth_of(pixels), plan.mm_per_px)
+    yield
+    try:
+        made = yield from build_steps(source.depth_mm, source.coverage, source.mm_per_px, plan.options)
+    except ReliefError as error:
+        raise _problem("no_head", str(error), "Trim less of its edge.") from error
+    shaped = _shaped(made, plan)
+    yield
+    scale = 0.0 if plan.displaced else plan.depth_scale
+    arrays = yield from relief_object.array_steps(shaped, plan.place, scale)
+    displacement = normals = None
+    if plan.displaced or plan.normal_map:
+        depth, valid = mended_map(source.depth_mm, source.coverage, source.mm_per_px, plan.options)
+        yield
+        if plan.displaced:
+            displacement = yield from images.data_file_steps(depth)
+        if plan.normal_map:
+            normals = yield from images.data_file_steps(_normals(depth, valid, plan))
+    return _Rebuilt(shaped, arrays, displacement, normals)
+
+
+def _exchange(item: bpy.types.Object, plan: _Plan, done: _Rebuilt) -> None:
+    """Gives the mesh its new geometry, and the material and modifier what belongs to it."""
+    mesh = item.data
     kept = mesh.portrait_relief
-    width, height = kept.photo_size_px
-    if built.variant != "DISPLACE":  # a flat mesh has no place for a back
-        left, top = -kept.origin_px[0] * kept.mm_per_px, kept.origin_px[1] * kept.mm_per_px
-        photo_mm = (left, left + width * kept.mm_per_px, top - height * kept.mm_per_px, top)
+    smooth_shaded = not mesh.polygons or mesh.polygons[0].use_smooth
+    if mesh.shape_keys is not None:
+        item.shape_key_clear()
+    mesh.clear_geometry()
+    relief_object.fill_mesh(mesh, done.relief, done.arrays)
+    (mesh.shade_smooth if smooth_shaded else mesh.shade_flat)()
+    kept.camera_distance_mm = plan.projection.distance_mm
+    kept.displaced = plan.displaced
+    kept.applied_depth_scale = plan.depth_scale
+    _set_displacement(mesh, done.displacement)
+    _set_normal_map(item, done.normals, plan.depth_scale)
+    remember_built(mesh)
+    mesh.portrait_relief_build.signature = plan.signature  # the settings may have changed since
+    mesh.update()
+    relief_object.apply_depth_scale(mesh)
+
+
+def _shaped(made: ReliefMesh, plan: _Plan) -> ReliefMesh:
+    """With its back, and on the rays of its projection."""
+    if not plan.displaced:  # a flat mesh has no place for a back
         # The thickness is one of the object, whatever the depth scale.
-        thickness = built.thickness_mm / max(abs(scale), 1e-3)
-        made = relief_back.with_back(made, built.back, thickness, photo_mm)
-    projection: Projection = relief_object.projection_of(mesh)
-    x_mm, z_mm = projection.unprojected(made.x_mm, made.z_mm, made.depth_mm)
+        thickness = plan.thickness_mm / max(abs(plan.depth_scale), 1e-3)
+        made = relief_back.with_back(made, plan.back, thickness, plan.photo_mm)
+    x_mm, z_mm = plan.projection.unprojected(made.x_mm, made.z_mm, made.depth_mm)
     return replace(made, x_mm=x_mm.astype(np.float32), z_mm=z_mm.astype(np.float32))
 
 
-def _set_displacement(mesh: bpy.types.Mesh, source: Source, options: ReliefOptions) -> None:
+def _set_displacement(mesh: bpy.types.Mesh, file: images.DataFile | None) -> None:
     """The Displace modifier of a flat relief, with its texture; none on others."""
     items = [item for item in bpy.data.objects if item.data == mesh]
-    if not mesh.portrait_relief.displaced:
+    if file is None:
         for item in items:
             found = item.modifiers.get(relief_object.DISPLACE_NAME)
             if found is not None:
                 item.modifiers.remove(found)
         return
-    depth, _valid = mended_map(source.depth_mm, source.coverage, source.mm_per_px, options)
     image = images.data_picture(
-        f"{mesh.name} Displacement", depth, mesh.portrait_relief.result_id, DISPLACEMENT_KIND
+        f"{mesh.name} Displacement", file, mesh.portrait_relief.result_id, DISPLACEMENT_KIND
     )
     texture = next((each for each in bpy.data.textures if each.type == "IMAGE" and each.image == image), None)
     if texture is None:
@@ -270,20 +412,21 @@ def _set_displacement(mesh: bpy.types.Mesh, source: Source, options: ReliefOptio
         modifier.strength = mesh.portrait_relief.depth_scale * relief_object.displacement_per_mm(mesh)
 
 
-def _set_normal_map(item: bpy.types.Object, source: Source, options: ReliefOptions) -> None:
+def _normals(depth: np.ndarray, valid: np.ndarray, plan: _Plan) -> np.ndarray:
+    rows, columns = np.flatnonzero(valid.any(1)), np.flatnonzero(valid.any(0))
+    longer_px = float(max(np.ptp(rows), np.ptp(columns)) + 1)
+    cell_px = max(1.0, longer_px / plan.options.density)
+    return detail_normals(depth, valid, plan.mm_per_px, cell_px, plan.depth_scale)
+
+
+def _set_normal_map(item: bpy.types.Object, file: images.DataFile | None, depth_scale: float) -> None:
     mesh = item.data
     kept = mesh.portrait_relief
     photo = images.find(kept.result_id, "rgb")
     image = None
-    if mesh.portrait_relief_build.normal_map:
-        depth, valid = mended_map(source.depth_mm, source.coverage, source.mm_per_px, options)
-        rows, columns = np.flatnonzero(valid.any(1)), np.flatnonzero(valid.any(0))
-        longer_px = float(max(np.ptp(rows), np.ptp(columns)) + 1)
-        normals = detail_normals(
-            depth, valid, source.mm_per_px, max(1.0, longer_px / options.density), kept.depth_scale
-        )
-        image = images.data_picture(f"{mesh.name} Normals", normals, kept.result_id, NORMALS_KIND)
-        image[SCALE_KEY] = kept.depth_scale
+    if file is not None:
+        image = images.data_picture(f"{mesh.name} Normals", file, kept.result_id, NORMALS_KIND)
+        image[SCALE_KEY] = depth_scale
     for slot in mesh.materials:
         if slot is not None and photo is not None:
             material.set_normal_map(slot, photo, image, NORMALS_KIND)
@@ -296,17 +439,27 @@ def remember_built(mesh: bpy.types.Mesh) -> None:
     built.signature = signature(built)
 
 
-def settings_changed(mesh: bpy.types.Mesh) -> None:
-    """Rebuilds at once where that loses nothing and the user has not switched it off."""
+def to_rebuild(mesh: bpy.types.Mesh) -> bpy.types.Object | None:
+    """The object to be rebuilt after a setting changed: where that loses nothing and the user has not switched it
+    off."""
     built = mesh.portrait_relief_build
     items = [item for item in bpy.data.objects if item.data == mesh]
     if not built.auto_update or not built.signature or is_up_to_date(mesh):
-        return
-    if not items or not all(can_rebuild(item) for item in items) or is_edited(mesh):
-        return
-    try:
-        rebuild(items[0])
-    except AddonError as error:  # an update callback cannot report
-        built.message = error.problem.text
-    else:
-        built.message = ""
+        return None
+    if not items or not all(can_rebuild(item) for item in items):
+        return None
+    return items[0]
+
+
+def told_steps(item: bpy.types.Object, *, overwrite: bool = False) -> Steps[None]:
+    """`rebuild_steps` that takes an earlier message away."""
+    item_uid = item.session_uid
+    yield from rebuild_steps(item, overwrite=overwrite)
+    show_message(item_uid, "")
+
+
+def show_message(item_uid: int, text: str) -> None:
+    """Below the relief's settings."""
+    for item in bpy.data.objects:
+        if item.session_uid == item_uid and item.type == "MESH":
+            item.data.portrait_relief_build.message = text

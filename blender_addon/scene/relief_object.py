@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import bpy
 import numpy as np
@@ -12,27 +13,53 @@ from ..core import placement
 from ..core.placement import Placement
 from ..core.projection import Projection
 from ..core.relief import METRES_PER_MM, ReliefMesh
+from ..core.steps import Steps
 
 DEPTH_ATTRIBUTE = "depth_mm"
 BACK_ATTRIBUTE = "relief_back"  # 1 on walls' lower ends, backs and plates: no part of the photo
 UV_NAME = "UVMap"
 DISPLACE_NAME = "Relief Depth"  # the modifier of reliefs that are flat themselves
 PLACEMENT_POINTS = 256
+_FILLED = "portrait_relief_filled"  # on a mesh that is not whole: how many of `_FILLING` it has
 
 
 @dataclass(frozen=True)
 class MeshArrays:
-    """What a mesh is filled with: positions float32 [3 * V], UVs of the corners float32 [2 * L]."""
+    """What a mesh is filled with: positions float32 [3 * V], UVs of the corners float32 [2 * L].
+
+    With the edges int32 [2 * E] and each corner's edge int32 [L] Blender need not find them, which takes it longer
+    than a tick may.
+    """
 
     positions: np.ndarray
     corner_uv: np.ndarray
+    face_start: list[int]  # Blender reads a list in a fifth of an array's time
+    edges: np.ndarray | None = None
+    corner_edge: np.ndarray | None = None
+
+
+def array_steps(relief: ReliefMesh, place: Placement, depth_scale: float) -> Steps[MeshArrays]:
+    """`arrays_of` with the edges; no bpy."""
+    arrays = arrays_of(relief, place, depth_scale)
+    yield
+    corner = relief.corner_vertex
+    ahead = np.arange(1, len(corner) + 1)
+    ahead[np.append(relief.face_start[1:], len(corner)) - 1] = relief.face_start
+    after = corner[ahead]
+    yield
+    keys = np.minimum(corner, after).astype(np.int64) * len(relief.x_mm) + np.maximum(corner, after)
+    edges, corner_edge = np.unique(keys, return_inverse=True)
+    yield
+    ends = np.stack(np.divmod(edges, len(relief.x_mm)), 1).astype(np.int32)
+    return replace(arrays, edges=ends.ravel(), corner_edge=corner_edge.astype(np.int32))
 
 
 def arrays_of(relief: ReliefMesh, place: Placement, depth_scale: float) -> MeshArrays:
     """No bpy: half of the time that filling a mesh takes."""
     points = np.stack([relief.x_mm, relief.z_mm, relief.depth_mm * np.float32(depth_scale)], 1)
     pairs = np.ascontiguousarray(relief.uv, np.float32).view(np.int64)[:, 0]  # u and v gathered as one number
-    return MeshArrays(place.positions(points).ravel(), pairs[relief.corner_vertex].view(np.float32))
+    corner_uv = pairs[relief.corner_vertex].view(np.float32)
+    return MeshArrays(place.positions(points).ravel(), corner_uv, relief.face_start.tolist())
 
 
 def new_place(size: float) -> Placement:
@@ -47,32 +74,88 @@ def make_mesh(
 
     `arrays`: from `arrays_of` at `new_place(size)`, where they were made before.
     """
+    mesh = begun_mesh(name, size=size, depth_scale=depth_scale)
+    while not filled_further(mesh, relief, arrays or arrays_of(relief, new_place(size), depth_scale)):
+        pass
+    return mesh
+
+
+def begun_mesh(name: str, *, size: float, depth_scale: float) -> bpy.types.Mesh:
+    """An empty mesh for `filled_further`."""
     mesh = bpy.data.meshes.new(name)
-    metres_per_mm = METRES_PER_MM * size
     settings = mesh.portrait_relief
-    settings.metres_per_mm = metres_per_mm
+    settings.metres_per_mm = METRES_PER_MM * size
     settings.applied_depth_scale = depth_scale
     settings.depth_scale = depth_scale  # its update callback finds nothing left to do
-    fill_mesh(mesh, relief, arrays or arrays_of(relief, new_place(size), depth_scale))
-    mesh.shade_smooth()
+    mesh[_FILLED] = 0
     return mesh
+
+
+def filled_further(mesh: bpy.types.Mesh, relief: ReliefMesh, arrays: MeshArrays) -> bool:
+    """One step of filling a begun mesh; True when it is whole.
+
+    How far it is stands in the mesh, so that an undo between two steps is nothing to look after.
+    """
+    if _FILLED not in mesh:
+        return True
+    done = int(mesh[_FILLED])
+    _FILLING[done](mesh, relief, arrays)
+    mesh[_FILLED] = done + 1
+    if done + 1 == len(_FILLING):
+        mesh.shade_smooth()
+        del mesh[_FILLED]
+    return _FILLED not in mesh
 
 
 def fill_mesh(mesh: bpy.types.Mesh, relief: ReliefMesh, arrays: MeshArrays) -> None:
     """Gives an empty mesh the relief's geometry, UVs and depth."""
+    for step in _FILLING:
+        step(mesh, relief, arrays)
+
+
+def _fill_vertices(mesh: bpy.types.Mesh, relief: ReliefMesh, arrays: MeshArrays) -> None:
     mesh.vertices.add(len(relief.x_mm))
-    mesh.loops.add(len(relief.corner_vertex))
-    mesh.polygons.add(len(relief.face_start))
     mesh.attributes["position"].data.foreach_set("vector", arrays.positions)
+
+
+def _fill_corners(mesh: bpy.types.Mesh, relief: ReliefMesh, _arrays: MeshArrays) -> None:
+    mesh.loops.add(len(relief.corner_vertex))
     mesh.attributes[".corner_vert"].data.foreach_set("value", relief.corner_vertex)
-    mesh.polygons.foreach_set("loop_start", relief.face_start)
+
+
+def _fill_faces(mesh: bpy.types.Mesh, relief: ReliefMesh, arrays: MeshArrays) -> None:
+    mesh.polygons.add(len(relief.face_start))
+    mesh.polygons.foreach_set("loop_start", arrays.face_start)
+
+
+def _fill_edges(mesh: bpy.types.Mesh, _relief: ReliefMesh, arrays: MeshArrays) -> None:
+    if arrays.edges is not None:
+        mesh.edges.add(len(arrays.edges) // 2)
+        mesh.attributes[".edge_verts"].data.foreach_set("value", arrays.edges)
+        mesh.attributes[".corner_edge"].data.foreach_set("value", arrays.corner_edge)
+
+
+def _fill_uv(mesh: bpy.types.Mesh, _relief: ReliefMesh, arrays: MeshArrays) -> None:
     uv_layer = mesh.uv_layers.new(name=UV_NAME, do_init=False)
     uv_layer.uv.foreach_set("vector", arrays.corner_uv)
+
+
+def _fill_depth(mesh: bpy.types.Mesh, relief: ReliefMesh, arrays: MeshArrays) -> None:
     mesh.attributes.new(DEPTH_ATTRIBUTE, "FLOAT", "POINT").data.foreach_set("value", relief.depth_mm)
     if relief.front_vertices is not None:
         behind = (np.arange(len(relief.x_mm)) >= relief.front_vertices).astype(np.float32)
         mesh.attributes.new(BACK_ATTRIBUTE, "FLOAT", "POINT").data.foreach_set("value", behind)
-    mesh.update(calc_edges=True)
+    mesh.update(calc_edges=arrays.edges is None)
+
+
+_FILLING: tuple[Callable[[bpy.types.Mesh, ReliefMesh, MeshArrays], None], ...] = (
+    _fill_vertices,
+    _fill_corners,
+    _fill_faces,
+    _fill_edges,
+    _fill_uv,
+    _fill_depth,
+)
 
 
 def reveal(item: bpy.types.Object) -> None:

@@ -12,8 +12,11 @@ from ..core import arrays, errors
 from ..core.depth_from_mesh import MeshMaps, SeenMesh, map_steps, quiet_flow
 from ..core.errors import AddonError, Remedy
 from ..core.jobs import Maps
+from ..core.placement import Placement
+from ..core.plain_mesh import PlainMesh
+from ..core.projection import Projection
 from ..core.steps import Steps, finish
-from . import relief_object
+from . import mesh_reading, relief_object
 
 
 def is_relief(item: bpy.types.Object | None) -> bool:
@@ -33,36 +36,53 @@ def is_at_hand(operator: type[bpy.types.Operator], item: bpy.types.Object | None
 
 
 @dataclass(frozen=True)
-class _Arrays:
-    """Geometry with modifiers, multires and shape keys: positions [V, 3], triangles [T, 3]; and where they are known
-    each vertex's UV [V, 2] and the depth in mm that it was imported with [V] (NaN elsewhere)."""
+class ReadRelief:
+    """What was read of a relief object, with modifiers, multires and shape keys; no reference to Blender's data.
 
-    positions: np.ndarray
-    triangles: np.ndarray
-    uv: np.ndarray
-    imported_mm: np.ndarray
+    Attributes:
+        behind, imported_mm: float32 [V] of the points; None where the mesh does not tell. The depth in mm that each
+            was imported with, and 1 where it is no part of the photo.
+    """
+
+    mesh: PlainMesh
+    behind: np.ndarray | None
+    imported_mm: np.ndarray | None
+    placement: Placement
+    projection: Projection
+    photo_size_px: tuple[int, int]
+    origin_px: tuple[float, float]
+    mm_per_px: float
+    depth_scale: float
+    displaced: bool
 
 
-def _arrays(item: bpy.types.Object) -> _Arrays:
+def read_relief(item: bpy.types.Object) -> ReadRelief:
+    """Raises AddonError for a flattened relief."""
+    kept = item.data.portrait_relief
+    if abs(kept.applied_depth_scale) < 1e-3:
+        raise AddonError(
+            errors.Problem("flat_relief", "The relief is flat.", "Set its depth scale above 0.", Remedy.NONE)
+        )
     evaluated = item.evaluated_get(bpy.context.evaluated_depsgraph_get())
     mesh = evaluated.to_mesh()
     try:
-        count = len(mesh.vertices)
-        positions = np.empty(count * 3, np.float32)
-        mesh.vertices.foreach_get("co", positions)
-        mesh.calc_loop_triangles()
-        triangles = np.empty(len(mesh.loop_triangles) * 3, np.int32)
-        mesh.loop_triangles.foreach_get("vertices", triangles)
-        triangles = triangles.reshape(-1, 3)
+        read = mesh_reading.read(mesh, relief_object.photo_uv(mesh))
         behind = _point_values(mesh, relief_object.BACK_ATTRIBUTE)
-        if behind is not None:
-            triangles = triangles[behind[triangles].max(1) < 0.5]
         imported = _point_values(mesh, relief_object.DEPTH_ATTRIBUTE)
-        if imported is None:
-            imported = np.full(count, np.nan, np.float32)
-        return _Arrays(positions.reshape(-1, 3), triangles, _vertex_uv(mesh), imported)
     finally:
         evaluated.to_mesh_clear()
+    return ReadRelief(
+        read,
+        behind,
+        imported,
+        relief_object.placement_of(item.data),
+        relief_object.projection_of(item.data),
+        (kept.photo_size_px[0], kept.photo_size_px[1]),
+        (kept.origin_px[0], kept.origin_px[1]),
+        kept.mm_per_px,
+        kept.applied_depth_scale,
+        kept.displaced,
+    )
 
 
 def _point_values(mesh: bpy.types.Mesh, name: str) -> np.ndarray | None:
@@ -74,39 +94,29 @@ def _point_values(mesh: bpy.types.Mesh, name: str) -> np.ndarray | None:
     return values
 
 
-def _vertex_uv(mesh: bpy.types.Mesh) -> np.ndarray:
-    """float32 [V, 2], of one of each vertex's corners; a relief's agree."""
-    found = np.full((len(mesh.vertices), 2), np.nan, np.float32)
-    layer = relief_object.photo_uv(mesh)
-    if layer is not None and len(mesh.loops):
-        uv = np.empty(len(mesh.loops) * 2, np.float32)
-        layer.uv.foreach_get("vector", uv)
-        corners = np.empty(len(mesh.loops), np.int32)
-        mesh.attributes[".corner_vert"].data.foreach_get("value", corners)
-        found[corners] = uv.reshape(-1, 2)
-    return found
-
-
 def seen_mesh(item: bpy.types.Object, longest_px: int = 0) -> SeenMesh:
-    """The relief as its photo's camera sees it, and what each point of it was when it was imported; no reference to
-    Blender's data is kept. Raises AddonError for a flattened relief.
+    """`seen` of the relief as it is now. Raises AddonError for a flattened relief."""
+    return seen(read_relief(item), longest_px)
+
+
+def seen(kept: ReadRelief, longest_px: int = 0) -> SeenMesh:
+    """The relief as its photo's camera sees it, and what each point of it was when it was imported. No bpy.
 
     The photo may be as large as it is, or smaller where `longest_px` limits its longer side.
     """
-    kept = item.data.portrait_relief
-    if abs(kept.applied_depth_scale) < 1e-3:
-        raise AddonError(
-            errors.Problem("flat_relief", "The relief is flat.", "Set its depth scale above 0.", Remedy.NONE)
-        )
     share = min(1.0, longest_px / max(kept.photo_size_px)) if longest_px else 1.0
     width, height = (max(1, round(side * share)) for side in kept.photo_size_px)
-    found = _arrays(item)
-    millimetres = relief_object.placement_of(item.data).millimetres(found.positions)
-    depth_mm = millimetres[:, 2] / kept.applied_depth_scale
-    known = np.isfinite(found.imported_mm) & np.isfinite(found.uv).all(1)
+    triangles, uv, imported_mm = kept.mesh.triangles(), kept.mesh.vertex_uv(np.nan), kept.imported_mm
+    if kept.behind is not None:
+        triangles = triangles[kept.behind[triangles].max(1) < 0.5]
+    if imported_mm is None:
+        imported_mm = np.full(len(uv), np.nan, np.float32)
+    millimetres = kept.placement.millimetres(kept.mesh.positions)
+    depth_mm = millimetres[:, 2] / kept.depth_scale
+    known = np.isfinite(imported_mm) & np.isfinite(uv).all(1)
     # What came nearer stays on its old ray: the backend enlarges it as the photo's camera would.
-    x_mm, z_mm = relief_object.projection_of(item.data).projected(
-        millimetres[:, 0], millimetres[:, 1], np.where(known, found.imported_mm, depth_mm)
+    x_mm, z_mm = kept.projection.projected(
+        millimetres[:, 0], millimetres[:, 1], np.where(known, imported_mm, depth_mm)
     )
     scale = share / kept.mm_per_px
     points = np.stack(
@@ -115,15 +125,22 @@ def seen_mesh(item: bpy.types.Object, longest_px: int = 0) -> SeenMesh:
     if (
         not known.any() or kept.displaced
     ):  # a modifier's depth is finer than the one that points were imported with
-        return SeenMesh(points, found.triangles, (width, height))
-    imported = np.stack([found.uv[:, 0] * width, (1 - found.uv[:, 1]) * height, found.imported_mm], 1)
+        return SeenMesh(points, triangles, (width, height))
+    imported = np.stack([uv[:, 0] * width, (1 - uv[:, 1]) * height, imported_mm], 1)
     flow = np.where(known[:, None], imported - points, np.nan).astype(np.float32)
-    return SeenMesh(points, found.triangles, (width, height), quiet_flow(flow, 1 / scale))
+    return SeenMesh(points, triangles, (width, height), quiet_flow(flow, 1 / scale))
 
 
 def depth_map(item: bpy.types.Object, longest_px: int = 0) -> np.ndarray:
-    """float32 [H, W] in mm at depth scale 1, NaN outside the relief; see `seen_mesh`."""
-    return finish(map_steps(replace(seen_mesh(item, longest_px), flow=None))).depth_mm
+    """`depth_steps` of the relief as it is now, in one go. Raises AddonError for a flattened relief."""
+    return finish(depth_steps(read_relief(item), longest_px))
+
+
+def depth_steps(kept: ReadRelief, longest_px: int = 0) -> Steps[np.ndarray]:
+    """float32 [H, W] in mm at depth scale 1, NaN outside the relief; see `seen`. No bpy."""
+    mesh = replace(seen(kept, longest_px), flow=None)
+    yield
+    return (yield from map_steps(mesh)).depth_mm
 
 
 def map_file_steps(mesh: SeenMesh) -> Steps[Maps]:

@@ -11,10 +11,9 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..core import exr
 from ..core.animated_relief import common_relief_steps, depth_at_frame, point_cache_steps
 from ..core.sequence import CACHE, SequenceFolder, delete_relief_folder, relief_folder_name
-from ..core.steps import Steps
+from ..core.steps import Steps, in_worker
 from . import images, importing, material, relief_object
 
 MODIFIER_NAME = "Sequence"
@@ -51,7 +50,7 @@ def _import_steps(
 ) -> Steps[bpy.types.Object]:
     scene_uid, settings = scene.session_uid, scene.portrait_relief
     size, depth_scale = settings.size, settings.depth_scale
-    relief, common_mm = yield from common_relief_steps(folder, numbers, settings.density)
+    relief, common_mm = yield from in_worker(common_relief_steps(folder, numbers, settings.density))
     first, last = numbers[0], numbers[-1]
     frames = range(first, last + 1)
     shown = [numbers[index] for index in np.searchsorted(numbers, frames, side="right") - 1]
@@ -64,12 +63,12 @@ def _import_steps(
     kept = folder.keep_pictures(description.result_id, dict(zip(frames, shown, strict=True)))
     yield
     cache = kept / CACHE
-    yield from point_cache_steps(cache, len(relief.x_mm), shown, positions, first)
+    yield from in_worker(point_cache_steps(cache, len(relief.x_mm), shown, positions, first))
     first_mm = folder.depth_mm(first)
-    depth_file = exr.write_rgba(images.depth_pixels(first_mm, np.isfinite(first_mm).astype(np.float32)))
+    covered = np.isfinite(first_mm).astype(np.float32)
+    depth_file = yield from in_worker(images.depth_file_steps(first_mm, covered))
     mm_per_px = folder.mm_per_px(numbers)
-    arrays = relief_object.arrays_of(relief, place, depth_scale)
-    yield
+    arrays = yield from in_worker(relief_object.array_steps(relief, place, depth_scale))
     scene, name = importing.find_scene(scene_uid), description.name
     mesh = relief_object.make_mesh(name, relief, size=size, depth_scale=depth_scale, arrays=arrays)
     size_px = (first_mm.shape[1], first_mm.shape[0])

@@ -419,6 +419,8 @@ HELP: dict[str, str] = {
         "Sekunden, die im Hintergrundmodus auf das Ergebnis gewartet wird"
     ),
     "Wait": "Warten",
+    "Return only when it is done": "Erst zurückkehren, wenn es fertig ist",
+    "Stop this work; everything stays as it is": "Diese Arbeit abbrechen; alles bleibt, wie es ist",
     "Return only when the result is imported": "Erst zurückkehren, wenn das Ergebnis importiert ist",
     "Take the recording's first frame as the actor's face at rest, and only what changes from there": (
         "Das erste Bild der Aufnahme als ruhendes Gesicht der Person nehmen und nur, was sich von da an ändert"

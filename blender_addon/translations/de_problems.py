@@ -107,6 +107,12 @@ PROBLEMS: dict[str, str] = {
     "Shorten the scene's frame range and make the rest afterwards; finished frames are kept.": (
         "Verkürze den Bildbereich der Szene und mache den Rest danach; fertige Bilder bleiben."
     ),
+    "This could not be done.": "Das ist nicht gelungen.",
+    "Undo the last change and try again.": "Die letzte Änderung rückgängig machen und noch einmal versuchen.",
+    "The relief is in use.": "Das Relief wird gerade bearbeitet.",
+    "Rebuild it again in Object Mode.": "Im Objektmodus noch einmal bauen.",
+    "Choose another relief.": "Ein anderes Relief wählen.",
+    "The relief was deleted meanwhile.": "Das Relief wurde inzwischen gelöscht.",
     "The result could not be imported.": "Das Ergebnis konnte nicht importiert werden.",
     "Try another picture.": "Versuche ein anderes Bild.",
     "The scene that the result belongs to was deleted.": (

@@ -46,6 +46,9 @@ STATUS: dict[str, str] = {
         "Noch nicht neu gebaut: es wurde modelliert, oder die automatische Aktualisierung ist aus."
     ),
     "Set the sliders to {name}": "Die Regler auf {name} stellen",
+    "Checking": "Prüft",
+    "Removing the photo's light": "Entfernt das Licht des Fotos",
+    "Rebuilding the relief": "Baut das Relief neu",
     "Loading": "Lädt",
     "Denoising": "Entrauscht",
     "Encoding": "Kodiert",

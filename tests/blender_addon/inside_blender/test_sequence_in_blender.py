@@ -277,3 +277,57 @@ def test_after_a_crash_the_finished_frames_are_imported_without_a_backend(fake, 
     settings.seed = 9  # what was made with another seed is none of this sequence's
     with pytest.raises(RuntimeError, match="None of the frames"):
         bpy.ops.portrait_relief.import_finished_frames()
+
+
+@pytest.fixture
+def written(addon, tmp_path):
+    """A job of three frames, and the sequence that keeps what comes of it."""
+    from blender_addon import sequences
+    from blender_addon.core.backend_process import Deadlines
+    from blender_addon.core.jobs import FrameInput, Job, JobInput
+
+    frame = FrameInput({}, {})
+    given = JobInput("generate", b"photo", "photo.png", frames=(frame,) * 3)
+    job = Job(given, Deadlines())
+    sequence = sequences.plan(given, dict.fromkeys((4, 5, 6), frame), str(tmp_path), fresh=False)
+    sequences.begin(job, sequence)
+    return job, sequence
+
+
+def one_frame():
+    from blender_addon.core import arrays
+    from blender_addon.core.jobs import FrameResult
+
+    png = arrays.write_png(np.zeros((1500, 1500, 3), np.uint8))
+    depth = np.random.default_rng(1).random((1500, 1500), np.float32)
+    return FrameResult(png, depth, np.ones_like(depth), 0.2, {})
+
+
+def test_frames_are_written_beside_the_ticks_and_none_is_lost_when_the_job_ends(written):
+    from blender_addon import runtime, sequences
+    from blender_addon.core.sequence import SequenceFolder
+
+    job, sequence = written
+    job.results = [one_frame(), one_frame()]
+    started_s = time.thread_time()
+    sequences.collect(job)
+    assert time.thread_time() - started_s < 0.005 and sequence.came == 2
+    runtime.close()  # the extension is switched off
+    folder = SequenceFolder(sequence.folder.path)
+    assert folder.finished([4, 5, 6]) == [4, 5]
+    np.testing.assert_array_equal(folder.depth_mm(5), one_frame().depth_mm)
+
+
+def test_a_frame_that_cannot_be_written_is_told_at_a_later_tick(written):
+    from blender_addon import sequences
+
+    job, sequence = written
+    sequence.folder.path.rmdir()
+    sequence.folder.path.write_text("in the way")
+    job.results = [one_frame()]
+    with pytest.raises(OSError):
+        end_s = time.monotonic() + 10
+        while time.monotonic() < end_s:
+            sequences.collect(job)
+            time.sleep(0.001)
+    sequences.collect(job, wait=True)  # once is enough

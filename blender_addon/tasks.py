@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The work of a button that takes longer than a click may: checking, delighting, rebuilding. One of a kind
+at a time.
+
+`runtime`'s timer advances it; in background mode, where timers never run, operators take all steps at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import bpy
+
+from .core import errors
+from .core.errors import AddonError, Problem
+from .core.steps import Steps, advance
+
+TICK_BUDGET_S = 0.001  # the last of a tick's steps may take some milliseconds more
+
+
+@dataclass
+class Task:
+    """Attributes:
+    kind: which button began it: its panel shows it.
+    undo: what the undo step is called that it ends with; none where it is empty.
+    tell: shows the artist why it failed.
+    """
+
+    kind: str
+    steps: Steps[object]
+    tell: Callable[[Problem], None]
+    undo: str = ""
+
+
+_tasks: dict[str, Task] = {}  # by kind; the first one's turn is next
+
+
+def is_busy(kind: str = "") -> bool:
+    """Whether a task, or one of this kind, is at work."""
+    return kind in _tasks if kind else bool(_tasks)
+
+
+def begin(task: Task) -> None:
+    """Takes the first step at once, which reads what is needed; an earlier one of its kind is dropped. Raises
+    AddonError."""
+    cancel(task.kind)
+    if not advance(task.steps, 0.0):
+        _tasks[task.kind] = task
+    elif task.undo:
+        _push_undo(task.undo)
+
+
+def cancel(kind: str = "") -> bool:
+    """Drops the task of this kind, or all: nothing of it is kept. False when there is none."""
+    dropped = [_tasks.pop(name) for name in ([kind] if kind else list(_tasks)) if name in _tasks]
+    for task in dropped:
+        task.steps.close()
+    return bool(dropped)
+
+
+def tick() -> bool:
+    """Some milliseconds of one task; True when it came to its end."""
+    if not _tasks:
+        return False
+    kind = next(iter(_tasks))
+    task = _tasks.pop(kind)
+    try:
+        if not advance(task.steps, TICK_BUDGET_S):
+            _tasks[kind] = task
+            return False
+        if task.undo:
+            _push_undo(task.undo)
+    except AddonError as error:
+        task.tell(error.problem)
+    except Exception as error:  # whatever it is: a timer that raises is never called again
+        traceback.print_exc()
+        task.tell(errors.local("task_failed", detail=str(error)))
+    return True
+
+
+def _push_undo(message: str) -> None:
+    """A timer has no window in its context, so one is lent to it."""
+    windows = bpy.context.window_manager.windows
+    if not bpy.app.background and windows:
+        with bpy.context.temp_override(window=windows[0]), contextlib.suppress(RuntimeError):
+            bpy.ops.ed.undo_push(message=message)
