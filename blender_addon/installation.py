@@ -15,7 +15,8 @@ from pathlib import Path
 import bpy
 
 from . import storage, user_choices
-from .core import environment, errors, installer
+from .core import downloads, environment, errors, installer
+from .core.downloads import Downloads
 from .core.environment import Bundle, EnvironmentState
 from .core.errors import AddonError, Problem, Remedy
 from .core.installer import InstallPlan, InstallState
@@ -24,6 +25,7 @@ from .core.launch import ENV_PYTHON
 PACKAGE_FOLDER = Path(__file__).resolve().parent
 
 LOOK_S = 3.0
+NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 
 _installer = installer.Installer()
 
@@ -61,9 +63,28 @@ def installed_version() -> str:
     return stamp.verified if stamp else ""
 
 
-def needed_gb() -> int:
-    index = user_choices.get().package_index
-    return round(installer.needed_space_bytes(index, sys.platform) / installer.GB)
+def package_index() -> str:
+    """Where packages come from besides pip's own index: what the user named, else what the chosen device asks for."""
+    return user_choices.get().package_index.strip() or downloads.torch_index(device())
+
+
+def device() -> str:
+    """The chosen device by torch's name, or "auto"."""
+    chosen = user_choices.get()
+    return chosen.device_name.strip() if chosen.device == "NAMED" else chosen.device.lower()
+
+
+def to_download(carried: Bundle) -> Downloads:
+    """What installing would bring; cheap enough for every redraw."""
+    return downloads.of_bundle(carried, package_index())
+
+
+def without_graphics_card(carried: Bundle) -> Downloads | None:
+    """What Device: Processor would bring instead, where an automatic choice downloads CUDA for a card that isn't
+    there; else None."""
+    if sys.platform != "linux" or device() != "auto" or package_index() or NVIDIA_DRIVER.exists():
+        return None
+    return downloads.of_bundle(carried, downloads.torch_index("cpu"))
 
 
 def log_path() -> Path:
@@ -84,15 +105,15 @@ def check(*, remove: bool) -> None:
 
 def start(*, remove: bool, fresh: bool) -> None:
     """Begins; `tick` or `wait` goes on with it. Raises AddonError."""
-    chosen = user_choices.get()
+    chosen, carried = user_choices.get(), None if remove else bundle()
     plan = InstallPlan(
         folder=environment_folder(),
         storage=storage.folder(),
         base_python=_base_python("" if remove else bpy.path.abspath(chosen.install_python)),
-        bundle=None if remove else bundle(),
+        bundle=carried,
         fresh=fresh,
-        index=chosen.package_index.strip(),
-        needed_bytes=installer.needed_space_bytes(chosen.package_index, sys.platform),
+        index=package_index(),
+        needed_bytes=to_download(carried).needed_bytes if carried else 0,
     )
     try:
         _installer.start(plan)

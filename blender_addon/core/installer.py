@@ -18,14 +18,12 @@ from enum import Enum
 from pathlib import Path
 
 from . import environment, errors, pip_output
+from .downloads import GB
 from .environment import Bundle, Stamp
 from .errors import AddonError, Problem
 from .launch import ENV_CHECKPOINT, clean_environment
 from .logged_child import LoggedChild
 
-GB = 10**9
-CPU_SPACE_BYTES = 3 * GB
-CUDA_SPACE_BYTES = 8 * GB
 UPDATE_SPACE_BYTES = GB
 CACHE_SPACE_BYTES = 4 * GB  # free on top of what is needed: downloads are kept for another try
 OLDEST_PYTHON = (3, 11)
@@ -81,12 +79,6 @@ class InstallPlan:
     fresh: bool = False  # make it anew even where it is whole
     index: str = ""  # an extra package index, as pip's --extra-index-url
     needed_bytes: int = 0
-
-
-def needed_space_bytes(index: str, platform: str) -> int:
-    """What the packages take: on Linux pip picks torch with CUDA unless an index says otherwise."""
-    cuda = re.search(r"/cu\d+", index) or (platform == "linux" and "/cpu" not in index)
-    return CUDA_SPACE_BYTES if cuda else CPU_SPACE_BYTES
 
 
 def log_path(storage: Path) -> Path:

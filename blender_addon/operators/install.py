@@ -9,7 +9,10 @@ import bpy
 from bpy.props import BoolProperty, FloatProperty
 
 from .. import installation, runtime
+from ..core.downloads import size_text
 from ..core.errors import AddonError
+from ..download_list import draw_packages, summary
+from ..translations import say
 from .reporting import ReportingMixin
 
 _DIALOG_WIDTH_PX = 460
@@ -43,7 +46,7 @@ class _EnvironmentOperator(ReportingMixin):
         for paragraph in paragraphs:
             column = self.layout.column(align=True)
             for line in textwrap.wrap(paragraph, _DIALOG_LETTERS):
-                column.label(text=line)
+                column.label(text=line, translate=False)
 
 
 class PORTRAIT_RELIEF_OT_install_backend(_EnvironmentOperator, bpy.types.Operator):
@@ -71,14 +74,28 @@ class PORTRAIT_RELIEF_OT_install_backend(_EnvironmentOperator, bpy.types.Operato
 
     def draw(self, _context: bpy.types.Context) -> None:
         carried = installation.bundle()
-        size = installation.needed_gb()
-        source = "the Python Package Index (pypi.org), or wherever this machine's pip is set to"
+        if carried is None:  # the add-on was changed while the dialog is open
+            return
+        source = say("the Python Package Index (pypi.org), or wherever this machine's pip is set to")
+        if installation.package_index():
+            source = say("{source}, and {index}", source=source, index=installation.package_index())
+        brought, folder = installation.to_download(carried), installation.environment_folder()
         self.draw_lines(
-            f"Downloads PyTorch and the other packages of the backend {carried.version if carried else ''} "
-            f"from {source}. The model itself came with the add-on.",
-            f"Needs about {size} GB of disk space and some minutes in:",
-            str(installation.environment_folder()),
-            "Nothing is installed into Blender's Python. Blender stays usable meanwhile.",
+            say(
+                "Downloads the packages that backend {version} runs on from {source}. "
+                "The model itself came with the add-on.",
+                version=carried.version,
+                source=source,
+            ),
+            summary(brought),
+        )
+        if folder.exists() and not self.fresh:
+            self.draw_lines(say("What is there already and still fits is not downloaded again."))
+        draw_packages(self.layout.box(), brought, _DIALOG_LETTERS)
+        self.draw_lines(
+            say("{free} must be free while it installs, in:", free=size_text(brought.needed_bytes)),
+            str(folder),
+            say("Nothing is installed into Blender or its Python. Blender stays usable meanwhile."),
         )
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
@@ -97,7 +114,7 @@ class PORTRAIT_RELIEF_OT_remove_backend(_EnvironmentOperator, bpy.types.Operator
 
     def draw(self, _context: bpy.types.Context) -> None:
         self.draw_lines(
-            "Deletes this folder. Your pictures and reliefs stay; new ones need the backend again.",
+            say("Deletes this folder. Your pictures and reliefs stay; new ones need the backend again."),
             str(installation.environment_folder()),
         )
 

@@ -6,10 +6,12 @@ from __future__ import annotations
 import bpy
 
 from .. import installation
-from ..core.environment import EnvironmentState
+from ..core.downloads import size_text
+from ..core.environment import Bundle, EnvironmentState
 from ..core.errors import Remedy
+from ..download_list import draw_packages, summary
 from ..translations import say
-from .job import draw_install_progress, draw_wrapped
+from .job import draw_install_progress, draw_wrapped, letters_across
 
 _ICONS = {
     EnvironmentState.ABSENT: "IMPORT",
@@ -36,6 +38,8 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context, chosen)
     if carried is None and state is EnvironmentState.ABSENT:
         box.label(text="This copy carries none; name a Python or a source folder below", icon="INFO")
         return
+    if carried is not None:
+        _draw_downloads(box, context, shown, carried)
     if chosen.backend_python:
         box.label(text="The Python named below is used instead of it", icon="INFO")
     _draw_online_access(box, context, state)
@@ -46,13 +50,33 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context, chosen)
     column = box.column()
     column.enabled = field.enabled = not installation.is_busy()
     column.prop(chosen, "install_python", placeholder="Blender's own")
-    column.prop(chosen, "package_index", placeholder="None")
+    column.prop(chosen, "package_index", placeholder=installation.package_index() or say("pip's own"))
+
+
+def _draw_downloads(layout: bpy.types.UILayout, context: bpy.types.Context, shown, carried: Bundle) -> None:
+    """How much an installation downloads, and behind the triangle every package of it."""
+    brought = installation.to_download(carried)
+    row = layout.row()
+    row.use_property_split = False
+    icon = "DOWNARROW_HLT" if shown.show_packages else "RIGHTARROW"
+    row.prop(shown, "show_packages", text="", icon=icon, emboss=False)
+    row.label(text=summary(brought), translate=False)
+    smaller = installation.without_graphics_card(carried)
+    if smaller is not None and smaller.recorded:
+        text = say(
+            "No NVIDIA driver is seen here. With Device set to Processor: {download}, {disk} on disk",
+            download=size_text(smaller.download_bytes),
+            disk=size_text(smaller.disk_bytes),
+        )
+        layout.label(text=text, icon="INFO", translate=False)
+    if shown.show_packages:
+        draw_packages(layout, brought, letters_across(context))
 
 
 def _sentence(state: EnvironmentState, carried: str) -> str:
     version = installation.installed_version()
     if state is EnvironmentState.ABSENT:
-        return say("The backend is not installed yet (about {size} GB)", size=installation.needed_gb())
+        return say("The backend is not installed yet")
     if state is EnvironmentState.INCOMPLETE:
         return say("The backend's installation is not complete")
     if state is EnvironmentState.OUTDATED:

@@ -15,16 +15,15 @@ from pathlib import Path
 import pytest
 
 from blender_addon.core import environment, pip_output
+from blender_addon.core.downloads import GB, space_bytes
 from blender_addon.core.environment import EnvironmentState
 from blender_addon.core.errors import LOCAL_PROBLEMS, AddonError, Remedy
 from blender_addon.core.installer import (
-    GB,
     LOCK_FILE_NAME,
     Installer,
     InstallPlan,
     InstallState,
     log_path,
-    needed_space_bytes,
 )
 from blender_addon.core.launch import find_python
 from tests.blender_addon.tiny_wheels import write_bundle
@@ -224,11 +223,11 @@ def test_too_little_space_is_said_before_anything_is_made(plan, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10 * GB, 8 * GB, 2 * GB))
     installer = Installer()
     with pytest.raises(AddonError, match=r"3 GB needed, 2\.0 GB free"):
-        installer.start(replace(plan, needed_bytes=needed_space_bytes("", "win32")))
+        installer.start(replace(plan, needed_bytes=space_bytes("", "win32")))
     assert not installer.busy and not plan.folder.exists()
-    assert needed_space_bytes("", "linux") == 8 * GB
-    assert needed_space_bytes("https://download.pytorch.org/whl/cpu", "linux") == 3 * GB
-    assert needed_space_bytes("https://download.pytorch.org/whl/cu126", "win32") == 8 * GB
+    assert space_bytes("", "linux") == 8 * GB
+    assert space_bytes("https://download.pytorch.org/whl/cpu", "linux") == 3 * GB
+    assert space_bytes("https://download.pytorch.org/whl/cu126", "win32") == 8 * GB
 
 
 def test_two_blenders_do_not_install_at_once_but_a_dead_one_is_no_hindrance(plan):

@@ -4,9 +4,17 @@
 from __future__ import annotations
 
 import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import bpy
 import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
 
 pytestmark = pytest.mark.timeout(500)
 
@@ -23,7 +31,7 @@ def bundle(addon, tmp_path, monkeypatch):
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     monkeypatch.setattr(installation, "PACKAGE_FOLDER", tmp_path / "extension")
     monkeypatch.setattr(storage, "folder", lambda: tmp_path / "user")
-    monkeypatch.setattr(installation.installer, "needed_space_bytes", lambda _index, _platform: 1)
+    monkeypatch.setattr(installation.downloads, "space_bytes", lambda _index, _system: 1)
     (tmp_path / "user").mkdir()
     bpy.context.preferences.system.use_online_access = True
     yield installation
@@ -42,6 +50,39 @@ def test_install_and_remove_with_the_operators(bundle):
     assert bpy.ops.portrait_relief.remove_backend(timeout=60) == {"FINISHED"}
     assert bundle.state() is EnvironmentState.ABSENT
     assert bpy.ops.portrait_relief.remove_backend() == {"CANCELLED"}
+
+
+@pytest.mark.skipif(
+    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the figures are Linux's"
+)
+def test_what_is_downloaded_and_how_large_is_shown_before_it_is_asked_for(bundle, tmp_path, monkeypatch):
+    from blender_addon import user_choices
+    from blender_addon.operators.install import PORTRAIT_RELIEF_OT_install_backend as Install
+    from blender_addon.panels.install_section import draw_section
+    from tests.blender_addon.drawn import Drawn, context_in_preferences
+
+    for name in ("requirements.lock", "requirements-sizes.json"):
+        shutil.copyfile(ROOT / name, tmp_path / "extension" / "backend_wheel" / name)
+    monkeypatch.setattr(bundle, "NVIDIA_DRIVER", tmp_path / "no driver")
+    chosen, context = user_choices.get(), context_in_preferences()
+    shown = context.window_manager.portrait_relief.install
+    drawn = Drawn()
+    draw_section(drawn, context, chosen)
+    assert "66 packages: downloads 2.9 GB, takes 5.3 GB on disk" in drawn.labels
+    assert "With Device set to Processor: 333 MB" in drawn.text and "torch 2.13.0" not in drawn.labels
+    shown.show_packages = True
+    monkeypatch.setattr(chosen, "device", "CPU")
+    drawn = Drawn()
+    draw_section(drawn, context, chosen)
+    assert "47 packages: downloads 333 MB, takes 1.3 GB on disk" in drawn.labels
+    assert "torch 2.13.0" in drawn.labels and "uvicorn 0.54.0" in drawn.text.replace("\n", " ")
+    assert any(label.startswith("Sizes as of 20") for label in drawn.labels)
+
+    dialog: Any = SimpleNamespace(layout=Drawn(), fresh=False)
+    dialog.draw_lines = lambda *lines: Install.draw_lines(dialog, *lines)
+    Install.draw(dialog, context)
+    assert {"47 packages: downloads 333 MB, takes 1.3 GB on disk", "torch 2.13.0"} <= {*dialog.layout.labels}
+    assert "https://download.pytorch.org/whl/cpu" in dialog.layout.text
 
 
 def test_the_panel_does_not_look_at_the_disk_at_every_redraw(bundle, monkeypatch):
