@@ -8,7 +8,7 @@ import bpy
 from .core import protocol
 from .core.errors import AddonError
 from .core.launch import ENV_PYTHON, ENV_SOURCE
-from .panels import install_section
+from .panels import check_section, install_section
 from .panels.job import draw_wrapped
 from .storage import PACKAGE
 from .translations import say
@@ -126,6 +126,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
                 ),
                 icon="INFO",
             )
+            check_section.draw_section(layout, context)
         row = layout.row(align=True)
         row.operator("portrait_relief.restart_backend", text="Test: Start the Backend", icon="PLAY")
         row.operator("portrait_relief.open_log", icon="TEXT")

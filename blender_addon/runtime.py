@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import bpy
 
-from . import installation, requests, sequences, storage
+from . import checking, installation, requests, sequences, storage
 from .core import errors, temp_files
 from .core.backend_process import BackendState
 from .core.errors import AddonError, Problem, Remedy
@@ -75,6 +75,7 @@ def close() -> None:
     """Ends the backend, the timer, the job and an installation; for unregister."""
     global _session
     installation.close()
+    checking.forget()
     _delivery.drop()
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
@@ -151,22 +152,24 @@ def keep_ticking() -> None:
 
 
 def _on_timer() -> float | None:
-    if installation.tick():
-        _redraw()
+    for changed in (installation.tick(), checking.tick()):
+        if changed:
+            _redraw()
+    aside = installation.is_busy() or checking.is_busy()
     current = _session
     if current is None:
-        return BUSY_INTERVAL_S if installation.is_busy() else None
+        return BUSY_INTERVAL_S if aside else None
     current.tick()
     _collect()
     done = _undelivered()
     if done is not None and not _user_is_in_the_middle():
         _delivery.tick(done, _job_scene_uid)
     sync()
-    if not current.needs_ticks and not is_busy() and not installation.is_busy():
+    if not current.needs_ticks and not is_busy() and not aside:
         return None
     if current.job is not None and current.job.state is JobState.PREPARING:
         return PREPARING_INTERVAL_S
-    working = is_busy() or installation.is_busy() or current.backend.state is not BackendState.READY
+    working = is_busy() or aside or current.backend.state is not BackendState.READY
     return BUSY_INTERVAL_S if working else IDLE_INTERVAL_S
 
 
@@ -393,6 +396,7 @@ def start_installation(*, remove: bool = False, fresh: bool = False) -> None:
     if is_busy():
         raise AddonError(errors.local("busy"))
     installation.check(remove=remove)
+    checking.forget()
     if _session is not None:
         _session.backend.end_now()
     forget_problem()
@@ -400,6 +404,19 @@ def start_installation(*, remove: bool = False, fresh: bool = False) -> None:
         installation.start(remove=remove, fresh=fresh)
     finally:
         keep_ticking()
+
+
+def start_check() -> None:
+    """Has the backend's doctor examine the installation. Raises AddonError."""
+    checking.start()
+    keep_ticking()
+    _redraw()
+
+
+def end_check() -> None:
+    """Ends a check that runs, and takes away what the last one found."""
+    checking.forget()
+    _redraw()
 
 
 def cancel_installation() -> bool:

@@ -307,6 +307,24 @@ LOCAL_PROBLEMS.update(
             Remedy.OPEN_INSTALL_LOG,
         ),
         _problem(
+            "check_failed",
+            "The backend could not be checked.",
+            "Repair or reinstall it; doctor.log in the folder of its logs may tell more.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "check_elsewhere",
+            "Only a backend that is started from here can be checked.",
+            "On its own machine, portrait-relief doctor does it.",
+            Remedy.NONE,
+        ),
+        _problem(
+            "check_found",
+            "The check of the backend's installation found something wrong.",
+            "The preferences tell what, and so does Copy Report.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
             "install_elsewhere",
             "Another Blender is installing the backend.",
             "Wait until it is done.",

@@ -8,7 +8,6 @@ of a separate environment. The stamp comes last, so whatever was interrupted is 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from . import environment, errors, pip_output
+from . import doctor, environment, errors, pip_output
 from .downloads import GB
 from .environment import Bundle, Stamp
 from .errors import AddonError, Problem
@@ -353,12 +352,8 @@ def _checked_version(output: str) -> str:
 
 def _checked_report(code: int, output: str) -> str:
     """`portrait-relief doctor --json`: the backend's version. Raises AddonError with the check that failed."""
-    begin = re.search(r"^\{$", output, re.MULTILINE)
-    try:
-        report = json.JSONDecoder().raw_decode(output[begin.start() :])[0] if begin else None
-    except ValueError:
-        report = None
-    if not isinstance(report, dict):
+    report = doctor.read_report(output)
+    if report is None:
         raise AddonError(pip_output.explain_failure(output or f"exit status {code}", _VERIFY.failure))
     for check in report.get("checks", ()):
         if not check.get("ok") and check.get("name") not in _HARMLESS_CHECKS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Install, cancel and remove the backend's environment, and its log."""
+"""Install, check, cancel and remove the backend's environment, and its log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import textwrap
 import bpy
 from bpy.props import BoolProperty, FloatProperty
 
-from .. import installation, runtime
+from .. import checking, installation, runtime
+from ..core import errors
 from ..core.downloads import size_text
 from ..core.errors import AddonError
 from ..download_list import draw_packages, summary
@@ -138,6 +139,40 @@ class PORTRAIT_RELIEF_OT_cancel_install(bpy.types.Operator):
         return {"FINISHED"} if runtime.cancel_installation() else {"CANCELLED"}
 
 
+class PORTRAIT_RELIEF_OT_check_installation(ReportingMixin, bpy.types.Operator):
+    bl_idname = "portrait_relief.check_installation"
+    bl_label = "Check Installation"
+    bl_description = "Have the backend examine its packages, device, memory and model; takes up to a minute"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return not installation.is_busy() and not checking.is_busy()
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        try:
+            runtime.start_check()
+        except AddonError as error:
+            installation.show_problem(error.problem)
+            return self.ended(error.problem)
+        if not bpy.app.background:
+            return {"FINISHED"}
+        found = checking.wait()
+        print(checking.report())
+        if found is None or found.ok:
+            return {"FINISHED"}
+        return self.ended(found.problem or errors.local("check_found"))
+
+
+class PORTRAIT_RELIEF_OT_end_check(bpy.types.Operator):
+    bl_idname = "portrait_relief.end_check"
+    bl_label = "End Check"
+    bl_description = "End the check, or take away what it found"
+
+    def execute(self, _context: bpy.types.Context) -> set[str]:
+        runtime.end_check()
+        return {"FINISHED"}
+
+
 class PORTRAIT_RELIEF_OT_open_install_log(ReportingMixin, bpy.types.Operator):
     bl_idname = "portrait_relief.open_install_log"
     bl_label = "Open Install Log"
@@ -151,5 +186,7 @@ CLASSES = (
     PORTRAIT_RELIEF_OT_install_backend,
     PORTRAIT_RELIEF_OT_remove_backend,
     PORTRAIT_RELIEF_OT_cancel_install,
+    PORTRAIT_RELIEF_OT_check_installation,
+    PORTRAIT_RELIEF_OT_end_check,
     PORTRAIT_RELIEF_OT_open_install_log,
 )

@@ -37,5 +37,19 @@ INSTALL: dict[str, str] = {
     "Deletes this folder. Your pictures and reliefs stay; new ones need the backend again.": (
         "Löscht diesen Ordner. Bilder und Reliefs bleiben; neue brauchen das Backend wieder."
     ),
+    "Check Installation": "Installation prüfen",
+    "Have the backend examine its packages, device, memory and model; takes up to a minute": (
+        "Das Backend seine Pakete, Gerät, Speicher und Modell prüfen lassen; dauert bis zu einer Minute"
+    ),
+    "End Check": "Prüfung beenden",
+    "End the check, or take away what it found": "Die Prüfung beenden, oder wegnehmen, was sie fand",
+    "Checking the installation...": "Prüft die Installation ...",
+    "Everything is in order": "Alles ist in Ordnung",
+    "Something is not in order": "Etwas ist nicht in Ordnung",
+    "Memory": "Speicher",
+    "Model": "Modell",
+    "Face Following": "Gesichtsverfolgung",
+    "Temporary Files": "Temporäre Dateien",
+    "Connection": "Verbindung",
     "pip's own": "pips eigener",
 }

@@ -181,7 +181,27 @@ PROBLEMS: dict[str, str] = {
     ),
     "Another Blender is installing the backend.": "Ein anderes Blender installiert gerade das Backend.",
     "Wait until it is done.": "Warte, bis es fertig ist.",
+    "The backend could not be checked.": "Das Backend konnte nicht geprüft werden.",
+    "Repair or reinstall it; doctor.log in the folder of its logs may tell more.": (
+        "Repariere es oder installiere es neu; doctor.log im Ordner seiner Protokolle sagt vielleicht mehr."
+    ),
+    "Only a backend that is started from here can be checked.": (
+        "Nur ein Backend, das von hier gestartet wird, kann geprüft werden."
+    ),
+    "On its own machine, portrait-relief doctor does it.": "Auf seinem eigenen Rechner tut es portrait-relief doctor.",
+    "The check of the backend's installation found something wrong.": (
+        "Die Prüfung der Installation des Backends hat einen Fehler gefunden."
+    ),
+    "The preferences tell what, and so does Copy Report.": (
+        "Die Einstellungen sagen, welchen, und „Bericht kopieren“ auch."
+    ),
     # of the backend
+    "Reinstall the backend.": "Installiere das Backend neu.",
+    "Python 3.11 or newer is needed.": "Nötig ist Python 3.11 oder neuer.",
+    "Close other programs: less than 1 GiB is free.": "Schließe andere Programme: weniger als 1 GiB ist frei.",
+    "The network returns no numbers: install the checkpoint again.": (
+        "Das Netz liefert keine Zahlen: installiere das Modell noch einmal."
+    ),
     "Processors have no float16 arithmetic worth using.": (
         "Prozessoren haben keine brauchbare Arithmetik für float16."
     ),

@@ -38,18 +38,51 @@ def bundle(addon, tmp_path, monkeypatch):
     bpy.context.preferences.system.use_online_access = False
 
 
-def test_install_and_remove_with_the_operators(bundle):
+def test_install_check_and_remove_with_the_operators(bundle, monkeypatch):
+    from blender_addon import checking, requests
     from blender_addon.core.environment import EnvironmentState
 
+    monkeypatch.setattr(
+        requests, "__file__", str(bundle.PACKAGE_FOLDER / "requests.py")
+    )  # not in the checkout
+    monkeypatch.delenv("PORTRAIT_RELIEF_BACKEND_SOURCE", raising=False)
     shown = bpy.context.window_manager.portrait_relief.install
     assert bpy.ops.portrait_relief.install_backend(timeout=400) == {"FINISHED"}
     assert (shown.state, shown.status, shown.progress, shown.message) == ("DONE", "Installed", 1.0, "")
     assert bundle.state() is EnvironmentState.INSTALLED and bundle.installed_version() == "0.1.0"
     assert bundle.environment_folder().is_relative_to(bundle.log_path().parent.parent)
     assert not bundle.needs_update()
+    check_what_was_installed()
     assert bpy.ops.portrait_relief.remove_backend(timeout=60) == {"FINISHED"}
     assert bundle.state() is EnvironmentState.ABSENT
+    assert checking.findings() is None  # what was found was of the old environment
     assert bpy.ops.portrait_relief.remove_backend() == {"CANCELLED"}
+
+
+def check_what_was_installed() -> None:
+    """Check Installation asks the environment that was just made; its answer is in the report."""
+    from blender_addon import checking, runtime
+    from blender_addon.panels.check_section import draw_section
+    from tests.blender_addon.drawn import Drawn, context_in_preferences
+
+    # The tiny doctor says that little memory is free.
+    with pytest.raises(RuntimeError, match="found something wrong"):
+        bpy.ops.portrait_relief.check_installation()
+    found = checking.findings()
+    assert found is not None and found.version == "0.1.0" and not found.ok
+    drawn: Any = Drawn()
+    draw_section(drawn, context_in_preferences())
+    assert {"Something is not in order", "Memory: little", "Packages: torch"} <= set(drawn.labels)
+    assert {"portrait_relief.check_installation", "portrait_relief.copy_report"} <= set(drawn.buttons)
+    runtime.start_check()
+    drawn = Drawn()
+    draw_section(drawn, context_in_preferences())
+    assert drawn.labels == ["Checking the installation..."]
+    runtime.end_check()
+    assert not checking.is_busy() and checking.findings() is None
+    runtime.start_check()
+    found = checking.wait()
+    assert found is not None and "FAIL  memory       little" in checking.report()
 
 
 @pytest.mark.skipif(
@@ -66,7 +99,7 @@ def test_what_is_downloaded_and_how_large_is_shown_before_it_is_asked_for(bundle
     monkeypatch.setattr(bundle, "NVIDIA_DRIVER", tmp_path / "no driver")
     chosen, context = user_choices.get(), context_in_preferences()
     shown = context.window_manager.portrait_relief.install
-    drawn = Drawn()
+    drawn: Any = Drawn()
     draw_section(drawn, context, chosen)
     assert "66 packages: downloads 2.9 GB, takes 5.3 GB on disk" in drawn.labels
     assert "With Device set to Processor: 333 MB" in drawn.text and "torch 2.13.0" not in drawn.labels
