@@ -28,6 +28,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "portrait-relief.json"
 LOCKS = tuple(ROOT / f"requirements{name}.lock" for name in ("", "-dev", "-witness"))
+DRIVING_LOCK = ROOT / "requirements-driving.lock"  # what the extension installs for face following
 SIZES = ROOT / "requirements-sizes.json"  # package_sizes.py writes it
 PYTHON = (3, 11)  # the one Python that the bpy wheels of Blender 4.2 to 5.0 are built for
 OTHER_BLENDERS = ("4.2.23", "5.0.1")  # the add-on is tested in these too, each in a folder of its own
@@ -302,7 +303,7 @@ def make_zip(folder: Path) -> int:
             shutil.copyfile(ROOT / name, staging / name)
         with step("building the backend's wheel"):
             build_wheel(Path(temporary, "backend"), staging / "backend_wheel")
-        for file in (LOCKS[0], SIZES):
+        for file in (LOCKS[0], DRIVING_LOCK, SIZES):
             shutil.copyfile(file, staging / "backend_wheel" / file.name)
         with step(f"writing {target}"):
             folder.mkdir(parents=True, exist_ok=True)

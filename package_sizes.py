@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Records how large the backend's packages are: `python build.py sizes` writes requirements-sizes.json.
 
-pip chooses the wheels of requirements.lock for each kind of machine, without installing any. A wheel's size is its
+pip chooses the wheels of the lock files for each kind of machine, without installing any. A wheel's size is its
 file's; what it takes on disk is read from the list of files at the wheel's end, so little is downloaded.
 """
 
@@ -25,7 +25,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
-LOCK = ROOT / "requirements.lock"
 RECORD = ROOT / "requirements-sizes.json"
 PYPI = "https://pypi.org/simple"
 TORCH = "https://download.pytorch.org/whl"
@@ -53,6 +52,7 @@ class Target:
     index: str = ""
     linux: bool = False
     windows: bool = False
+    lock: str = "requirements.lock"
 
 
 TARGETS = (
@@ -61,6 +61,9 @@ TARGETS = (
     Target("windows-cpu", ("win_amd64",), windows=True),
     Target("windows-cuda", ("win_amd64",), "cu130", windows=True),
     Target("macos", _MAC),
+    Target("linux-faces", _MANYLINUX, lock="requirements-driving.lock"),
+    Target("windows-faces", ("win_amd64",), windows=True, lock="requirements-driving.lock"),
+    Target("macos-faces", _MAC, lock="requirements-driving.lock"),
 )
 
 
@@ -118,7 +121,7 @@ def wheel_sizes(url: str) -> tuple[int, int]:
 def requirements_of(target: Target) -> list[str]:
     """The lock's lines for this machine; pip itself would judge their markers by the machine it runs on."""
     lines = []
-    for line in LOCK.read_text(encoding="utf-8").splitlines():
+    for line in (ROOT / target.lock).read_text(encoding="utf-8").splitlines():
         requirement, _semicolon, marker = (part.strip() for part in line.partition(";"))
         if requirement and not requirement.startswith("#") and (not marker or target.windows):
             lines.append(requirement)
@@ -149,7 +152,7 @@ def chosen_wheels(target: Target, links: str, folder: Path) -> list[tuple[str, s
     wheels = [
         (one["metadata"]["name"], one["metadata"]["version"], one["download_info"]["url"]) for one in answer
     ]
-    torch = next(url for name, _version, url in wheels if name == "torch")
+    torch = next((url for name, _version, url in wheels if name == "torch"), "")
     if target.index and f"{target.index}-" not in torch:
         raise FileNotFoundError(f"no torch for {target.index}: pip took {torch.rpartition('/')[2]}")
     return wheels

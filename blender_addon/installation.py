@@ -15,12 +15,12 @@ from pathlib import Path
 import bpy
 
 from . import storage, user_choices
-from .core import downloads, environment, errors, installer
+from .core import downloads, environment, errors, face_following, installer
 from .core.downloads import Downloads
 from .core.environment import Bundle, EnvironmentState
 from .core.errors import AddonError, Problem, Remedy
 from .core.installer import InstallPlan, InstallState
-from .core.launch import ENV_PYTHON
+from .core.launch import ENV_LANDMARKER, ENV_PYTHON
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent
 
@@ -76,7 +76,7 @@ def device() -> str:
 
 def to_download(carried: Bundle) -> Downloads:
     """What installing would bring; cheap enough for every redraw."""
-    return downloads.of_bundle(carried, package_index())
+    return downloads.of_bundle(carried, package_index(), faces=user_choices.get().face_following)
 
 
 def without_graphics_card(carried: Bundle) -> Downloads | None:
@@ -84,7 +84,28 @@ def without_graphics_card(carried: Bundle) -> Downloads | None:
     there; else None."""
     if sys.platform != "linux" or device() != "auto" or package_index() or NVIDIA_DRIVER.exists():
         return None
-    return downloads.of_bundle(carried, downloads.torch_index("cpu"))
+    faces = user_choices.get().face_following
+    return downloads.of_bundle(carried, downloads.torch_index("cpu"), faces=faces)
+
+
+def follows_faces() -> bool:
+    """Whether face following is installed."""
+    return face_following.is_installed(environment_folder(), bundle())
+
+
+def only_faces() -> bool:
+    """Whether an installation would add face following to a backend that is whole, and nothing else."""
+    wanted = user_choices.get().face_following and not follows_faces()
+    return wanted and state() is EnvironmentState.INSTALLED
+
+
+def face_model() -> str:
+    """The face model to start the backend with: the named one, else the installed one; empty for neither."""
+    named = bpy.path.abspath(user_choices.get().landmarker)
+    if named or os.environ.get(ENV_LANDMARKER):
+        return named
+    path = face_following.model_path(environment_folder())
+    return str(path) if path.is_file() else ""
 
 
 def log_path() -> Path:
@@ -113,6 +134,7 @@ def start(*, remove: bool, fresh: bool) -> None:
         bundle=carried,
         fresh=fresh,
         index=package_index(),
+        face_following=chosen.face_following,
         needed_bytes=to_download(carried).needed_bytes if carried else 0,
     )
     try:

@@ -42,7 +42,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
     )
     landmarker: bpy.props.StringProperty(
         name="Face Landmarker",
-        description="Google's face_landmarker.task, for expressions from photos and movies (see docs/driving.md)",
+        description="Another face_landmarker.task than the one that Face Following installs; empty for that one",
         subtype="FILE_PATH",
     )
     device: bpy.props.EnumProperty(
@@ -76,6 +76,10 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
                 "Less graphics memory, and depth moves less than with bfloat16; not for processors",
             ),
         ],
+    )
+    face_following: bpy.props.BoolProperty(
+        name="Face Following",
+        description="Install MediaPipe and its face model too, for expressions from photos and movies",
     )
     install_folder: bpy.props.StringProperty(
         name="Folder",

@@ -43,7 +43,7 @@ def backend_choice() -> BackendChoice:
             storage=folder,
             installed=installation.environment_folder(),
             inside_blender_program=bool(bpy.app.binary_path),
-            landmarker=bpy.path.abspath(chosen.landmarker),
+            landmarker=installation.face_model(),
         )
     )
 

@@ -15,6 +15,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from . import face_following
 from .environment import Bundle
 
 RECORD_NAME = "requirements-sizes.json"
@@ -86,21 +87,41 @@ def machine_name(index: str, system: str, processor: str) -> str:
 
 
 def of_bundle(
-    bundle: Bundle, index: str, *, system: str = sys.platform, processor: str = platform.machine()
+    bundle: Bundle,
+    index: str,
+    *,
+    faces: bool = False,
+    system: str = sys.platform,
+    processor: str = platform.machine(),
 ) -> Downloads:
-    """What installing this bundle brings with packages from `index` on top of pip's own."""
+    """What installing this bundle brings with packages from `index` on top of pip's own, and with face following."""
+    extra = of_faces(bundle, system=system, processor=processor) if faces else ()
     record = bundle.lock.with_name(RECORD_NAME)
     recorded, rows = _recorded(record, _changed_ns(record), machine_name(index, system, processor))
     if not rows:
         needed_bytes = space_bytes(index, system)
         locked = _locked(bundle.lock, _changed_ns(bundle.lock))
         packages = tuple(Package(*pin) for pin in locked)
-        return Downloads(packages, "", 0, needed_bytes, needed_bytes)
-    packages = tuple(Package(*row) for row in rows)
+        return Downloads((*packages, *extra), "", 0, needed_bytes, needed_bytes)
+    packages = (*(Package(*row) for row in rows), *extra)
+    packages = tuple(sorted(packages, key=lambda package: -package.download_bytes))
     download_bytes = sum(package.download_bytes for package in packages)
     disk_bytes = sum(package.disk_bytes for package in packages)
     disk_bytes += bundle.wheel.stat().st_size + ENVIRONMENT_BYTES
     return Downloads(packages, recorded, download_bytes, disk_bytes, disk_bytes + download_bytes)
+
+
+def of_faces(
+    bundle: Bundle, *, system: str = sys.platform, processor: str = platform.machine()
+) -> tuple[Package, ...]:
+    """What face following brings on top: MediaPipe, what it needs, and its model."""
+    record, lock = bundle.lock.with_name(RECORD_NAME), face_following.lock_of(bundle)
+    machine = machine_name("", system, processor).partition("-")[0]
+    _day, rows = _recorded(record, _changed_ns(record), f"{machine}-faces")
+    pins = rows or _locked(lock, _changed_ns(lock))
+    size = face_following.MODEL_BYTES
+    model = Package(face_following.MODEL_NAME, face_following.MODEL_VERSION, size, size)
+    return (*(Package(*pin) for pin in pins), model)
 
 
 def size_text(size_bytes: int) -> str:

@@ -307,6 +307,18 @@ LOCAL_PROBLEMS.update(
             Remedy.OPEN_INSTALL_LOG,
         ),
         _problem(
+            "face_failed",
+            "Face following could not be installed; the backend itself is whole.",
+            "Press Install Face Following to try again; the install log tells more.",
+            Remedy.OPEN_INSTALL_LOG,
+        ),
+        _problem(
+            "face_no_model",
+            "The model for face following could not be downloaded; the backend itself is whole.",
+            "Check the internet connection, then press Install Face Following.",
+            Remedy.OPEN_INSTALL_LOG,
+        ),
+        _problem(
             "check_failed",
             "The backend could not be checked.",
             "Repair or reinstall it; doctor.log in the folder of its logs may tell more.",

@@ -8,8 +8,8 @@ import textwrap
 import bpy
 from bpy.props import BoolProperty, FloatProperty
 
-from .. import checking, installation, runtime
-from ..core import errors
+from .. import checking, installation, runtime, user_choices
+from ..core import downloads, errors, face_following
 from ..core.downloads import size_text
 from ..core.errors import AddonError
 from ..download_list import draw_packages, summary
@@ -80,6 +80,13 @@ class PORTRAIT_RELIEF_OT_install_backend(_EnvironmentOperator, bpy.types.Operato
         source = say("the Python Package Index (pypi.org), or wherever this machine's pip is set to")
         if installation.package_index():
             source = say("{source}, and {index}", source=source, index=installation.package_index())
+        if not self.fresh and installation.only_faces():
+            brought = downloads.of_faces(carried)
+            size = size_text(sum(package.download_bytes for package in brought))
+            self.draw_lines(say("Only face following is installed now, {size}.", size=size))
+            names = ", ".join(f"{package.name} {package.version}" for package in brought)
+            self.draw_lines(names, face_following.model_url())
+            return
         brought, folder = installation.to_download(carried), installation.environment_folder()
         self.draw_lines(
             say(
@@ -92,6 +99,8 @@ class PORTRAIT_RELIEF_OT_install_backend(_EnvironmentOperator, bpy.types.Operato
         )
         if folder.exists() and not self.fresh:
             self.draw_lines(say("What is there already and still fits is not downloaded again."))
+        if user_choices.get().face_following:
+            self.draw_lines(say("Face following is included."), face_following.model_url())
         draw_packages(self.layout.box(), brought, _DIALOG_LETTERS)
         self.draw_lines(
             say("{free} must be free while it installs, in:", free=size_text(brought.needed_bytes)),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from .. import installation
+from ..core import downloads
 from ..core.downloads import size_text
 from ..core.environment import Bundle, EnvironmentState
 from ..core.errors import Remedy
@@ -32,7 +33,8 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context, chosen)
     else:
         box.label(text=_sentence(state, carried.version if carried else ""), icon=_ICONS[state])
         if carried is not None:
-            _draw_buttons(box.row(align=True), state)
+            wanted = chosen.face_following and not installation.follows_faces()
+            _draw_buttons(box.row(align=True), state, faces=wanted)
         if shown.message:
             _draw_failure(box, context, shown)
     if carried is None and state is EnvironmentState.ABSENT:
@@ -40,6 +42,7 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context, chosen)
         return
     if carried is not None:
         _draw_downloads(box, context, shown, carried)
+        _draw_face_following(box, chosen, carried)
     if chosen.backend_python:
         box.label(text="The Python named below is used instead of it", icon="INFO")
     _draw_online_access(box, context, state)
@@ -73,6 +76,23 @@ def _draw_downloads(layout: bpy.types.UILayout, context: bpy.types.Context, show
         draw_packages(layout, brought, letters_across(context))
 
 
+def _draw_face_following(layout: bpy.types.UILayout, chosen, carried: Bundle) -> None:
+    """The tick, and what it brings."""
+    row = layout.row()
+    row.enabled = not installation.is_busy()
+    row.prop(chosen, "face_following")
+    brought = downloads.of_faces(carried)
+    name = next(
+        (f"MediaPipe {package.version}" for package in brought if package.name == "mediapipe"), "MediaPipe"
+    )
+    if installation.follows_faces():
+        text = say("{name} and its model: installed", name=name)
+    else:
+        size = size_text(sum(package.download_bytes for package in brought))
+        text = say("{name} and its model, {size}", name=name, size=size)
+    row.label(text=text, translate=False)
+
+
 def _sentence(state: EnvironmentState, carried: str) -> str:
     version = installation.installed_version()
     if state is EnvironmentState.ABSENT:
@@ -84,7 +104,9 @@ def _sentence(state: EnvironmentState, carried: str) -> str:
     return say("Backend {version} is installed", version=version)
 
 
-def _draw_buttons(row: bpy.types.UILayout, state: EnvironmentState) -> None:
+def _draw_buttons(row: bpy.types.UILayout, state: EnvironmentState, *, faces: bool) -> None:
+    if faces and state is EnvironmentState.INSTALLED:
+        row.operator("portrait_relief.install_backend", text="Install Face Following").fresh = False
     label = {
         EnvironmentState.ABSENT: "Install",
         EnvironmentState.INCOMPLETE: "Repair",

@@ -37,6 +37,14 @@ INSTALL: dict[str, str] = {
     "Deletes this folder. Your pictures and reliefs stay; new ones need the backend again.": (
         "Löscht diesen Ordner. Bilder und Reliefs bleiben; neue brauchen das Backend wieder."
     ),
+    "Install MediaPipe and its face model too, for expressions from photos and movies": (
+        "Auch MediaPipe und sein Gesichtsmodell installieren, für Ausdrücke aus Fotos und Filmen"
+    ),
+    "Install Face Following": "Gesichtsverfolgung installieren",
+    "{name} and its model, {size}": "{name} und sein Modell, {size}",
+    "{name} and its model: installed": "{name} und sein Modell: installiert",
+    "Face following is included.": "Gesichtsverfolgung ist dabei.",
+    "Only face following is installed now, {size}.": "Nur die Gesichtsverfolgung wird jetzt installiert, {size}.",
     "Check Installation": "Installation prüfen",
     "Have the backend examine its packages, device, memory and model; takes up to a minute": (
         "Das Backend seine Pakete, Gerät, Speicher und Modell prüfen lassen; dauert bis zu einer Minute"

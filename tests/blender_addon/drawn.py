@@ -13,6 +13,7 @@ class Drawn:
     def __init__(self) -> None:
         self.labels: list[str] = []
         self.buttons: dict[str, str] = {}  # operator -> its label
+        self.pressed: list[str] = []  # all labels of buttons, in their order
         self.settings: list[str] = []
 
     def _part(self, **_options: Any) -> Drawn:
@@ -25,6 +26,7 @@ class Drawn:
 
     def operator(self, name: str, *, text: str = "", **_options: Any) -> SimpleNamespace:
         self.buttons[name] = text
+        self.pressed.append(text)
         return SimpleNamespace()
 
     def prop(self, owner: Any, name: str, **_options: Any) -> None:

@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -85,6 +87,15 @@ def check_what_was_installed() -> None:
     assert found is not None and "FAIL  memory       little" in checking.report()
 
 
+def backend_variables() -> Mapping[str, str]:
+    """What the backend's process would get in its environment."""
+    from blender_addon import requests
+
+    launch = requests.backend_choice().launch
+    assert launch is not None
+    return launch.variables
+
+
 @pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the figures are Linux's"
 )
@@ -116,6 +127,56 @@ def test_what_is_downloaded_and_how_large_is_shown_before_it_is_asked_for(bundle
     Install.draw(dialog, context)
     assert {"47 packages: downloads 333 MB, takes 1.3 GB on disk", "torch 2.13.0"} <= {*dialog.layout.labels}
     assert "https://download.pytorch.org/whl/cpu" in dialog.layout.text
+
+
+def test_face_following_is_a_tick_that_the_backend_then_starts_with(bundle, tmp_path, monkeypatch):
+    from blender_addon import requests, user_choices
+    from blender_addon.core import face_following
+    from blender_addon.core.launch import ENV_LANDMARKER
+    from blender_addon.operators.install import PORTRAIT_RELIEF_OT_install_backend as Install
+    from blender_addon.panels.install_section import draw_section
+    from tests.blender_addon.drawn import Drawn, context_in_preferences
+
+    model = tmp_path / "served.task"
+    model.write_bytes(b"a model of faces")
+    monkeypatch.setenv(face_following.ENV_MODEL_URL, model.as_uri())
+    monkeypatch.setattr(face_following, "MODEL_SHA256", hashlib.sha256(model.read_bytes()).hexdigest())
+    monkeypatch.delenv(ENV_LANDMARKER, raising=False)
+    monkeypatch.setattr(
+        requests, "__file__", str(bundle.PACKAGE_FOLDER / "requests.py")
+    )  # not in the checkout
+    monkeypatch.delenv("PORTRAIT_RELIEF_BACKEND_SOURCE", raising=False)
+    chosen, context = user_choices.get(), context_in_preferences()
+    assert bpy.ops.portrait_relief.install_backend(timeout=400) == {"FINISHED"}
+    drawn: Any = Drawn()
+    draw_section(drawn, context, chosen)
+    assert "face_following" in drawn.settings and "MediaPipe and its model, 3.8 MB" in drawn.labels
+    assert drawn.buttons["portrait_relief.install_backend"] == "Reinstall"
+    assert backend_variables().get(ENV_LANDMARKER) is None
+
+    monkeypatch.setattr(chosen, "face_following", True)
+    drawn = Drawn()
+    draw_section(drawn, context, chosen)
+    assert "Install Face Following" in drawn.pressed and bundle.only_faces()
+    dialog: Any = SimpleNamespace(layout=Drawn(), fresh=False)
+    dialog.draw_lines = lambda *lines: Install.draw_lines(dialog, *lines)
+    Install.draw(dialog, context)
+    assert "Only face following is installed now, 3.8 MB." in dialog.layout.labels
+    assert bpy.ops.portrait_relief.install_backend(timeout=400) == {"FINISHED"}
+    assert bundle.follows_faces() and not bundle.only_faces()
+    drawn = Drawn()
+    draw_section(drawn, context, chosen)
+    assert "MediaPipe and its model: installed" in drawn.labels
+    installed = backend_variables()[ENV_LANDMARKER]
+    assert Path(installed).read_bytes() == model.read_bytes()
+
+    monkeypatch.setattr(chosen, "landmarker", str(model))  # one's own goes before it
+    assert backend_variables()[ENV_LANDMARKER] == str(model)
+    monkeypatch.setattr(chosen, "landmarker", "")
+    monkeypatch.setenv(ENV_LANDMARKER, str(model))  # the backend inherits it
+    assert ENV_LANDMARKER not in backend_variables()
+    assert bpy.ops.portrait_relief.remove_backend(timeout=60) == {"FINISHED"}
+    assert not Path(installed).exists()
 
 
 def test_the_panel_does_not_look_at_the_disk_at_every_redraw(bundle, monkeypatch):
