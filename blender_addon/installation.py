@@ -38,6 +38,7 @@ class _Outdated:
 
 
 _outdated: _Outdated | None = None
+_earlier: tuple[Path, float, Path | None] | None = None  # for which folder, when, what was found
 
 
 def is_busy() -> bool:
@@ -48,6 +49,22 @@ def environment_folder() -> Path:
     """Where the environment is or will be: in the extension's own folder, or in the one that the user chose."""
     chosen = bpy.path.abspath(user_choices.get().install_folder)
     return (Path(chosen) if chosen else storage.folder()) / environment.FOLDER_NAME
+
+
+def earlier_environment() -> Path | None:
+    """The environment of an earlier installation that is used where the own one is not whole; None without one."""
+    global _earlier
+    folder, now_s = environment_folder(), time.monotonic()
+    if _installer.busy or environment.is_complete(folder):
+        return None
+    if _earlier is None or _earlier[0] != folder or now_s - _earlier[1] > LOOK_S:
+        _earlier = folder, now_s, environment.find_earlier(storage.folder(), bundle())
+    return _earlier[2]
+
+
+def used_environment() -> Path:
+    """The environment that the backend is started from, if it is there."""
+    return earlier_environment() or environment_folder()
 
 
 def bundle() -> Bundle | None:
@@ -104,7 +121,7 @@ def face_model() -> str:
     named = bpy.path.abspath(user_choices.get().landmarker)
     if named or os.environ.get(ENV_LANDMARKER):
         return named
-    path = face_following.model_path(environment_folder())
+    path = face_following.model_path(used_environment())
     return str(path) if path.is_file() else ""
 
 
@@ -210,8 +227,8 @@ def show_problem(problem: Problem | None) -> None:
 
 def show() -> bool:
     """Copies the installer's state to the window manager's properties; True when that changed them."""
-    global _outdated
-    _outdated = None
+    global _outdated, _earlier
+    _outdated = _earlier = None
     shown = bpy.context.window_manager.portrait_relief.install
     before = (shown.state, shown.status, round(shown.progress, 3), shown.message)
     shown.state = _installer.state.value

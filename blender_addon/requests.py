@@ -41,7 +41,7 @@ def backend_choice() -> BackendChoice:
             precision=chosen.precision.lower(),
             package_folder=Path(__file__).resolve().parent,
             storage=folder,
-            installed=installation.environment_folder(),
+            installed=installation.used_environment(),
             inside_blender_program=bool(bpy.app.binary_path),
             landmarker=installation.face_model(),
         )

@@ -118,7 +118,7 @@ def of_faces(
     record, lock = bundle.lock.with_name(RECORD_NAME), face_following.lock_of(bundle)
     machine = machine_name("", system, processor).partition("-")[0]
     _day, rows = _recorded(record, _changed_ns(record), f"{machine}-faces")
-    pins = rows or _locked(lock, _changed_ns(lock))
+    pins: tuple[tuple, ...] = rows or _locked(lock, _changed_ns(lock))
     size = face_following.MODEL_BYTES
     model = Package(face_following.MODEL_NAME, face_following.MODEL_VERSION, size, size)
     return (*(Package(*pin) for pin in pins), model)

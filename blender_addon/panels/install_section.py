@@ -37,12 +37,17 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context, chosen)
             _draw_buttons(box.row(align=True), state, faces=wanted)
         if shown.message:
             _draw_failure(box, context, shown)
+    earlier = installation.earlier_environment()
+    if earlier is not None:
+        box.label(text="The backend of an earlier installation fits and is used:", icon="INFO")
+        box.label(text=str(earlier), icon="BLANK1", translate=False)
     if carried is None and state is EnvironmentState.ABSENT:
         box.label(text="This copy carries none; name a Python or a source folder below", icon="INFO")
         return
     if carried is not None:
         _draw_downloads(box, context, shown, carried)
         _draw_face_following(box, chosen, carried)
+        box.label(text="An environment of its own: nothing is installed into Blender", icon="LOCKED")
     if chosen.backend_python:
         box.label(text="The Python named below is used instead of it", icon="INFO")
     _draw_online_access(box, context, state)

@@ -45,6 +45,12 @@ INSTALL: dict[str, str] = {
     "{name} and its model: installed": "{name} und sein Modell: installiert",
     "Face following is included.": "Gesichtsverfolgung ist dabei.",
     "Only face following is installed now, {size}.": "Nur die Gesichtsverfolgung wird jetzt installiert, {size}.",
+    "An environment of its own: nothing is installed into Blender": (
+        "Eine eigene Umgebung: in Blender wird nichts installiert"
+    ),
+    "The backend of an earlier installation fits and is used:": (
+        "Das Backend einer früheren Installation passt und wird benutzt:"
+    ),
     "Check Installation": "Installation prüfen",
     "Have the backend examine its packages, device, memory and model; takes up to a minute": (
         "Das Backend seine Pakete, Gerät, Speicher und Modell prüfen lassen; dauert bis zu einer Minute"

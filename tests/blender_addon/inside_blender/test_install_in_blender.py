@@ -55,6 +55,7 @@ def test_install_check_and_remove_with_the_operators(bundle, monkeypatch):
     assert bundle.environment_folder().is_relative_to(bundle.log_path().parent.parent)
     assert not bundle.needs_update()
     check_what_was_installed()
+    use_it_from_another_folder(bundle, monkeypatch)
     assert bpy.ops.portrait_relief.remove_backend(timeout=60) == {"FINISHED"}
     assert bundle.state() is EnvironmentState.ABSENT
     assert checking.findings() is None  # what was found was of the old environment
@@ -85,6 +86,29 @@ def check_what_was_installed() -> None:
     runtime.start_check()
     found = checking.wait()
     assert found is not None and "FAIL  memory       little" in checking.report()
+
+
+def use_it_from_another_folder(bundle, monkeypatch) -> None:
+    """After another folder was chosen, and before anything is installed there."""
+    from blender_addon import requests, user_choices
+    from blender_addon.panels.install_section import draw_section
+    from tests.blender_addon.drawn import Drawn, context_in_preferences
+
+    first = bundle.environment_folder()
+    chosen = user_choices.get()
+    drawn: Any = Drawn()
+    draw_section(drawn, context_in_preferences(), chosen)
+    assert "An environment of its own: nothing is installed into Blender" in drawn.labels
+    assert str(first) not in drawn.labels
+    with monkeypatch.context() as patch:
+        patch.setattr(chosen, "install_folder", str(first.parent / "elsewhere"))
+        drawn = Drawn()
+        draw_section(drawn, context_in_preferences(), chosen)
+        assert str(first) in drawn.labels and "The backend is not installed yet" in drawn.labels
+        launch = requests.backend_choice().launch
+        assert launch is not None and Path(launch.command[0]).is_relative_to(first)
+        # Remove is about the chosen folder, where nothing is.
+        assert bpy.ops.portrait_relief.remove_backend() == {"CANCELLED"} and first.exists()
 
 
 def backend_variables() -> Mapping[str, str]:
