@@ -16,8 +16,8 @@ from ..download_list import draw_packages, summary
 from ..translations import say
 from .reporting import ReportingMixin
 
-_DIALOG_WIDTH_PX = 460
-_DIALOG_LETTERS = 68
+_DIALOG_WIDTH_PX = 600
+_DIALOG_LETTERS = 88
 
 
 class _EnvironmentOperator(ReportingMixin):
