@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Builds, shows and tests Portrait Relief: `python3 build.py demo | test | bench | zip`.
+"""Builds, shows and tests Portrait Relief: `python3 build.py demo | test | bench | zip | sizes`.
 
 Needs nothing but Python 3.11 and its standard library. The packages it works with go into `.venv` beside
 this file, in the exact versions of requirements*.lock, the first time they are needed; a stamp lets later
@@ -28,6 +28,8 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 STAMP = VENV / "portrait-relief.json"
 LOCKS = tuple(ROOT / f"requirements{name}.lock" for name in ("", "-dev", "-witness"))
+DRIVING_LOCK = ROOT / "requirements-driving.lock"  # what the extension installs for face following
+SIZES = ROOT / "requirements-sizes.json"  # package_sizes.py writes it
 PYTHON = (3, 11)  # the one Python that the bpy wheels of Blender 4.2 to 5.0 are built for
 OTHER_BLENDERS = ("4.2.23", "5.0.1")  # the add-on is tested in these too, each in a folder of its own
 EPOCH_S = 315_532_800  # 1980-01-01, the earliest time a zip can hold: no build time in what we ship
@@ -271,12 +273,19 @@ def bench(only: str | None, blender: str | None, arguments: list[str]) -> int:
     return code
 
 
+def sizes(arguments: list[str]) -> int:
+    """Asks pip and the package index how large the packages of requirements.lock are; see package_sizes.py."""
+    ensure_environment()
+    return run([venv_python(), str(ROOT / "package_sizes.py"), *arguments])
+
+
 def make_zip(folder: Path) -> int:
     """Writes the extension's zip, bit-identical for identical sources, and has Blender's tool validate it.
 
     In the zip: blender_addon's files and the manifest at its root, as Blender wants it, and in backend_wheel/
-    the backend with its weights as one wheel, beside the lock file that its environment is installed from. Beside the
-    zip an index.json makes the folder an extension repository: served as it is, Blender installs and updates from it.
+    the backend with its weights as one wheel, beside the lock file that its environment is installed from and the
+    sizes of its packages. Beside the zip an index.json makes the folder an extension repository: served as it is,
+    Blender installs and updates from it.
     """
     import tomllib
 
@@ -295,7 +304,8 @@ def make_zip(folder: Path) -> int:
             shutil.copyfile(ROOT / name, staging / name)
         with step("building the backend's wheel"):
             build_wheel(Path(temporary, "backend"), staging / "backend_wheel")
-        shutil.copyfile(LOCKS[0], staging / "backend_wheel" / LOCKS[0].name)
+        for file in (LOCKS[0], DRIVING_LOCK, SIZES):
+            shutil.copyfile(file, staging / "backend_wheel" / file.name)
         with step(f"writing {target}"):
             folder.mkdir(parents=True, exist_ok=True)
             write_zip(staging, target)
@@ -354,7 +364,7 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="build.py", description=__doc__.splitlines()[0] if __doc__ else None
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="demo | test | bench | zip")
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="demo | test | bench | zip | sizes")
     show = verbs.add_parser("demo", help="smile on a photo: picture, depth, relief, relit render, exports")
     show.add_argument(
         "photo", nargs="?", type=Path, help="a portrait photo (default: NASA's portrait of Eileen Collins)"
@@ -373,6 +383,7 @@ def main(argv: list[str]) -> int:
     )
     pack = verbs.add_parser("zip", help="the Blender extension, with the backend and its weights inside")
     pack.add_argument("--out", type=Path, default=ROOT / "dist", help="folder for the zip (default: dist)")
+    verbs.add_parser("sizes", help="renew requirements-sizes.json, what the backend's packages weigh")
     arguments, more = parser.parse_known_args(argv)
     if more and arguments.verb == "zip":
         parser.error(f"unknown arguments: {' '.join(more)}")
@@ -386,6 +397,8 @@ def main(argv: list[str]) -> int:
             return test(more)
         if arguments.verb == "bench":
             return bench(arguments.only, arguments.blender, more)
+        if arguments.verb == "sizes":
+            return sizes(more)
         return make_zip(arguments.out.absolute())
     except BuildError as error:
         print(error, file=sys.stderr)

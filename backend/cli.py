@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backend.doctor import CHECK_NAMES
 from backend.driving_commands import DRIVING_COMMANDS
 from backend.errors import (
     BackendUnavailable,
@@ -172,6 +173,9 @@ def _build_parser(words: Sequence[str]) -> argparse.ArgumentParser:
     _add_serve_arguments(add("serve", "run the local backend for the Blender extension", _run_serve))
     doctor = add("doctor", "check installation, device, checkpoint and folders", _run_doctor)
     add_model_arguments(doctor)
+    doctor.add_argument(
+        "--only", choices=CHECK_NAMES, metavar="CHECK", help=f"one of {', '.join(CHECK_NAMES)}"
+    )
     doctor.add_argument("--json", action="store_true", help="print the result as JSON")
     asked = [word for word in words if not word.startswith("-")]
     for name, lazy in _LAZY_COMMANDS.items():
@@ -256,7 +260,10 @@ def _run_doctor(arguments: argparse.Namespace) -> int:
     from backend import doctor
 
     report = doctor.examine(
-        checkpoint=arguments.checkpoint, device=arguments.device, precision=arguments.precision
+        checkpoint=arguments.checkpoint,
+        device=arguments.device,
+        precision=arguments.precision,
+        only=arguments.only,
     )
     print(json.dumps(report.to_dict(), indent=2) if arguments.json else report.to_text())
     if report.ok:

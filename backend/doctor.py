@@ -29,6 +29,7 @@ _NEEDED = (
     "fastapi",
 )
 _OPTIONAL = ("accelerate", "mediapipe", "bpy", "ray")
+CHECK_NAMES = ("python", "packages", "device", "memory", "checkpoint", "driving", "folders", "network")
 _GIB = 2**30
 
 
@@ -72,8 +73,14 @@ class Report:
         return "\n".join(lines)
 
 
-def examine(*, checkpoint: str | None = None, device: str = "auto", precision: str = "auto") -> Report:
-    """Run every check; a check that breaks is a failed check, so this never raises."""
+def examine(
+    *,
+    checkpoint: str | None = None,
+    device: str = "auto",
+    precision: str = "auto",
+    only: str | None = None,
+) -> Report:
+    """Run every check, or only the one of this name; a check that breaks is a failed check, so this never raises."""
     checks: tuple[tuple[str, Callable[[], Check]], ...] = (
         ("python", _python),
         ("packages", _packages),
@@ -84,7 +91,7 @@ def examine(*, checkpoint: str | None = None, device: str = "auto", precision: s
         ("folders", _folders),
         ("network", _loopback),
     )
-    return Report(tuple(_guarded(name, check) for name, check in checks))
+    return Report(tuple(_guarded(name, check) for name, check in checks if only in (None, name)))
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:
@@ -172,12 +179,13 @@ def _checkpoint(checkpoint: str | None, device: str, precision: str) -> Check:
 
 
 def _driving() -> Check:
-    """Optional, so never a failure."""
-    from backend.driving.landmarker import availability
+    """Optional, so a failure only where it is there and does not work."""
+    from backend.driving.landmarker import FaceTracker, availability
 
     told = availability()
     if told["available"]:
-        return Check("driving", True, "the face landmarker is there", details=told)
+        with FaceTracker():  # loads the model and looks at an empty picture; raises InputError
+            return Check("driving", True, "the face landmarker works", details=told)
     return Check("driving", True, f"not available: {told['reason']} {told['hint']}", details=told)
 
 

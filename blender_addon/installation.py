@@ -15,15 +15,17 @@ from pathlib import Path
 import bpy
 
 from . import storage, user_choices
-from .core import environment, errors, installer
+from .core import downloads, environment, errors, face_following, installer
+from .core.downloads import Downloads
 from .core.environment import Bundle, EnvironmentState
 from .core.errors import AddonError, Problem, Remedy
 from .core.installer import InstallPlan, InstallState
-from .core.launch import ENV_PYTHON
+from .core.launch import ENV_LANDMARKER, ENV_PYTHON
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent
 
 LOOK_S = 3.0
+NVIDIA_DRIVER = Path("/proc/driver/nvidia")
 
 _installer = installer.Installer()
 
@@ -36,6 +38,7 @@ class _Outdated:
 
 
 _outdated: _Outdated | None = None
+_earlier: tuple[Path, float, Path | None] | None = None  # for which folder, when, what was found
 
 
 def is_busy() -> bool:
@@ -46,6 +49,22 @@ def environment_folder() -> Path:
     """Where the environment is or will be: in the extension's own folder, or in the one that the user chose."""
     chosen = bpy.path.abspath(user_choices.get().install_folder)
     return (Path(chosen) if chosen else storage.folder()) / environment.FOLDER_NAME
+
+
+def earlier_environment() -> Path | None:
+    """The environment of an earlier installation that is used where the own one is not whole; None without one."""
+    global _earlier
+    folder, now_s = environment_folder(), time.monotonic()
+    if _installer.busy or environment.is_complete(folder):
+        return None
+    if _earlier is None or _earlier[0] != folder or now_s - _earlier[1] > LOOK_S:
+        _earlier = folder, now_s, environment.find_earlier(storage.folder(), bundle())
+    return _earlier[2]
+
+
+def used_environment() -> Path:
+    """The environment that the backend is started from, if it is there."""
+    return earlier_environment() or environment_folder()
 
 
 def bundle() -> Bundle | None:
@@ -61,9 +80,49 @@ def installed_version() -> str:
     return stamp.verified if stamp else ""
 
 
-def needed_gb() -> int:
-    index = user_choices.get().package_index
-    return round(installer.needed_space_bytes(index, sys.platform) / installer.GB)
+def package_index() -> str:
+    """Where packages come from besides pip's own index: what the user named, else what the chosen device asks for."""
+    return user_choices.get().package_index.strip() or downloads.torch_index(device())
+
+
+def device() -> str:
+    """The chosen device by torch's name, or "auto"."""
+    chosen = user_choices.get()
+    return chosen.device_name.strip() if chosen.device == "NAMED" else chosen.device.lower()
+
+
+def to_download(carried: Bundle) -> Downloads:
+    """What installing would bring; cheap enough for every redraw."""
+    return downloads.of_bundle(carried, package_index(), faces=user_choices.get().face_following)
+
+
+def without_graphics_card(carried: Bundle) -> Downloads | None:
+    """What Device: Processor would bring instead, where an automatic choice downloads CUDA for a card that isn't
+    there; else None."""
+    if sys.platform != "linux" or device() != "auto" or package_index() or NVIDIA_DRIVER.exists():
+        return None
+    faces = user_choices.get().face_following
+    return downloads.of_bundle(carried, downloads.torch_index("cpu"), faces=faces)
+
+
+def follows_faces() -> bool:
+    """Whether face following is installed."""
+    return face_following.is_installed(environment_folder(), bundle())
+
+
+def only_faces() -> bool:
+    """Whether an installation would add face following to a backend that is whole, and nothing else."""
+    wanted = user_choices.get().face_following and not follows_faces()
+    return wanted and state() is EnvironmentState.INSTALLED
+
+
+def face_model() -> str:
+    """The face model to start the backend with: the named one, else the installed one; empty for neither."""
+    named = bpy.path.abspath(user_choices.get().landmarker)
+    if named or os.environ.get(ENV_LANDMARKER):
+        return named
+    path = face_following.model_path(used_environment())
+    return str(path) if path.is_file() else ""
 
 
 def log_path() -> Path:
@@ -84,15 +143,16 @@ def check(*, remove: bool) -> None:
 
 def start(*, remove: bool, fresh: bool) -> None:
     """Begins; `tick` or `wait` goes on with it. Raises AddonError."""
-    chosen = user_choices.get()
+    chosen, carried = user_choices.get(), None if remove else bundle()
     plan = InstallPlan(
         folder=environment_folder(),
         storage=storage.folder(),
         base_python=_base_python("" if remove else bpy.path.abspath(chosen.install_python)),
-        bundle=None if remove else bundle(),
+        bundle=carried,
         fresh=fresh,
-        index=chosen.package_index.strip(),
-        needed_bytes=installer.needed_space_bytes(chosen.package_index, sys.platform),
+        index=package_index(),
+        face_following=chosen.face_following,
+        needed_bytes=to_download(carried).needed_bytes if carried else 0,
     )
     try:
         _installer.start(plan)
@@ -167,8 +227,8 @@ def show_problem(problem: Problem | None) -> None:
 
 def show() -> bool:
     """Copies the installer's state to the window manager's properties; True when that changed them."""
-    global _outdated
-    _outdated = None
+    global _outdated, _earlier
+    _outdated = _earlier = None
     shown = bpy.context.window_manager.portrait_relief.install
     before = (shown.state, shown.status, round(shown.progress, 3), shown.message)
     shown.state = _installer.state.value

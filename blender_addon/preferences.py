@@ -8,7 +8,7 @@ import bpy
 from .core import protocol
 from .core.errors import AddonError
 from .core.launch import ENV_PYTHON, ENV_SOURCE
-from .panels import install_section
+from .panels import check_section, install_section
 from .panels.job import draw_wrapped
 from .storage import PACKAGE
 from .translations import say
@@ -42,7 +42,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
     )
     landmarker: bpy.props.StringProperty(
         name="Face Landmarker",
-        description="Google's face_landmarker.task, for expressions from photos and movies (see docs/driving.md)",
+        description="Another face_landmarker.task than the one that Face Following installs; empty for that one",
         subtype="FILE_PATH",
     )
     device: bpy.props.EnumProperty(
@@ -76,6 +76,10 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
                 "Less graphics memory, and depth moves less than with bfloat16; not for processors",
             ),
         ],
+    )
+    face_following: bpy.props.BoolProperty(
+        name="Face Following",
+        description="Install MediaPipe and its face model too, for expressions from photos and movies",
     )
     install_folder: bpy.props.StringProperty(
         name="Folder",
@@ -126,6 +130,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
                 ),
                 icon="INFO",
             )
+            check_section.draw_section(layout, context)
         row = layout.row(align=True)
         row.operator("portrait_relief.restart_backend", text="Test: Start the Backend", icon="PLAY")
         row.operator("portrait_relief.open_log", icon="TEXT")

@@ -243,6 +243,12 @@ class Progress:
 class PortraitReliefInstall(Progress, bpy.types.PropertyGroup):
     """On the window manager: what the preferences and panels show of the backend's installation. Never saved."""
 
+    show_packages: BoolProperty(
+        name="Packages",
+        description="Every package that is downloaded, with its version and size",
+        options={"SKIP_SAVE"},
+    )
+
 
 class PortraitReliefJob(Progress, bpy.types.PropertyGroup):
     """On the window manager: what the panels show of the job and the backend. Never saved."""

@@ -38,13 +38,13 @@ def backend_choice() -> BackendChoice:
             chosen_python=bpy.path.abspath(chosen.backend_python),
             chosen_source=bpy.path.abspath(chosen.backend_source),
             checkpoint=bpy.path.abspath(chosen.checkpoint),
-            device=chosen.device_name if chosen.device == "NAMED" else chosen.device.lower(),
+            device=installation.device(),
             precision=chosen.precision.lower(),
             package_folder=Path(__file__).resolve().parent,
             storage=folder,
-            installed=installation.environment_folder(),
+            installed=installation.used_environment(),
             inside_blender_program=bool(bpy.app.binary_path),
-            landmarker=bpy.path.abspath(chosen.landmarker),
+            landmarker=installation.face_model(),
         )
     )
 

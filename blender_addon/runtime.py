@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import bpy
 
-from . import installation, requests, sequences, storage, tasks
+from . import checking, installation, requests, sequences, storage, tasks
 from .core import errors, temp_files
 from .core.backend_process import BackendState
 from .core.errors import AddonError, Problem, Remedy
@@ -99,6 +99,7 @@ def close() -> None:
     if bpy.app.timers.is_registered(_import_next):
         bpy.app.timers.unregister(_import_next)
     installation.close()
+    checking.forget()
     _delivery.drop()
     _meanwhile.drop()
     tasks.cancel()
@@ -189,13 +190,15 @@ def keep_ticking() -> None:
 
 
 def _on_timer() -> float | None:
-    if installation.tick():
-        _redraw()
+    for changed in (installation.tick(), checking.tick()):
+        if changed:
+            _redraw()
     if not _user_is_in_the_middle() and tasks.tick():
         _redraw()
+    aside = installation.is_busy() or checking.is_busy() or tasks.is_busy()
     current = _session
     if current is None:
-        return BUSY_INTERVAL_S if installation.is_busy() or tasks.is_busy() else None
+        return BUSY_INTERVAL_S if aside else None
     current.tick()
     _collect()
     done = _undelivered()
@@ -206,7 +209,7 @@ def _on_timer() -> float | None:
         if problem is not None:
             show_problem(problem)
     sync()
-    at_work = is_busy() or installation.is_busy() or tasks.is_busy() or _meanwhile.busy
+    at_work = is_busy() or aside or _meanwhile.busy
     if not current.needs_ticks and not at_work:
         return None
     if current.job is not None and current.job.state is JobState.PREPARING:
@@ -453,6 +456,7 @@ def start_installation(*, remove: bool = False, fresh: bool = False) -> None:
     if is_busy():
         raise AddonError(errors.local("busy"))
     installation.check(remove=remove)
+    checking.forget()
     if _session is not None:
         _session.backend.end_now()
     forget_problem()
@@ -460,6 +464,19 @@ def start_installation(*, remove: bool = False, fresh: bool = False) -> None:
         installation.start(remove=remove, fresh=fresh)
     finally:
         keep_ticking()
+
+
+def start_check() -> None:
+    """Has the backend's doctor examine the installation. Raises AddonError."""
+    checking.start()
+    keep_ticking()
+    _redraw()
+
+
+def end_check() -> None:
+    """Ends a check that runs, and takes away what the last one found."""
+    checking.forget()
+    _redraw()
 
 
 def cancel_installation() -> bool:

@@ -23,6 +23,7 @@ class DefaultPreferences:
     device: str = "AUTO"
     device_name: str = ""
     precision: str = "AUTO"
+    face_following: bool = False
     install_folder: str = ""
     install_python: str = ""
     package_index: str = ""

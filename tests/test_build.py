@@ -40,6 +40,7 @@ def test_zip_holds_the_add_on_at_its_root_and_the_backend_as_a_wheel(extension_z
     with zipfile.ZipFile(extension_zip) as archive:
         names = set(archive.namelist())
     assert {"blender_manifest.toml", "__init__.py", "LICENSE", "backend_wheel/requirements.lock"} <= names
+    assert {f"backend_wheel/requirements-{name}" for name in ("sizes.json", "driving.lock")} <= names
     assert f"backend_wheel/portrait_relief-{manifest['version']}-py3-none-any.whl" in names
     assert not [
         name for name in names if "__pycache__" in name or name.startswith(("backend/", "tests/", "."))

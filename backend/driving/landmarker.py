@@ -24,7 +24,7 @@ MODEL_VARIABLE = "PORTRAIT_RELIEF_LANDMARKER"
 ASSETS_VARIABLE = "PORTRAIT_RELIEF_ASSETS"
 MODEL_FILE = "face_landmarker_v2_with_blendshapes.task"
 MODEL_URL = (
-    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/latest/"
+    "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
     "face_landmarker.task"
 )
 MAX_FACES = 4
@@ -36,8 +36,10 @@ MIN_TILE_PX = 64
 REACH = 0.75  # a face moves by less than this share of its size between two frames
 
 # Asked for by --no-deps: mediapipe names opencv-contrib-python, which overwrites opencv-python-headless.
+_IN_BLENDER = "In Blender tick Face Following in the extension's preferences and install it."
 _PACKAGE_HINT = (
-    "Install it: pip install --no-deps mediapipe, then pip install absl-py certifi flatbuffers matplotlib."
+    f"{_IN_BLENDER} Elsewhere: pip install --no-deps mediapipe, then pip install absl-py certifi flatbuffers "
+    "matplotlib."
 )
 
 Box = tuple[float, float, float, float]
@@ -67,8 +69,7 @@ def model_path(chosen: str | Path | None = None) -> Path:
     what = f"is not there: {path}" if named else "is not installed"
     raise InputError(
         f"The face landmarker's model {what}.",
-        f"Download {MODEL_URL} and name the file: in Blender in the extension's preferences, elsewhere with "
-        f"--landmarker or ${MODEL_VARIABLE}.",
+        f"{_IN_BLENDER} Elsewhere: download {MODEL_URL} and name the file with --landmarker or ${MODEL_VARIABLE}.",
         code="no_landmarker",
     )
 
@@ -129,7 +130,7 @@ class FaceTracker:
         except (OSError, RuntimeError, ValueError) as error:
             raise InputError(
                 f"{self._model.name} is not a face landmarker's model.",
-                f"Download it again: {MODEL_URL}.",
+                f"{_IN_BLENDER} Elsewhere: download it again from {MODEL_URL}.",
                 code="no_landmarker",
             ) from error
         return self

@@ -28,9 +28,11 @@ def compose(
     capabilities: Mapping[str, Any],
     problems: Mapping[str, str],
     log: str,
+    check: str = "",
     home: Path | None = None,
 ) -> str:
     """The report's text. `problems` maps a heading to the message shown under it; empty ones are left out.
+    `check` is what the backend's doctor found.
 
     The user's folder is written as ~: reports end up in public places.
     """
@@ -40,6 +42,9 @@ def compose(
         f"Backend: {backend_state}",
         *([json.dumps(told)] if told else []),
         *(f"{heading}: {message}" for heading, message in problems.items() if message),
+        "",
+        "Check of the installation:",
+        *(check.splitlines() or ["(not made)"]),
         "",
         f"Last {LOG_LINES} lines of the backend's log:",
         *(log.splitlines()[-LOG_LINES:] or ["(none)"]),

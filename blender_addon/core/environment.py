@@ -104,3 +104,19 @@ def state_of(folder: Path, bundle: Bundle | None) -> EnvironmentState:
     if bundle is not None and stamp.content != bundle.content():
         return EnvironmentState.OUTDATED
     return EnvironmentState.INSTALLED
+
+
+def find_earlier(storage: Path, bundle: Bundle | None) -> Path | None:
+    """A whole environment that an earlier installation of the same backend left; None where there is none.
+
+    `storage` is the extension's own folder, VERSION/extensions/.user/REPOSITORY/portrait_relief: another version of
+    Blender, or another repository that the extension came from, has its own beside it, and after a change of the
+    preferences' folder it is in `storage` itself. Only one made from the very wheel that `bundle` holds is taken.
+    """
+    if bundle is None:
+        return None
+    found = [storage / FOLDER_NAME]
+    if len(storage.parents) > 4 and storage.parents[1].name == ".user":
+        found += storage.parents[4].glob(f"*/extensions/.user/*/{storage.name}/{FOLDER_NAME}")
+    fitting = [folder for folder in found if state_of(folder, bundle) is EnvironmentState.INSTALLED]
+    return max(fitting, key=lambda folder: (folder / STAMP_NAME).stat().st_mtime, default=None)

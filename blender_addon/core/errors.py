@@ -332,6 +332,36 @@ LOCAL_PROBLEMS.update(
             Remedy.OPEN_INSTALL_LOG,
         ),
         _problem(
+            "face_failed",
+            "Face following could not be installed; the backend itself is whole.",
+            "Press Install Face Following to try again; the install log tells more.",
+            Remedy.OPEN_INSTALL_LOG,
+        ),
+        _problem(
+            "face_no_model",
+            "The model for face following could not be downloaded; the backend itself is whole.",
+            "Check the internet connection, then press Install Face Following.",
+            Remedy.OPEN_INSTALL_LOG,
+        ),
+        _problem(
+            "check_failed",
+            "The backend could not be checked.",
+            "Repair or reinstall it; doctor.log in the folder of its logs may tell more.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
+            "check_elsewhere",
+            "Only a backend that is started from here can be checked.",
+            "On its own machine, portrait-relief doctor does it.",
+            Remedy.NONE,
+        ),
+        _problem(
+            "check_found",
+            "The check of the backend's installation found something wrong.",
+            "The preferences tell what, and so does Copy Report.",
+            Remedy.OPEN_PREFERENCES,
+        ),
+        _problem(
             "install_elsewhere",
             "Another Blender is installing the backend.",
             "Wait until it is done.",

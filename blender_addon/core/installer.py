@@ -2,13 +2,13 @@
 """Installs, updates, repairs and removes the backend's environment: one child process after the other.
 
 `poll` is called every tick and never waits. Nothing is installed into Blender's own Python: it only serves as the base
-of a separate environment. The stamp comes last, so whatever was interrupted is recognised and made anew.
+of a separate environment. The stamp comes after the backend's test, so whatever was interrupted is recognised and made
+anew. Face following, which is optional, comes after that: without it the backend works all the same.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import shutil
@@ -17,15 +17,13 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from . import environment, errors, pip_output
-from .environment import Bundle, Stamp
+from . import doctor, environment, errors, face_following, pip_output
+from .downloads import GB
+from .environment import Bundle, EnvironmentState, Stamp
 from .errors import AddonError, Problem
-from .launch import ENV_CHECKPOINT, clean_environment
+from .launch import ENV_CHECKPOINT, ENV_LANDMARKER, clean_environment
 from .logged_child import LoggedChild
 
-GB = 10**9
-CPU_SPACE_BYTES = 3 * GB
-CUDA_SPACE_BYTES = 8 * GB
 UPDATE_SPACE_BYTES = GB
 CACHE_SPACE_BYTES = 4 * GB  # free on top of what is needed: downloads are kept for another try
 OLDEST_PYTHON = (3, 11)
@@ -39,7 +37,8 @@ HEARTBEAT_LOST_S = 30.0
 _PROBE = "import sys; print('python', '.'.join(map(str, sys.version_info[:3])), flush=True); import venv, ensurepip"
 _REMOVE = "import os, shutil, sys; [shutil.rmtree(path) for path in sys.argv[1:] if os.path.lexists(path)]"
 _FOREIGN_PIP_SETTINGS = ("PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "VIRTUAL_ENV")
-_HARMLESS_CHECKS = ("memory",)  # other programs may be open just now
+_HARMLESS_CHECKS = ("memory", "driving")  # other programs may be open just now; the other is tested by itself
+_FETCH = Path(__file__).resolve().with_name("fetch.py")
 
 
 class InstallState(Enum):
@@ -66,7 +65,10 @@ _CLEAR = _Step("remove", "Removing the old environment", 0.04, 900, "install_not
 _MAKE = _Step("make", "Making the environment", 0.08, 600)
 _PACKAGES = _Step("packages", "Downloading packages", 0.88, 1800)
 _WHEEL = _Step("wheel", "Installing the backend", 0.92, 600)
-_VERIFY = _Step("verify", "Testing the backend", 0.98, 900, "install_not_working")
+_VERIFY = _Step("verify", "Testing the backend", 0.96, 900, "install_not_working")
+_FACE_PACKAGES = _Step("face packages", "Downloading face following", 0.97, 1800, "face_failed")
+_FACE_MODEL = _Step("face model", "Downloading the face model", 0.98, 300, "face_no_model")
+_FACE_CHECK = _Step("face check", "Testing face following", 0.99, 300, "face_failed")
 _TIDY = _Step("tidy", "Tidying up", 1.0, 900, "install_not_removed")
 
 
@@ -81,12 +83,7 @@ class InstallPlan:
     fresh: bool = False  # make it anew even where it is whole
     index: str = ""  # an extra package index, as pip's --extra-index-url
     needed_bytes: int = 0
-
-
-def needed_space_bytes(index: str, platform: str) -> int:
-    """What the packages take: on Linux pip picks torch with CUDA unless an index says otherwise."""
-    cuda = re.search(r"/cu\d+", index) or (platform == "linux" and "/cpu" not in index)
-    return CUDA_SPACE_BYTES if cuda else CPU_SPACE_BYTES
+    face_following: bool = False  # MediaPipe and its model, too
 
 
 def log_path(storage: Path) -> Path:
@@ -111,6 +108,7 @@ class Installer:
         self._old_stamp: Stamp | None = None
         self._life: tuple[int, int] = (0, 0)
         self._life_s = self._looked_s = self._beat_s = 0.0
+        self._begin_progress = 0.0  # of the running step
 
     @property
     def busy(self) -> bool:
@@ -202,8 +200,20 @@ class Installer:
         if free < wanted:
             detail = f"{wanted / GB:.0f} GB needed, {free / GB:.1f} GB free in {plan.folder.parent}"
             raise AddonError(errors.local("install_no_space", detail=detail))
+        faces = self._face_steps_of(plan, anew=fresh)
+        if (
+            faces
+            and not fresh
+            and environment.state_of(plan.folder, plan.bundle) is EnvironmentState.INSTALLED
+        ):
+            return [*faces, _TIDY]
         making = ([_CLEAR] if plan.folder.exists() else []) + [_MAKE] if fresh else []
-        return [_CHECK, *making, _PACKAGES, _WHEEL, _VERIFY, _TIDY]
+        return [_CHECK, *making, _PACKAGES, _WHEEL, _VERIFY, *faces, _TIDY]
+
+    def _face_steps_of(self, plan: InstallPlan, *, anew: bool) -> list[_Step]:
+        if not plan.face_following or (not anew and face_following.is_installed(plan.folder, plan.bundle)):
+            return []
+        return [_FACE_PACKAGES, _FACE_MODEL, _FACE_CHECK]
 
     def _begin_step(self) -> None:
         assert self._plan is not None
@@ -213,6 +223,9 @@ class Installer:
             self._old_stamp = environment.read_stamp(self._plan.folder)  # none where it was made just now
         if step in (_CLEAR, _PACKAGES):
             environment.remove_stamp(self._plan.folder)
+        if step in (_CLEAR, _FACE_PACKAGES):
+            face_following.remove_stamp(self._plan.folder)
+        self._begin_progress = self.progress
         command, folder, variables = self._command(step, self._plan)
         folder.mkdir(parents=True, exist_ok=True)
         kept = {name: text for name, text in variables.items() if name not in _FOREIGN_PIP_SETTINGS}
@@ -236,6 +249,8 @@ class Installer:
             paths = [temporary] if kept_cache else [download]
             if step is _CLEAR:
                 paths.append(plan.folder)
+                if plan.bundle is None or not plan.face_following:
+                    paths.append(face_following.model_folder(plan.folder))
             return [base, "-I", "-c", _REMOVE, *map(str, paths)], plan.storage, variables
         if step is _MAKE:
             return [base, "-I", "-m", "venv", str(plan.folder)], plan.storage, variables
@@ -243,6 +258,20 @@ class Installer:
         if step is _VERIFY:
             variables.pop(ENV_CHECKPOINT, None)  # the checkpoint that came with it is to be tested
             return [python, "-m", "backend", "doctor", "--json"], run_folder, variables
+        model = str(face_following.model_path(plan.folder))
+        if step is _FACE_MODEL:
+            fetch = [
+                python,
+                "-I",
+                str(_FETCH),
+                face_following.model_url(),
+                model,
+                face_following.MODEL_SHA256,
+            ]
+            return fetch, run_folder, variables
+        if step is _FACE_CHECK:
+            variables[ENV_LANDMARKER] = model
+            return [python, "-m", "backend", "doctor", "--json", "--only", "driving"], run_folder, variables
         # The system's temporary folder is often too small for torch, or on another disk than the one looked at.
         temporary.mkdir(parents=True, exist_ok=True)
         variables |= dict.fromkeys(("TMPDIR", "TEMP", "TMP"), str(temporary))
@@ -255,6 +284,8 @@ class Installer:
         else:
             variables.setdefault("PIP_CACHE_DIR", str(download / "cache"))
         pip += ["--extra-index-url", plan.index] if plan.index else []
+        if step is _FACE_PACKAGES:
+            return [*pip, "--no-deps", "-r", str(face_following.lock_of(plan.bundle))], run_folder, variables
         wanted = ["-r", str(plan.bundle.lock)] if self._uses_lock() else [str(plan.bundle.wheel)]
         return [*pip, *wanted], run_folder, variables
 
@@ -274,12 +305,17 @@ class Installer:
         elif now_s - self._life_s > (self.quiet_limit_s or step.quiet_s):
             self._fail(errors.local("install_stuck", detail=step.label.lower()))
             return
-        if step is _PACKAGES:
-            bundle = self._plan.bundle
-            expected = pip_output.packages_in(bundle.lock) if bundle else 0
-            now = pip_output.progress(self._child.output(), expected, fetched_bytes)
+        bundle, begin = self._plan.bundle, self._begin_progress
+        if step in (_PACKAGES, _FACE_PACKAGES) and bundle is not None:
+            lock = bundle.lock if step is _PACKAGES else face_following.lock_of(bundle)
+            now = pip_output.progress(self._child.output(), pip_output.packages_in(lock), fetched_bytes)
             self.status = now.text
-            self.progress = max(self.progress, _MAKE.end + now.fraction * (step.end - _MAKE.end))
+            self.progress = max(self.progress, begin + now.fraction * (step.end - begin))
+        elif step is _FACE_MODEL:
+            fetched = re.findall(r"^fetched (\d+) of (\d+) bytes", self._child.output(), re.MULTILINE)
+            if fetched:
+                part = int(fetched[-1][0]) / max(1, int(fetched[-1][1]))
+                self.progress = max(self.progress, begin + part * (step.end - begin))
 
     def _finish_step(self, code: int) -> None:
         assert self._plan is not None and self._child is not None
@@ -288,8 +324,18 @@ class Installer:
             self._base_version = _checked_version(output)
         if step is _VERIFY:
             self._verified = _checked_report(code, output)
+            self._write_stamp(self._plan)
+        elif step is _FACE_CHECK:
+            _check_faces(output)
+            assert self._plan.bundle is not None
+            face_following.write_stamp(self._plan.folder, self._plan.bundle)
         elif code != 0 and step is not _TIDY:  # what cannot be tidied up does no harm
-            raise AddonError(pip_output.explain_failure(output or f"exit status {code}", step.failure))
+            problem = pip_output.explain_failure(output or f"exit status {code}", step.failure)
+            if step is _FACE_PACKAGES and problem.code != step.failure:
+                problem = errors.local(step.failure, detail=problem.message)  # the rest is installed
+            elif step is _FACE_MODEL:
+                problem = errors.local(step.failure, detail=output.strip().rpartition("ERROR: ")[2][-200:])
+            raise AddonError(problem)
         elif step is _MAKE and not environment.python_in_environment(self._plan.folder).is_file():
             raise AddonError(errors.local("install_no_venv"))
         self.progress = step.end
@@ -297,11 +343,12 @@ class Installer:
         if self._steps:
             self._begin_step()
             return
-        bundle = self._plan.bundle
-        if bundle is not None:
-            stamp = Stamp(bundle.wheel.name, bundle.content(), self._base_version, self._verified)
-            environment.write_stamp(self._plan.folder, stamp)
-        self._end(InstallState.DONE, "Removed" if bundle is None else "Installed")
+        self._end(InstallState.DONE, "Removed" if self._plan.bundle is None else "Installed")
+
+    def _write_stamp(self, plan: InstallPlan) -> None:
+        assert plan.bundle is not None
+        stamp = Stamp(plan.bundle.wheel.name, plan.bundle.content(), self._base_version, self._verified)
+        environment.write_stamp(plan.folder, stamp)
 
     def _fail(self, problem: Problem) -> None:
         self._end(InstallState.FAILED, "Failed")
@@ -361,15 +408,22 @@ def _checked_version(output: str) -> str:
 
 def _checked_report(code: int, output: str) -> str:
     """`portrait-relief doctor --json`: the backend's version. Raises AddonError with the check that failed."""
-    begin = re.search(r"^\{$", output, re.MULTILINE)
-    try:
-        report = json.JSONDecoder().raw_decode(output[begin.start() :])[0] if begin else None
-    except ValueError:
-        report = None
-    if not isinstance(report, dict):
+    report = doctor.read_report(output)
+    if report is None:
         raise AddonError(pip_output.explain_failure(output or f"exit status {code}", _VERIFY.failure))
     for check in report.get("checks", ()):
         if not check.get("ok") and check.get("name") not in _HARMLESS_CHECKS:
             detail = f"{check.get('name')}: {check.get('value')}"[:200]
             raise AddonError(errors.local("install_not_working", detail=detail))
     return str(report.get("version", ""))
+
+
+def _check_faces(output: str) -> None:
+    """`portrait-relief doctor --json --only driving`. Raises AddonError where faces cannot be followed."""
+    report = doctor.read_report(output)
+    for check in report.get("checks", ()) if report else ():
+        if check.get("name") == "driving":
+            if check.get("ok") and check.get("details", {}).get("available"):
+                return
+            raise AddonError(errors.local("face_failed", detail=str(check.get("value"))[:200]))
+    raise AddonError(pip_output.explain_failure(output or "no answer", _FACE_CHECK.failure))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import bpy
 from bpy.props import FloatProperty
 
-from .. import runtime, storage
+from .. import checking, runtime, storage
 from ..core import bug_report
 from ..core.errors import AddonError
 from .reporting import ReportingMixin
@@ -80,7 +80,9 @@ class PORTRAIT_RELIEF_OT_open_log(ReportingMixin, bpy.types.Operator):
 class PORTRAIT_RELIEF_OT_copy_report(bpy.types.Operator):
     bl_idname = "portrait_relief.copy_report"
     bl_label = "Copy Report"
-    bl_description = "Copy versions, device, the last error and the end of the log, for a bug report"
+    bl_description = (
+        "Copy versions, device, the last error, the last check and the end of the log, for a bug report"
+    )
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         shown, backend = context.window_manager.portrait_relief, runtime.session().backend
@@ -95,6 +97,7 @@ class PORTRAIT_RELIEF_OT_copy_report(bpy.types.Operator):
                 "Install": shown.install.message,
             },
             log=backend.log_tail(bug_report.LOG_LINES),
+            check=checking.report(),
         )
         context.window_manager.clipboard = report
         if bpy.app.background:  # where there is no clipboard

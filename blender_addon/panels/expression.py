@@ -104,6 +104,7 @@ class _DrivingPanel(PanelMixin):
         reason = runtime.why_no_driving()
         if reason:
             draw_wrapped(column, reason, context, icon="INFO")
+            column.operator("portrait_relief.open_preferences", icon="PREFERENCES")
         layout.operator("portrait_relief.import_live_link", icon="FILE")
         scene = context.scene
         column = layout.column(align=True)

@@ -6,10 +6,13 @@ from __future__ import annotations
 import bpy
 
 from .. import installation
-from ..core.environment import EnvironmentState
+from ..core import downloads
+from ..core.downloads import size_text
+from ..core.environment import Bundle, EnvironmentState
 from ..core.errors import Remedy
+from ..download_list import draw_packages, summary
 from ..translations import say
-from .job import draw_install_progress, draw_wrapped
+from .job import draw_install_progress, draw_wrapped, letters_across
 
 _ICONS = {
     EnvironmentState.ABSENT: "IMPORT",
@@ -30,12 +33,21 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context, chosen)
     else:
         box.label(text=_sentence(state, carried.version if carried else ""), icon=_ICONS[state])
         if carried is not None:
-            _draw_buttons(box.row(align=True), state)
+            wanted = chosen.face_following and not installation.follows_faces()
+            _draw_buttons(box.row(align=True), state, faces=wanted)
         if shown.message:
             _draw_failure(box, context, shown)
+    earlier = installation.earlier_environment()
+    if earlier is not None:
+        box.label(text="The backend of an earlier installation fits and is used:", icon="INFO")
+        box.label(text=str(earlier), icon="BLANK1", translate=False)
     if carried is None and state is EnvironmentState.ABSENT:
         box.label(text="This copy carries none; name a Python or a source folder below", icon="INFO")
         return
+    if carried is not None:
+        _draw_downloads(box, context, shown, carried)
+        _draw_face_following(box, chosen, carried)
+        box.label(text="An environment of its own: nothing is installed into Blender", icon="LOCKED")
     if chosen.backend_python:
         box.label(text="The Python named below is used instead of it", icon="INFO")
     _draw_online_access(box, context, state)
@@ -46,13 +58,50 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context, chosen)
     column = box.column()
     column.enabled = field.enabled = not installation.is_busy()
     column.prop(chosen, "install_python", placeholder="Blender's own")
-    column.prop(chosen, "package_index", placeholder="None")
+    column.prop(chosen, "package_index", placeholder=installation.package_index() or say("pip's own"))
+
+
+def _draw_downloads(layout: bpy.types.UILayout, context: bpy.types.Context, shown, carried: Bundle) -> None:
+    """How much an installation downloads, and behind the triangle every package of it."""
+    brought = installation.to_download(carried)
+    row = layout.row()
+    row.use_property_split = False
+    icon = "DOWNARROW_HLT" if shown.show_packages else "RIGHTARROW"
+    row.prop(shown, "show_packages", text="", icon=icon, emboss=False)
+    row.label(text=summary(brought), translate=False)
+    smaller = installation.without_graphics_card(carried)
+    if smaller is not None and smaller.recorded:
+        text = say(
+            "No NVIDIA driver is seen here. With Device set to Processor: {download}, {disk} on disk",
+            download=size_text(smaller.download_bytes),
+            disk=size_text(smaller.disk_bytes),
+        )
+        layout.label(text=text, icon="INFO", translate=False)
+    if shown.show_packages:
+        draw_packages(layout, brought, letters_across(context))
+
+
+def _draw_face_following(layout: bpy.types.UILayout, chosen, carried: Bundle) -> None:
+    """The tick, and what it brings."""
+    row = layout.row()
+    row.enabled = not installation.is_busy()
+    row.prop(chosen, "face_following")
+    brought = downloads.of_faces(carried)
+    name = next(
+        (f"MediaPipe {package.version}" for package in brought if package.name == "mediapipe"), "MediaPipe"
+    )
+    if installation.follows_faces():
+        text = say("{name} and its model: installed", name=name)
+    else:
+        size = size_text(sum(package.download_bytes for package in brought))
+        text = say("{name} and its model, {size}", name=name, size=size)
+    row.label(text=text, translate=False)
 
 
 def _sentence(state: EnvironmentState, carried: str) -> str:
     version = installation.installed_version()
     if state is EnvironmentState.ABSENT:
-        return say("The backend is not installed yet (about {size} GB)", size=installation.needed_gb())
+        return say("The backend is not installed yet")
     if state is EnvironmentState.INCOMPLETE:
         return say("The backend's installation is not complete")
     if state is EnvironmentState.OUTDATED:
@@ -60,7 +109,9 @@ def _sentence(state: EnvironmentState, carried: str) -> str:
     return say("Backend {version} is installed", version=version)
 
 
-def _draw_buttons(row: bpy.types.UILayout, state: EnvironmentState) -> None:
+def _draw_buttons(row: bpy.types.UILayout, state: EnvironmentState, *, faces: bool) -> None:
+    if faces and state is EnvironmentState.INSTALLED:
+        row.operator("portrait_relief.install_backend", text="Install Face Following").fresh = False
     label = {
         EnvironmentState.ABSENT: "Install",
         EnvironmentState.INCOMPLETE: "Repair",

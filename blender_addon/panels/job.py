@@ -43,13 +43,16 @@ _JOB_OPERATORS = {
 }
 
 
+def letters_across(context: bpy.types.Context) -> int:
+    """How many letters a label holds in the region's width."""
+    return max(16, int((context.region.width / context.preferences.system.ui_scale - 60) / 6.3))
+
+
 def draw_wrapped(
     layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE"
 ) -> None:
     """A label in as many lines as the sidebar's width asks for: Blender itself cuts long labels off."""
-    scale = context.preferences.system.ui_scale
-    letters = max(16, int((context.region.width / scale - 60) / 6.3))
-    for number, line in enumerate(textwrap.wrap(say_problem(text), letters)):
+    for number, line in enumerate(textwrap.wrap(say_problem(text), letters_across(context))):
         layout.label(
             text=line, translate=False, icon=icon if number == 0 else ("NONE" if icon == "NONE" else "BLANK1")
         )

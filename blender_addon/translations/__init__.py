@@ -12,11 +12,12 @@ import bpy
 from ..storage import PACKAGE
 from .de_driving import DRIVING
 from .de_help import HELP
+from .de_install import INSTALL
 from .de_labels import LABELS
 from .de_problems import PROBLEMS
 from .de_status import STATUS
 
-GERMAN: dict[str, str] = {**HELP, **PROBLEMS, **STATUS, **DRIVING, **LABELS}
+GERMAN: dict[str, str] = {**HELP, **PROBLEMS, **STATUS, **DRIVING, **INSTALL, **LABELS}
 # Blender 4.2 to 5.x call it de_DE in the preferences; the short name serves `LANG=de`.
 _LOCALES = {"de_DE": GERMAN, "de": GERMAN}
 _CONTEXTS = ("*", "Operator")  # labels of operators are looked up in a context of their own

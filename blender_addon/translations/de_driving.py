@@ -72,8 +72,8 @@ DRIVING: dict[str, str] = {
     ),
     "Of the scene": "Der Szene",
     "Face Landmarker": "Gesichtsmodell",
-    "Google's face_landmarker.task, for expressions from photos and movies (see docs/driving.md)": (
-        "Googles face_landmarker.task, für Ausdrücke aus Fotos und Filmen (siehe docs/driving.md)"
+    "Another face_landmarker.task than the one that Face Following installs; empty for that one": (
+        "Ein anderes face_landmarker.task als das, das „Gesichtsverfolgung“ installiert; leer für dieses"
     ),
     "The driver cannot be read.": "Die steuernde Datei kann nicht gelesen werden.",
     "Choose a photo, a movie, or several pictures.": "Ein Foto, einen Film oder mehrere Bilder wählen.",

@@ -266,8 +266,8 @@ HELP: dict[str, str] = {
         "Den Speicher des Modells zurückgeben, auch den der Grafikkarte; die nächste Aufgabe lädt es wieder"
     ),
     "Open what the backend wrote": "Öffnen, was das Backend geschrieben hat",
-    "Copy versions, device, the last error and the end of the log, for a bug report": (
-        "Versionen, Gerät, letzten Fehler und Ende des Protokolls kopieren, für einen Fehlerbericht"
+    "Copy versions, device, the last error, the last check and the end of the log, for a bug report": (
+        "Versionen, Gerät, letzten Fehler, letzte Prüfung und Ende des Protokolls kopieren, für einen Fehlerbericht"
     ),
     "Choose the backend's Python, a running backend or a model folder": (
         "Das Python des Backends, ein laufendes Backend oder einen Modellordner wählen"

@@ -202,7 +202,57 @@ PROBLEMS: dict[str, str] = {
     ),
     "Another Blender is installing the backend.": "Ein anderes Blender installiert gerade das Backend.",
     "Wait until it is done.": "Warte, bis es fertig ist.",
+    "Face following could not be installed; the backend itself is whole.": (
+        "Die Gesichtsverfolgung konnte nicht installiert werden; das Backend selbst ist vollständig."
+    ),
+    "Press Install Face Following to try again; the install log tells more.": (
+        "„Gesichtsverfolgung installieren“ versucht es noch einmal; das Installationsprotokoll sagt mehr."
+    ),
+    "The model for face following could not be downloaded; the backend itself is whole.": (
+        "Das Modell der Gesichtsverfolgung konnte nicht heruntergeladen werden; das Backend selbst ist vollständig."
+    ),
+    "Check the internet connection, then press Install Face Following.": (
+        "Prüfe die Internetverbindung, dann drücke „Gesichtsverfolgung installieren“."
+    ),
+    "The backend could not be checked.": "Das Backend konnte nicht geprüft werden.",
+    "Repair or reinstall it; doctor.log in the folder of its logs may tell more.": (
+        "Repariere es oder installiere es neu; doctor.log im Ordner seiner Protokolle sagt vielleicht mehr."
+    ),
+    "Only a backend that is started from here can be checked.": (
+        "Nur ein Backend, das von hier gestartet wird, kann geprüft werden."
+    ),
+    "On its own machine, portrait-relief doctor does it.": "Auf seinem eigenen Rechner tut es portrait-relief doctor.",
+    "The check of the backend's installation found something wrong.": (
+        "Die Prüfung der Installation des Backends hat einen Fehler gefunden."
+    ),
+    "The preferences tell what, and so does Copy Report.": (
+        "Die Einstellungen sagen, welchen, und „Bericht kopieren“ auch."
+    ),
     # of the backend
+    "The package mediapipe is not installed.": "Das Paket mediapipe ist nicht installiert.",
+    "The face landmarker's model is not installed.": "Das Modell der Gesichtsverfolgung ist nicht installiert.",
+    (
+        "In Blender tick Face Following in the extension's preferences and install it. Elsewhere: pip install "
+        "--no-deps mediapipe, then pip install absl-py certifi flatbuffers matplotlib."
+    ): (
+        "In Blender hake in den Einstellungen der Erweiterung „Gesichtsverfolgung“ an und installiere sie. "
+        "Anderswo: pip install --no-deps mediapipe, dann pip install absl-py certifi flatbuffers matplotlib."
+    ),
+    (
+        "In Blender tick Face Following in the extension's preferences and install it. Elsewhere: download "
+        "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task "
+        "and name the file with --landmarker or $PORTRAIT_RELIEF_LANDMARKER."
+    ): (
+        "In Blender hake in den Einstellungen der Erweiterung „Gesichtsverfolgung“ an und installiere sie. Anderswo: lade "
+        "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task "
+        "und nenne die Datei mit --landmarker oder $PORTRAIT_RELIEF_LANDMARKER."
+    ),
+    "Reinstall the backend.": "Installiere das Backend neu.",
+    "Python 3.11 or newer is needed.": "Nötig ist Python 3.11 oder neuer.",
+    "Close other programs: less than 1 GiB is free.": "Schließe andere Programme: weniger als 1 GiB ist frei.",
+    "The network returns no numbers: install the checkpoint again.": (
+        "Das Netz liefert keine Zahlen: installiere das Modell noch einmal."
+    ),
     "Processors have no float16 arithmetic worth using.": (
         "Prozessoren haben keine brauchbare Arithmetik für float16."
     ),

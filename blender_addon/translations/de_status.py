@@ -23,7 +23,7 @@ STATUS: dict[str, str] = {
     " on {device}": " auf {device}",
     " in {precision}": " in {precision}",
     ", {size:.1f} GB in memory": ", {size:.1f} GB im Speicher",
-    "The backend is not installed yet (about {size} GB)": "Das Backend ist noch nicht installiert (etwa {size} GB)",
+    "The backend is not installed yet": "Das Backend ist noch nicht installiert",
     "The backend's installation is not complete": "Die Installation des Backends ist unvollständig",
     "Backend {old} is installed; {new} came with this add-on": (
         "Backend {old} ist installiert; mit dieser Erweiterung kam {new}"

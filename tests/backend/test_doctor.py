@@ -75,3 +75,27 @@ def test_text_shows_the_remedy_below_the_failure() -> None:
     )
     lines = doctor.Report(checks).to_text().splitlines()
     assert lines[1].startswith("ok") and lines[2].startswith("FAIL") and lines[3].strip() == "Close programs."
+
+
+def test_one_check_can_be_asked_for_alone(repository: Path, tmp_path: Path) -> None:
+    done = run(repository, "--only", "driving", "--json", PORTRAIT_RELIEF_LANDMARKER=str(tmp_path / "none"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (check,) = json.loads(done.stdout)["checks"]
+    assert check["name"] == "driving" and not check["details"]["available"]
+    assert "tick Face Following" in check["details"]["hint"]
+    assert run(repository, "--only", "nothing").returncode == 2
+
+
+def test_a_face_model_that_does_not_work_is_a_failure(repository: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "face_landmarker.task"
+    broken.write_bytes(b"no model")
+    done = run(repository, "--only", "driving", PORTRAIT_RELIEF_LANDMARKER=str(broken))
+    assert done.returncode != 0
+    line = next(line for line in done.stdout.splitlines() if " driving " in line)
+    assert line.startswith("FAIL") and "Face Following" in done.stdout
+
+
+def test_the_names_to_ask_for_are_those_of_the_checks() -> None:
+    assert [check.name for check in doctor.examine(device="nothing", checkpoint="/nowhere").checks] == list(
+        doctor.CHECK_NAMES
+    )

@@ -15,16 +15,15 @@ from pathlib import Path
 import pytest
 
 from blender_addon.core import environment, pip_output
+from blender_addon.core.downloads import GB, space_bytes
 from blender_addon.core.environment import EnvironmentState
 from blender_addon.core.errors import LOCAL_PROBLEMS, AddonError, Remedy
 from blender_addon.core.installer import (
-    GB,
     LOCK_FILE_NAME,
     Installer,
     InstallPlan,
     InstallState,
     log_path,
-    needed_space_bytes,
 )
 from blender_addon.core.launch import find_python
 from tests.blender_addon.tiny_wheels import write_bundle
@@ -224,11 +223,11 @@ def test_too_little_space_is_said_before_anything_is_made(plan, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _path: usage(10 * GB, 8 * GB, 2 * GB))
     installer = Installer()
     with pytest.raises(AddonError, match=r"3 GB needed, 2\.0 GB free"):
-        installer.start(replace(plan, needed_bytes=needed_space_bytes("", "win32")))
+        installer.start(replace(plan, needed_bytes=space_bytes("", "win32")))
     assert not installer.busy and not plan.folder.exists()
-    assert needed_space_bytes("", "linux") == 8 * GB
-    assert needed_space_bytes("https://download.pytorch.org/whl/cpu", "linux") == 3 * GB
-    assert needed_space_bytes("https://download.pytorch.org/whl/cu126", "win32") == 8 * GB
+    assert space_bytes("", "linux") == 8 * GB
+    assert space_bytes("https://download.pytorch.org/whl/cpu", "linux") == 3 * GB
+    assert space_bytes("https://download.pytorch.org/whl/cu126", "win32") == 8 * GB
 
 
 def test_two_blenders_do_not_install_at_once_but_a_dead_one_is_no_hindrance(plan):
@@ -244,6 +243,39 @@ def test_two_blenders_do_not_install_at_once_but_a_dead_one_is_no_hindrance(plan
     installer.start(plan)
     installer.cancel()
     assert not lock.exists()
+
+
+def test_a_backend_of_an_earlier_installation_is_found_when_it_is_the_same(plan, tmp_path):
+    def made(folder: Path, age_s: float = 0.0, content: str = "") -> Path:
+        """What an installation leaves, without its packages."""
+        python = environment.python_in_environment(folder)
+        python.parent.mkdir(parents=True)
+        python.symlink_to(sys.executable)
+        assert plan.bundle is not None
+        digest = content or plan.bundle.content()
+        environment.write_stamp(folder, environment.Stamp(plan.bundle.wheel.name, digest, "3.11.7", "0.1.0"))
+        then_s = time.time() - age_s
+        os.utime(folder / environment.STAMP_NAME, (then_s, then_s))
+        return folder
+
+    configuration = tmp_path / "blender"
+    storage = configuration / "4.5" / "extensions" / ".user" / "user_default" / "portrait_relief"
+    assert environment.find_earlier(storage, plan.bundle) is None
+    made(
+        configuration / "4.4/extensions/.user/user_default/portrait_relief/backend-environment", 0, "another"
+    )
+    made(configuration / "4.3/extensions/.user/user_default/another_extension/backend-environment")
+    assert environment.find_earlier(storage, plan.bundle) is None
+    older = made(configuration / "4.2/extensions/.user/user_default/portrait_relief/backend-environment", 100)
+    assert environment.find_earlier(storage, plan.bundle) == older
+    newer = made(configuration / "4.5/extensions/.user/blender_org/portrait_relief/backend-environment", 50)
+    assert environment.find_earlier(storage, plan.bundle) == newer
+    environment.python_in_environment(newer).unlink()  # that Blender was uninstalled
+    assert environment.find_earlier(storage, plan.bundle) == older
+    own = made(storage / environment.FOLDER_NAME)  # before another folder was chosen
+    assert environment.find_earlier(storage, plan.bundle) == own
+    assert environment.find_earlier(storage, None) is None
+    assert environment.find_earlier(tmp_path / "elsewhere", plan.bundle) is None
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,7 @@ def test_without_the_landmarkers_model_its_address_and_the_preferences_are_offer
         )
     shown = bpy.context.window_manager.portrait_relief
     assert (shown.error_code, shown.remedy) == ("no_landmarker", "OPEN_PREFERENCES")
+    assert "tick Face Following" in shown.hint
     end_s = time.monotonic() + 20
     while not runtime.why_no_driving() and time.monotonic() < end_s:
         runtime.session().tick()
