@@ -67,7 +67,7 @@ class Frame:
 
 def frame(surface: ReliefSurface, settings: SolidSettings) -> Frame:
     """Fits a relief into the wanted size. Raises ExportError where that is impossible."""
-    used = np.unique(surface.triangles)
+    used = surface.used()
     if not len(used) or not np.isfinite(surface.points[used]).all():
         raise ExportError("The relief has no faces, or vertices that are not finite.")
     points = surface.points[used].astype(np.float64)

@@ -42,10 +42,10 @@ def check_mesh(positions: np.ndarray, triangles: np.ndarray, uv: np.ndarray) -> 
     finite = np.isfinite(positions).all(1)
     corners = np.where(finite[:, None], positions, 0.0)[triangles]
     area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1) / 2
-    ends = np.sort(np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]]), axis=1)
-    keys = ends[:, 0].astype(np.int64) * len(positions) + ends[:, 1]
-    counts = np.unique(keys, return_counts=True)[1]
-    lengths = np.linalg.norm(positions[ends[:, 0]] - positions[ends[:, 1]], axis=1)
+    ends = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    lower, upper = np.minimum(*ends.T), np.maximum(*ends.T)
+    counts = np.unique(lower.astype(np.int64) * len(positions) + upper, return_counts=True)[1]
+    lengths = np.linalg.norm(positions[lower] - positions[upper], axis=1)
     typical = float(np.median(lengths)) if len(lengths) else 0.0
     return MeshReport(
         vertices=len(positions),

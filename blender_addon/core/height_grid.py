@@ -28,15 +28,21 @@ class ReliefSurface:
     def outline(self) -> np.ndarray:
         """int [E, 2]: the edges that belong to one triangle only."""
         ends = np.concatenate([self.triangles[:, pair] for pair in ([0, 1], [1, 2], [2, 0])])
-        keys = np.sort(ends, axis=1)
+        lower, upper = np.minimum(*ends.T), np.maximum(*ends.T)
         _, first, counts = np.unique(
-            keys[:, 0].astype(np.int64) * len(self.points) + keys[:, 1], return_index=True, return_counts=True
+            lower.astype(np.int64) * len(self.points) + upper, return_index=True, return_counts=True
         )
         return ends[first[counts == 1]]
 
+    def used(self) -> np.ndarray:
+        """int [N], rising: the points that belong to triangles."""
+        seen = np.zeros(len(self.points), bool)
+        seen[self.triangles] = True
+        return np.flatnonzero(seen)
+
     def flat_areas(self) -> np.ndarray:
         """float [T]: areas seen from above; negative for triangles that show their back, as below an overhang."""
-        flat = self.points[self.triangles][:, :, :2].astype(np.float64)
+        flat = self.points[:, :2].astype(np.float64)[self.triangles]
         first, second = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
         return (first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2
 
@@ -95,16 +101,19 @@ def _draw(place: np.ndarray, triangles: np.ndarray, values: np.ndarray, shape: t
     corners = place[triangles].astype(np.float64)
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-    low = np.maximum(np.ceil(corners.min(1) - 1e-6), 0).astype(np.int64)
-    high = np.minimum(np.floor(corners.max(1) + 1e-6), (columns - 1, rows - 1)).astype(np.int64)
+    # Pair by pair: numpy is slow at the minimum, or "all", along an axis of two or three.
+    least = np.minimum(np.minimum(corners[:, 0], corners[:, 1]), corners[:, 2])
+    most = np.maximum(np.maximum(corners[:, 0], corners[:, 1]), corners[:, 2])
+    low = np.maximum(np.ceil(least - 1e-6), 0).astype(np.int64)
+    high = np.minimum(np.floor(most + 1e-6), (columns - 1, rows - 1)).astype(np.int64)
     box = high - low + 1
-    drawn = (np.abs(area) > 1e-12) & (box > 0).all(1)
+    drawn = (np.abs(area) > 1e-12) & (box[:, 0] > 0) & (box[:, 1] > 0)
     best = np.full(rows * columns, -np.inf)
     owner = np.full(rows * columns, -1, np.int64)
 
     def put(number: np.ndarray, column: np.ndarray, row: np.ndarray) -> None:
         weights = _weights(corners[number], area[number], column, row)
-        inside = (weights >= -1e-9).all(-1)
+        inside = (weights[:, 0] >= -1e-9) & (weights[:, 1] >= -1e-9) & (weights[:, 2] >= -1e-9)
         number, weights = number[inside], weights[inside]
         index = (row * columns + column)[inside]
         top = (weights * values[triangles[number], 0]).sum(-1)
@@ -112,7 +121,7 @@ def _draw(place: np.ndarray, triangles: np.ndarray, values: np.ndarray, shape: t
         seen = top >= best[index]
         owner[index[seen]] = number[seen]
 
-    small = drawn & (box <= SMALL_BOX).all(1)
+    small = drawn & (box[:, 0] <= SMALL_BOX) & (box[:, 1] <= SMALL_BOX)
     for down in range(SMALL_BOX):
         for right in range(SMALL_BOX):
             number = np.flatnonzero(small & (box[:, 0] > right) & (box[:, 1] > down))
@@ -132,7 +141,7 @@ def _draw(place: np.ndarray, triangles: np.ndarray, values: np.ndarray, shape: t
 def _weights(corners: np.ndarray, area: np.ndarray, column: np.ndarray, row: np.ndarray) -> np.ndarray:
     """Barycentric weights [N, 3] of grid points in triangles [N, 3, 2] of twice the signed area [N]."""
     from_point = corners - np.stack([column, row], -1)[:, None, :]
-    ahead, last = np.roll(from_point, -1, axis=1), np.roll(from_point, -2, axis=1)
+    ahead, last = from_point[:, [1, 2, 0]], from_point[:, [2, 0, 1]]
     return (ahead[..., 0] * last[..., 1] - ahead[..., 1] * last[..., 0]) / area[:, None]
 
 

@@ -54,9 +54,12 @@ class Piece:
         return tuple(float(side) for side in np.ptp(self.points, axis=0))  # pyright: ignore[reportReturnType]
 
 
-def heights(surface: ReliefSurface, settings: SolidSettings, spacing_mm: float) -> Relief3D:
-    """The piece's upper side on a grid of about this spacing. Raises ExportError."""
-    frame = base_shapes.frame(surface, settings)
+def heights(
+    surface: ReliefSurface, settings: SolidSettings, spacing_mm: float, frame: Frame | None = None
+) -> Relief3D:
+    """The piece's upper side on a grid of about this spacing. `frame`: `base_shapes.frame` where it is known. Raises
+    ExportError."""
+    frame = frame or base_shapes.frame(surface, settings)
     placed = frame.placed(surface)
     grid = _grid(frame, settings.shape, spacing_mm)
     height, uv = sample(placed, grid)
@@ -97,7 +100,8 @@ def build(surface: ReliefSurface, settings: SolidSettings, narrowest_mm: float =
         return _open_surface(surface, settings)
     if settings.base_mm <= 0:
         raise ExportError("A solid needs a base thickness above 0 mm.")
-    field = heights(surface, settings, _spacing(surface, settings))
+    frame = base_shapes.frame(surface, settings)
+    field = heights(surface, settings, _spacing(surface, settings, frame), frame)
     try:
         made = cut(field.grid, field.inside)
     except ValueError as error:
@@ -138,9 +142,8 @@ def _grid(frame: Frame, shape: BaseShape, spacing_mm: float) -> Grid:
     return Grid(*sides)
 
 
-def _spacing(surface: ReliefSurface, settings: SolidSettings) -> float:
+def _spacing(surface: ReliefSurface, settings: SolidSettings, frame: Frame) -> float:
     """The grid spacing in mm at which the solid has `target_faces` triangles."""
-    frame = base_shapes.frame(surface, settings)
     a, b = frame.half_width_mm, frame.half_height_mm
     if settings.shape is BaseShape.RECTANGLE:
         area, around = 4 * a * b, 4 * (a + b)
@@ -160,7 +163,7 @@ def _spacing(surface: ReliefSurface, settings: SolidSettings) -> float:
 
 def _picture_plane(surface: ReliefSurface) -> np.ndarray:
     """float [3, 2]: uv = (1, x, y) @ plane, which goes on beyond the relief."""
-    used = np.unique(surface.triangles)
+    used = surface.used()
     place = np.concatenate([np.ones((len(used), 1)), surface.points[used, :2]], 1)
     return np.linalg.lstsq(place, surface.uv[used].astype(np.float64), rcond=None)[0]
 
