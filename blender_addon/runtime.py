@@ -184,9 +184,14 @@ def cancel() -> bool:
 def keep_ticking() -> None:
     """Makes sure that the timer runs (with a window) and shows the new state at once."""
     sync()
-    if not bpy.app.background and not bpy.app.timers.is_registered(_on_timer):
+    if _has_event_loop() and not bpy.app.timers.is_registered(_on_timer):
         # persistent: opening another file must not leave the backend without its watcher
         bpy.app.timers.register(_on_timer, first_interval=BUSY_INTERVAL_S, persistent=True)
+
+
+def _has_event_loop() -> bool:
+    """Whether Blender calls timers; in background mode it never does."""
+    return not bpy.app.background
 
 
 def _on_timer() -> float | None:

@@ -10,7 +10,8 @@ import bpy
 
 from .relit_still import cycles_or_eevee
 
-# Material Preview is EEVEE whatever the scene renders with, so that only Cycles needs the scene's engine.
+# Material Preview is EEVEE whatever the scene renders with, so that only Cycles needs the scene's engine; where that is
+# Workbench, a view has no Material Preview.
 _SHADING = {
     "EEVEE": {"type": "MATERIAL", "use_scene_lights": True, "use_scene_world": True},
     "CYCLES": {"type": "RENDERED", "use_scene_lights_render": True, "use_scene_world_render": True},
@@ -26,8 +27,8 @@ def begin(scene: bpy.types.Scene, space: bpy.types.SpaceView3D, engine: str, bef
     if before:
         end(scene, space, before)
     changes = _SHADING[engine]
-    kept = {"shading": {name: getattr(space.shading, name) for name in changes}}
-    if engine == "CYCLES":
+    kept: dict[str, object] = {"shading": {name: getattr(space.shading, name) for name in changes}}
+    if engine == "CYCLES" or scene.render.engine == "BLENDER_WORKBENCH":
         kept["engine"] = scene.render.engine
         scene.render.engine = identifier
     for name, value in changes.items():

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -38,6 +39,25 @@ def handlers() -> dict[str, int]:
     return {name: len(getattr(bpy.app.handlers, name)) for name in _HANDLERS}
 
 
+def tick_registered(until: Callable[[], bool], seconds: float = 15.0) -> None:
+    """Calls the timer as long as it is registered, and drops it where it wants to, as Blender's event loop does."""
+    from blender_addon import runtime
+
+    end_s = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end_s, "the timer goes on and on"
+        assert bpy.app.timers.is_registered(runtime._on_timer), "nobody drives the job"
+        if runtime._on_timer() is None:
+            bpy.app.timers.unregister(runtime._on_timer)
+        time.sleep(0.005)
+
+
+def is_driven() -> bool:
+    from blender_addon import runtime
+
+    return bpy.app.timers.is_registered(runtime._on_timer)
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(120)
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts processes and files in /proc")
@@ -45,6 +65,8 @@ def test_a_hundred_cycles_leave_no_process_timer_handler_or_file(fake, photo, tm
     from blender_addon import runtime, storage
 
     monkeypatch.setattr(storage, "folder", lambda: tmp_path)
+    # The timer is registered as with a window; this test calls it in the place of Blender's event loop.
+    monkeypatch.setattr(runtime, "_has_event_loop", lambda: True)
     runtime.close()
     fake("slow")
     runtime.set_deadlines(stop_s=0.3)
@@ -56,22 +78,23 @@ def test_a_hundred_cycles_leave_no_process_timer_handler_or_file(fake, photo, tm
     for number in range(CYCLES):
         kind = ("cancel", "crash", "stop", "close")[number % 4]
         job = start()
+        assert is_driven()
         # Each kind comes at another moment of the start from round to round.
         late = number // 4 % 3
         if late == 1:
-            tick(lambda: runtime.session().backend.state.value == "READY")
+            tick_registered(lambda: runtime.session().backend.state.value == "READY")
         elif late == 2:
-            tick(lambda job=job: job.state.value == "RUNNING")
+            tick_registered(lambda job=job: job.state.value == "RUNNING")
         pid = runtime.session().backend.pid
         assert pid is not None
         seen.add(pid)
         if kind == "cancel":
             assert runtime.cancel()
-            tick(lambda job=job: job.state.ended)
+            tick_registered(lambda job=job: job.state.ended)
             runtime.session().close()
         elif kind == "crash":
             os.kill(pid, 9)
-            tick(lambda job=job: job.state.ended)
+            tick_registered(lambda job=job: job.state.ended)
             assert job.state.value == "FAILED"
             runtime.session().backend._ends_s.clear()  # else it would be left alone after the third
         elif kind == "stop":
@@ -79,9 +102,11 @@ def test_a_hundred_cycles_leave_no_process_timer_handler_or_file(fake, photo, tm
             assert job.state.ended
         else:
             runtime.close()
+            assert not is_driven(), "a timer outlives the add-on"
             runtime.set_deadlines(
                 first_line_s=10.0, answer_s=1.0, no_progress_s=1.5, cancel_s=2.0, stop_s=0.3
             )
+        tick_registered(lambda: not is_driven())  # nothing is left to do: the timer ends by itself
         assert children() <= processes, f"{kind} left a process in round {number}"
         if number == 7:
             files = open_files()

@@ -208,7 +208,7 @@ def test_a_mesh_moves_the_portraits_own_face(fake, photo, smiling):
     rig = bpy.data.objects.new("rig", mesh)
     bpy.context.scene.collection.objects.link(rig)
     for name in ("Basis", "jawOpen", "mouthSmileLeft", "eyeLookInLeft", "eyeLookOutLeft"):
-        rig.shape_key_add(name=name)
+        rig.shape_key_add(name=name).value = 0.0  # Blender 5.0 makes them with 1
     keys = mesh.shape_keys.key_blocks
     for frame, value in ((1, 0.0), (11, 0.5)):
         for name in ("mouthSmileLeft", "eyeLookInLeft"):

@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import math
+import subprocess
+import sys
+
 import bpy
 import numpy as np
 import pytest
@@ -117,6 +122,107 @@ def test_an_hdri_lights_the_scene_and_the_old_world_comes_back(head, tmp_path):
     with pytest.raises(RuntimeError, match="missing"):
         bpy.ops.portrait_relief.load_hdri(filepath=str(tmp_path / "missing.exr"))
     assert bpy.context.scene.world == world
+
+
+def test_the_hdris_sliders_turn_and_dim_it_and_it_turns_with_its_relief(head, tmp_path):
+    image = bpy.data.images.new("sky", 16, 8, float_buffer=True)
+    image.filepath_raw, image.file_format = str(tmp_path / "sky.exr"), "OPEN_EXR"
+    image.save()
+    assert bpy.ops.portrait_relief.load_hdri(filepath=str(tmp_path / "sky.exr")) == {"FINISHED"}
+    world = bpy.context.scene.world
+
+    def seen() -> tuple[float, float]:
+        """Strength, and the turn of the sphere's lookup in degrees, as a render reads them."""
+        bpy.context.view_layer.update()
+        nodes = world.evaluated_get(bpy.context.evaluated_depsgraph_get()).node_tree.nodes
+        strength = next(node for node in nodes if node.bl_idname == "ShaderNodeBackground").inputs["Strength"]
+        mapping = next(node for node in nodes if node.bl_idname == "ShaderNodeMapping")
+        return strength.default_value, math.degrees(mapping.inputs["Rotation"].default_value[2])
+
+    settings = head.portrait_relief_light
+    assert seen() == (pytest.approx(settings.hdri_strength), pytest.approx(-settings.hdri_turn))
+    settings.hdri_strength, settings.hdri_turn = 0.25, 30.0
+    assert seen() == (pytest.approx(0.25), pytest.approx(-30.0, abs=1e-3))
+    head.rotation_euler[2] = math.radians(20)
+    assert seen()[1] == pytest.approx(-50.0, abs=1e-3)
+    # In a file opened later it still turns: without the driver's approval by nothing but Blender's simple expressions.
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "sky.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "sky.blend"), use_scripts=False)
+    world = bpy.context.scene.world
+    item = bpy.data.objects["Ball"]
+    item.rotation_euler[2] = 0.0
+    assert seen()[1] == pytest.approx(-30.0, abs=1e-3)
+
+
+@pytest.fixture
+def view(head):
+    """The 3D View of the default file's window, which is there in background mode as well."""
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    with bpy.context.temp_override(window=window, screen=window.screen, area=area):
+        yield area.spaces.active
+
+
+@pytest.mark.parametrize("engine", ["EEVEE", "CYCLES"])
+def test_the_preview_shows_the_relief_lit_anew_and_the_view_comes_back(head, view, engine):
+    from blender_addon.scene import albedo, lighting
+
+    scene, shading = bpy.context.scene, view.shading
+    scene.render.engine = "BLENDER_WORKBENCH"
+    shading.type = "WIREFRAME"
+    before = shading.use_scene_lights, shading.use_scene_lights_render
+    assert bpy.ops.portrait_relief.relight_preview(engine=engine) == {"FINISHED"}
+    assert lighting.find_rig(head) is not None and albedo.shown(head) == albedo.ALBEDO
+    if engine == "EEVEE":
+        assert shading.type == "MATERIAL" and shading.use_scene_lights and shading.use_scene_world
+        assert scene.render.engine != "BLENDER_WORKBENCH", "with it a view has no Material Preview"
+    else:
+        assert shading.type == "RENDERED" and shading.use_scene_lights_render
+        assert scene.render.engine == "CYCLES"
+    # A second one, with the other engine, is still ended to what was there before the first.
+    other = "CYCLES" if engine == "EEVEE" else "EEVEE"
+    assert bpy.ops.portrait_relief.relight_preview(engine=other) == {"FINISHED"}
+    assert bpy.ops.portrait_relief.end_preview() == {"FINISHED"}
+    assert shading.type == "WIREFRAME" and scene.render.engine == "BLENDER_WORKBENCH"
+    assert (shading.use_scene_lights, shading.use_scene_lights_render) == before
+    assert lighting.find_rig(head) is not None
+    assert bpy.ops.portrait_relief.end_preview() == {"CANCELLED"}
+
+
+_EEVEE_PROBE = """
+import bpy, os, sys
+scene = bpy.context.scene
+scene.render.engine = sys.argv[1]
+scene.render.resolution_x = scene.render.resolution_y = 8
+scene.render.filepath = sys.argv[2]
+bpy.ops.render.render(write_still=True)
+os._exit(0)
+"""
+
+
+@pytest.fixture(scope="module")
+def eevee(tmp_path_factory) -> str:
+    """EEVEE's name; skips where it does not render in background mode, which ends the process it is tried in."""
+    from blender_addon.scene.relit_still import cycles_or_eevee
+
+    name, path = cycles_or_eevee("EEVEE"), tmp_path_factory.mktemp("eevee") / "probe.png"
+    command = [sys.executable, "-c", _EEVEE_PROBE, name, str(path)]
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run(command, capture_output=True, timeout=25)
+    if not path.is_file():
+        pytest.skip("EEVEE does not render in background mode here: there is no graphics device")
+    return name
+
+
+def test_a_still_by_eevee_is_the_photo_where_no_relief_is(eevee, head):
+    bpy.ops.portrait_relief.apply_light_rig(rig="SPLIT")
+    assert bpy.ops.portrait_relief.relit_still(engine="EEVEE", samples=8) == {"FINISHED"}
+    still = image_pixels(next(image for image in bpy.data.images if image.name == "Ball Relit"))[:, :, :3]
+    photo = image_pixels(next(image for image in bpy.data.images if image.name == "Ball RGB"))[:, :, :3]
+    y, x = np.mgrid[:96, :120] + 0.5
+    outside = np.hypot(x - 60, y - 48) > 43
+    np.testing.assert_allclose(still[outside], photo[outside], atol=1.5 / 255)
+    assert np.abs(still - photo)[~outside].mean() > 0.03
 
 
 def test_the_same_hdri_can_be_loaded_again(head, tmp_path):
