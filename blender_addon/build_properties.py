@@ -34,6 +34,7 @@ class PortraitReliefBuild(bpy.types.PropertyGroup):
     )
     grid: EnumProperty(
         name="Grid",
+        description="How the relief's surface is divided into faces",
         items=[
             ("UNIFORM", "Uniform", "Quads of equal size, as sculpting and subdividing like them"),
             ("ADAPTIVE", "Adaptive", "Small triangles where the surface bends, large ones where it is even"),
@@ -98,6 +99,7 @@ class PortraitReliefBuild(bpy.types.PropertyGroup):
     )
     projection: EnumProperty(
         name="Projection",
+        description="How the photo's pixels become points in space",
         items=[
             ("ORTHOGRAPHIC", "Orthographic", "Pixels lie straight behind each other; the photo fits exactly"),
             ("PERSPECTIVE", "Perspective", "Pixels lie on the rays of a camera with the focal length below"),
@@ -117,6 +119,7 @@ class PortraitReliefBuild(bpy.types.PropertyGroup):
     )
     back: EnumProperty(
         name="Back",
+        description="What the relief has behind its surface",
         items=[
             ("OPEN", "Open", "The surface alone"),
             ("SOLID", "Solid", "Walls along the outline and a flat back"),
@@ -137,6 +140,7 @@ class PortraitReliefBuild(bpy.types.PropertyGroup):
     )
     variant: EnumProperty(
         name="Depth By",
+        description="What gives the relief its depth",
         items=[
             ("MESH", "Mesh", "The vertices lie where the depth is: for sculpting and export"),
             ("DISPLACE", "Modifier", "A flat mesh with a Displace modifier that reads the depth picture"),

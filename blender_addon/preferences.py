@@ -19,6 +19,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
 
     connection: bpy.props.EnumProperty(
         name="Backend",
+        description="Whether Blender starts the process that holds the model, or finds it running",
         items=[
             ("START", "Start It", "Start the backend with the Python named below"),
             ("ATTACH", "Already Running", "Use a backend that runs already, here or on another machine"),

@@ -17,7 +17,7 @@ from bpy.props import (
 )
 
 from . import slider_symmetry
-from .core import arkit
+from .core import arkit, arkit_help
 from .core.crop import SMALLEST_PX
 from .core.errors import Remedy
 from .scene import driving, relief_object
@@ -57,12 +57,12 @@ class PortraitReliefMesh(bpy.types.PropertyGroup):
 class PortraitReliefResult(bpy.types.PropertyGroup):
     """One imported result. Its object and images carry `result_id`; no reference is kept, so deleting them is free."""
 
-    result_id: StringProperty()
-    mode: StringProperty()
-    summary: StringProperty()
-    details: StringProperty()
-    report: StringProperty()
-    expression: StringProperty()
+    result_id: StringProperty(options={"HIDDEN"})
+    mode: StringProperty(options={"HIDDEN"})
+    summary: StringProperty(options={"HIDDEN"})
+    details: StringProperty(options={"HIDDEN"})
+    report: StringProperty(options={"HIDDEN"})
+    expression: StringProperty(options={"HIDDEN"})
 
 
 class PortraitReliefSettings(bpy.types.PropertyGroup):
@@ -70,6 +70,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
 
     source: EnumProperty(
         name="Source",
+        description="Where the portrait photo comes from",
         items=[
             ("IMAGE", "Image", "A picture that is open in Blender, also painted, packed or generated ones"),
             ("FILE", "File", "A picture file on disk"),
@@ -124,7 +125,13 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     crop_top: IntProperty(
         name="Top", description="Pixels from the photo's upper border", min=-100000, max=100000
     )
-    crop_side: IntProperty(name="Side", description="Pixels", default=512, min=SMALLEST_PX, max=100000)
+    crop_side: IntProperty(
+        name="Side",
+        description="The square's width and height in pixels",
+        default=512,
+        min=SMALLEST_PX,
+        max=100000,
+    )
     driving_object: PointerProperty(
         name="Driving Mesh",
         description="A mesh with shape keys named as ARKit names its coefficients; their values are used",
@@ -166,14 +173,16 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         soft_min=0.1,
         soft_max=10.0,
     )
-    results: CollectionProperty(type=PortraitReliefResult)
-    active_result: IntProperty(name="Result")
+    results: CollectionProperty(type=PortraitReliefResult, options={"HIDDEN"})
+    active_result: IntProperty(
+        name="Result", description="The result that the buttons below the list are about"
+    )
 
 
 for _name in arkit.ARKIT_NAMES:
     PortraitReliefSettings.__annotations__[_name] = FloatProperty(
         name=arkit.label(_name),
-        description=_name,
+        description=arkit_help.HELP[_name],
         min=0.0,
         max=1.0,
         subtype="FACTOR",
@@ -193,15 +202,15 @@ for _name in arkit.POSE_NAMES:
 class Progress:
     """What is shown of anything that runs beside Blender. A mixin: Blender gathers its properties with the class's."""
 
-    state: StringProperty(default="IDLE", options={"SKIP_SAVE"})
-    status: StringProperty(options={"SKIP_SAVE"})
-    progress: FloatProperty(min=0.0, max=1.0, options={"SKIP_SAVE"})
-    message: StringProperty(options={"SKIP_SAVE"})
-    hint: StringProperty(options={"SKIP_SAVE"})
+    state: StringProperty(default="IDLE", options={"HIDDEN", "SKIP_SAVE"})
+    status: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    progress: FloatProperty(min=0.0, max=1.0, options={"HIDDEN", "SKIP_SAVE"})
+    message: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    hint: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     remedy: EnumProperty(
         items=[(remedy.value, remedy.value.capitalize(), "") for remedy in Remedy],
         default=Remedy.NONE.value,
-        options={"SKIP_SAVE"},
+        options={"HIDDEN", "SKIP_SAVE"},
     )
 
 
@@ -212,11 +221,11 @@ class PortraitReliefInstall(Progress, bpy.types.PropertyGroup):
 class PortraitReliefJob(Progress, bpy.types.PropertyGroup):
     """On the window manager: what the panels show of the job and the backend. Never saved."""
 
-    mode: StringProperty(default="generate", options={"SKIP_SAVE"})
-    error_code: StringProperty(options={"SKIP_SAVE"})
-    backend_state: StringProperty(default="STOPPED", options={"SKIP_SAVE"})
-    backend_message: StringProperty(options={"SKIP_SAVE"})
-    install: PointerProperty(type=PortraitReliefInstall, options={"SKIP_SAVE"})
+    mode: StringProperty(default="generate", options={"HIDDEN", "SKIP_SAVE"})
+    error_code: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    backend_state: StringProperty(default="STOPPED", options={"HIDDEN", "SKIP_SAVE"})
+    backend_message: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    install: PointerProperty(type=PortraitReliefInstall, options={"HIDDEN", "SKIP_SAVE"})
 
 
 CLASSES = (

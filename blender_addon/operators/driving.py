@@ -36,10 +36,19 @@ class PORTRAIT_RELIEF_OT_import_live_link(bpy.types.Operator):
     bl_description = "Write a Live Link Face recording (CSV) as keyframes of the sliders"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File",
+        description="The recording that the app wrote, a .csv",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
     filter_glob: StringProperty(default="*.csv", options={"HIDDEN"})
-    start_frame: IntProperty(name="Start Frame", default=1)
-    strength: FloatProperty(name="Strength", default=1.0, min=0.0, max=2.0)
+    start_frame: IntProperty(
+        name="Start Frame", description="The scene's frame that the first keyframe is written to", default=1
+    )
+    strength: FloatProperty(
+        name="Strength", description="Weaker or stronger than the recording", default=1.0, min=0.0, max=2.0
+    )
     relative: BoolProperty(
         name="Relative to the First Frame",
         description="Take the recording's first frame as the actor's neutral face, and the portrait's as its own",

@@ -94,7 +94,9 @@ class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
     bl_description = "Write the active relief with the settings of the Export panel"
     bl_options = {"REGISTER"}
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File", description="The file that is written", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
     filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     check_existing: BoolProperty(default=True, options={"HIDDEN"})
 

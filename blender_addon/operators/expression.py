@@ -36,7 +36,9 @@ class PORTRAIT_RELIEF_OT_apply_preset(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     preset: EnumProperty(
-        name="Expression", items=[(preset.identifier, preset.label, "") for preset in presets.PRESETS]
+        name="Expression",
+        description="Which of the library's expressions",
+        items=[(preset.identifier, preset.label, "") for preset in presets.PRESETS],
     )
 
     @classmethod
@@ -60,6 +62,7 @@ class PORTRAIT_RELIEF_OT_reset_expression(bpy.types.Operator):
 
     region: EnumProperty(
         name="Region",
+        description="Which sliders are set to 0",
         items=[("ALL", "All", ""), ("POSE", "Pose", "")]
         + [(name.upper(), name, "") for name in arkit.REGIONS],
         default="ALL",

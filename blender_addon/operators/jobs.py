@@ -77,7 +77,9 @@ class PORTRAIT_RELIEF_OT_relief_from_photo(JobOperator, bpy.types.Operator):
     bl_description = "Choose a portrait photo on disk and make a relief of it as it is"
     mode = "depth"
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File", description="The portrait photo", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
     filter_image: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
 

@@ -46,7 +46,11 @@ class PORTRAIT_RELIEF_OT_apply_light_rig(_LightOperator, bpy.types.Operator):
     bl_label = "Light Rig"
     bl_description = "Light the active relief with this rig, in place of the one it has"
 
-    rig: EnumProperty(name="Rig", items=[(rig.identifier, rig.label, rig.description) for rig in RIGS])
+    rig: EnumProperty(
+        name="Rig",
+        description="Where the lights stand and how soft they are",
+        items=[(rig.identifier, rig.label, rig.description) for rig in RIGS],
+    )
 
     @classmethod
     def description(cls, _context: bpy.types.Context, properties) -> str:
@@ -72,7 +76,12 @@ class PORTRAIT_RELIEF_OT_load_hdri(_LightOperator, bpy.types.Operator):
     bl_label = "Load HDRI"
     bl_description = "Light the scene with a picture of its surroundings; the world it has is kept"
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File",
+        description="The picture of the surroundings, .hdr or .exr",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
     filter_image: BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
 
@@ -120,7 +129,7 @@ class PORTRAIT_RELIEF_OT_relight_preview(_LightOperator, bpy.types.Operator):
     bl_label = "Relight Preview"
     bl_description = "Show the relief lit anew in the 3D View: without the photo's light, and with a rig's"
 
-    engine: EnumProperty(name="Engine", items=_ENGINES)
+    engine: EnumProperty(name="Engine", description="What renders the preview", items=_ENGINES)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         item, area = context.active_object, viewing.view3d(context)
@@ -160,8 +169,12 @@ class PORTRAIT_RELIEF_OT_relit_still(_LightOperator, bpy.types.Operator):
     bl_label = "Relit Still"
     bl_description = "Render the relief by the photo's own camera and lay it over the photo, pixel on pixel"
 
-    engine: EnumProperty(name="Engine", items=_ENGINES, default="CYCLES")
-    samples: IntProperty(name="Samples", default=64, min=1, max=4096)
+    engine: EnumProperty(
+        name="Engine", description="What renders the still", items=_ENGINES, default="CYCLES"
+    )
+    samples: IntProperty(
+        name="Samples", description="Samples a pixel of the still", default=64, min=1, max=4096
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

@@ -19,7 +19,9 @@ THUMBNAIL_PX = 128
 
 class _OwnPreset:
     bl_options = {"REGISTER", "UNDO"}
-    name: StringProperty(name="Name", options={"SKIP_SAVE"})
+    name: StringProperty(
+        name="Name", description="What the expression is called in the library", options={"SKIP_SAVE"}
+    )
 
 
 def _refresh() -> None:
@@ -94,7 +96,9 @@ class PORTRAIT_RELIEF_OT_rename_own_preset(_OwnPreset, bpy.types.Operator):
     bl_description = "Give an expression of your own another name"
     bl_options = {"REGISTER"}
 
-    new_name: StringProperty(name="New Name", options={"SKIP_SAVE"})
+    new_name: StringProperty(
+        name="New Name", description="What it shall be called from now on", options={"SKIP_SAVE"}
+    )
 
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:
         self.new_name = self.name

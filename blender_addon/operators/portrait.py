@@ -44,7 +44,9 @@ class PORTRAIT_RELIEF_OT_choose_picture(bpy.types.Operator):
     bl_description = "Open a portrait photo as the source"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File", description="The portrait photo", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
     filter_image: BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
 

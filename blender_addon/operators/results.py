@@ -79,7 +79,9 @@ class PORTRAIT_RELIEF_OT_import_result(bpy.types.Operator):
     )
     bl_options = {"REGISTER", "UNDO"}
 
-    directory: StringProperty(name="Folder", subtype="DIR_PATH")
+    directory: StringProperty(
+        name="Folder", description="The folder that the result was saved to", subtype="DIR_PATH"
+    )
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
 
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:

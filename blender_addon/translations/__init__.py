@@ -10,13 +10,15 @@ from __future__ import annotations
 import bpy
 
 from ..storage import PACKAGE
+from .de_arguments import ARGUMENTS
+from .de_arkit import ARKIT
 from .de_driving import DRIVING
 from .de_help import HELP
 from .de_labels import LABELS
 from .de_problems import PROBLEMS
 from .de_status import STATUS
 
-GERMAN: dict[str, str] = {**HELP, **PROBLEMS, **STATUS, **DRIVING, **LABELS}
+GERMAN: dict[str, str] = {**HELP, **PROBLEMS, **STATUS, **DRIVING, **ARKIT, **ARGUMENTS, **LABELS}
 # Blender 4.2 to 5.x call it de_DE in the preferences; the short name serves `LANG=de`.
 _LOCALES = {"de_DE": GERMAN, "de": GERMAN}
 _CONTEXTS = ("*", "Operator")  # labels of operators are looked up in a context of their own

@@ -13,6 +13,10 @@ DRIVING: dict[str, str] = {
         "Die Ausdrücke eines Gesichts in einem Film oder in Bildern als Keyframes der Regler schreiben"
     ),
     "Motion": "Bewegung",
+    "How the driver's movements become the portrait's": (
+        "Wie die Bewegungen des steuernden Gesichts zu denen des Porträts werden"
+    ),
+    "The photo or movie of the driver": "Das Foto oder der Film des steuernden Gesichts",
     "Relative": "Relativ",
     "The portrait's face moves as far as the driver's does from its neutral one": (
         "Das Gesicht des Porträts bewegt sich so weit wie das steuernde von seinem neutralen aus"
@@ -46,7 +50,6 @@ DRIVING: dict[str, str] = {
     "Take all pictures of the numbered sequence that the chosen one belongs to": (
         "Alle Bilder der nummerierten Sequenz nehmen, zu der das gewählte gehört"
     ),
-    "Of the scene": "Der Szene",
     "Face Landmarker": "Gesichtsmodell",
     "Google's face_landmarker.task, for expressions from photos and movies (see docs/driving.md)": (
         "Googles face_landmarker.task, für Ausdrücke aus Fotos und Filmen (siehe docs/driving.md)"
