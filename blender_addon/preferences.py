@@ -129,7 +129,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
             )
         row = layout.row(align=True)
         row.operator("portrait_relief.restart_backend", text="Test: Start the Backend", icon="PLAY")
-        row.operator("portrait_relief.open_log", icon="TEXT")
+        row.operator("portrait_relief.open_log", text="Open Log", icon="TEXT")
         job = context.window_manager.portrait_relief
         if job.backend_message:
             failed = job.backend_state == "FAILED"

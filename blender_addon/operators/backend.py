@@ -52,7 +52,7 @@ class PORTRAIT_RELIEF_OT_stop_backend(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_free_memory(bpy.types.Operator):
     bl_idname = "portrait_relief.free_memory"
-    bl_label = "Free Memory"
+    bl_label = "Free Backend Memory"
     bl_description = "Give the model's memory back, also the graphics card's; the next job loads it again"
 
     @classmethod
@@ -70,7 +70,7 @@ class PORTRAIT_RELIEF_OT_free_memory(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_open_log(ReportingMixin, bpy.types.Operator):
     bl_idname = "portrait_relief.open_log"
-    bl_label = "Open Log"
+    bl_label = "Open Backend Log"
     bl_description = "Open what the backend wrote"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
@@ -79,7 +79,7 @@ class PORTRAIT_RELIEF_OT_open_log(ReportingMixin, bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_copy_report(bpy.types.Operator):
     bl_idname = "portrait_relief.copy_report"
-    bl_label = "Copy Report"
+    bl_label = "Copy Backend Report"
     bl_description = "Copy versions, device, the last error and the end of the log, for a bug report"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -105,7 +105,7 @@ class PORTRAIT_RELIEF_OT_copy_report(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_open_preferences(bpy.types.Operator):
     bl_idname = "portrait_relief.open_preferences"
-    bl_label = "Open Preferences"
+    bl_label = "Portrait Relief Preferences"
     bl_description = "Choose the backend's Python, a running backend or a model folder"
 
     @classmethod

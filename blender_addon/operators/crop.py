@@ -11,7 +11,7 @@ from ..core.crop import Crop, from_drag
 
 class PORTRAIT_RELIEF_OT_draw_crop(bpy.types.Operator):
     bl_idname = "portrait_relief.draw_crop"
-    bl_label = "Draw Crop"
+    bl_label = "Draw Crop round the Head"
     bl_description = "Drag a square round the whole head, hair and chin included, in this Image Editor"
     bl_options = {"REGISTER", "UNDO"}
 

@@ -15,7 +15,7 @@ from .expression import set_sliders
 
 class PORTRAIT_RELIEF_OT_read_shape_keys(bpy.types.Operator):
     bl_idname = "portrait_relief.read_shape_keys"
-    bl_label = "Read Shape Keys"
+    bl_label = "Read ARKit Shape Keys"
     bl_description = "Set the sliders to what the driving mesh's ARKit shape keys show at this frame"
     bl_options = {"REGISTER", "UNDO"}
 

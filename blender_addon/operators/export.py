@@ -66,7 +66,7 @@ class PORTRAIT_RELIEF_OT_check_relief(_ExportOperator, bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_fix_export(_ExportOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.fix_export"
-    bl_label = "Fix"
+    bl_label = "Fix for Export"
     bl_description = "Change the settings so that what the report names is mended"
     bl_options = {"REGISTER", "UNDO"}
 

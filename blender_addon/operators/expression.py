@@ -56,7 +56,7 @@ class PORTRAIT_RELIEF_OT_apply_preset(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_reset_expression(bpy.types.Operator):
     bl_idname = "portrait_relief.reset_expression"
-    bl_label = "Reset"
+    bl_label = "Reset Expression"
     bl_description = "Set these sliders to 0"
     bl_options = {"REGISTER", "UNDO"}
 
@@ -78,7 +78,7 @@ class PORTRAIT_RELIEF_OT_reset_expression(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_mirror_expression(bpy.types.Operator):
     bl_idname = "portrait_relief.mirror_expression"
-    bl_label = "Mirror"
+    bl_label = "Mirror Expression"
     bl_description = "Swap the left and the right side of the expression and the pose"
     bl_options = {"REGISTER", "UNDO"}
 

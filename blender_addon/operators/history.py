@@ -95,7 +95,7 @@ def delete_data(result_id: str, layer: bpy.types.ViewLayer) -> None:
 
 class PORTRAIT_RELIEF_OT_compare_results(bpy.types.Operator):
     bl_idname = "portrait_relief.compare_results"
-    bl_label = "Side by Side"
+    bl_label = "Show Reliefs Side by Side"
     bl_description = "Show the reliefs of all results in a row, in the order of the list, to compare them"
     bl_options = {"REGISTER", "UNDO"}
 

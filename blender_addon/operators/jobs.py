@@ -59,14 +59,14 @@ class JobOperator(ReportingMixin):
 
 class PORTRAIT_RELIEF_OT_generate(JobOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.generate"
-    bl_label = "Generate"
+    bl_label = "Generate Portrait Relief"
     bl_description = "Give the portrait the expression below and make a relief of it"
     mode = "generate"
 
 
 class PORTRAIT_RELIEF_OT_estimate_depth(JobOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.estimate_depth"
-    bl_label = "Estimate Depth"
+    bl_label = "Estimate Portrait Depth"
     bl_description = "Make a relief of the photo as it is"
     mode = "depth"
 
@@ -109,7 +109,7 @@ class PORTRAIT_RELIEF_OT_repaint(JobOperator, bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_cancel(bpy.types.Operator):
     bl_idname = "portrait_relief.cancel"
-    bl_label = "Cancel"
+    bl_label = "Cancel Portrait Relief"
     bl_description = "Stop the work; nothing is imported"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
@@ -118,7 +118,7 @@ class PORTRAIT_RELIEF_OT_cancel(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_dismiss(bpy.types.Operator):
     bl_idname = "portrait_relief.dismiss"
-    bl_label = "Dismiss"
+    bl_label = "Dismiss Message"
     bl_description = "Take this message away"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:

@@ -43,7 +43,7 @@ class _LightOperator(ReportingMixin):
 
 class PORTRAIT_RELIEF_OT_apply_light_rig(_LightOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.apply_light_rig"
-    bl_label = "Light Rig"
+    bl_label = "Apply Light Rig"
     bl_description = "Light the active relief with this rig, in place of the one it has"
 
     rig: EnumProperty(
@@ -151,7 +151,7 @@ class PORTRAIT_RELIEF_OT_relight_preview(_LightOperator, bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_end_preview(_LightOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.end_preview"
-    bl_label = "End Preview"
+    bl_label = "End Relight Preview"
     bl_description = "Show the 3D View as it was before; rig and texture stay"
     reads_shape = False
 
@@ -166,7 +166,7 @@ class PORTRAIT_RELIEF_OT_end_preview(_LightOperator, bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_relit_still(_LightOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.relit_still"
-    bl_label = "Relit Still"
+    bl_label = "Render Relit Still"
     bl_description = "Render the relief by the photo's own camera and lay it over the photo, pixel on pixel"
 
     engine: EnumProperty(

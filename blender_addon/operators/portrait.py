@@ -22,7 +22,7 @@ def camera_background(scene: bpy.types.Scene) -> bpy.types.Image | None:
 
 class PORTRAIT_RELIEF_OT_use_editor_image(bpy.types.Operator):
     bl_idname = "portrait_relief.use_editor_image"
-    bl_label = "Use Shown Picture"
+    bl_label = "Use Shown Picture as Portrait"
     bl_description = "Take the picture in this Image Editor as the source"
     bl_options = {"REGISTER", "UNDO"}
 
@@ -40,7 +40,7 @@ class PORTRAIT_RELIEF_OT_use_editor_image(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_choose_picture(bpy.types.Operator):
     bl_idname = "portrait_relief.choose_picture"
-    bl_label = "Choose Picture"
+    bl_label = "Choose Portrait Photo"
     bl_description = "Open a portrait photo as the source"
     bl_options = {"REGISTER", "UNDO"}
 
@@ -70,7 +70,7 @@ class PORTRAIT_RELIEF_OT_choose_picture(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_use_camera_background(bpy.types.Operator):
     bl_idname = "portrait_relief.use_camera_background"
-    bl_label = "Use Camera Background"
+    bl_label = "Use Camera Background as Portrait"
     bl_description = "Take the camera's background picture as the source"
     bl_options = {"REGISTER", "UNDO"}
 

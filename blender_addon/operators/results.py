@@ -154,7 +154,7 @@ class PORTRAIT_RELIEF_OT_select_result(ResultOperator, bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_use_result(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.use_result"
-    bl_label = "Use as Source"
+    bl_label = "Use Result as Source"
     bl_description = "Take this result's picture as the next source"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
@@ -198,7 +198,7 @@ def _asked(values: dict[str, float]) -> dict[str, dict[str, float]]:
 
 class PORTRAIT_RELIEF_OT_remove_result(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.remove_result"
-    bl_label = "Remove from List"
+    bl_label = "Remove Result from List"
     bl_description = "Take this result off the list; its object and pictures stay"
 
     def execute(self, context: bpy.types.Context) -> set[str]:

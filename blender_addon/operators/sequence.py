@@ -18,7 +18,7 @@ from .jobs import JobOperator
 
 class PORTRAIT_RELIEF_OT_generate_sequence(JobOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.generate_sequence"
-    bl_label = "Generate Sequence"
+    bl_label = "Generate Expression Sequence"
     bl_description = (
         "Generate the animated expression for every frame from the scene's start to its end, as one relief that plays. "
         "Frames that were finished before are not made again"

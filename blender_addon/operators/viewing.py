@@ -28,7 +28,7 @@ class PORTRAIT_RELIEF_OT_view_relief(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_show_still(bpy.types.Operator):
     bl_idname = "portrait_relief.show_still"
-    bl_label = "Show Still"
+    bl_label = "Show Relit Still"
     bl_description = "Show the active relief's relit still in an Image Editor, or in a window of its own"
 
     @classmethod
