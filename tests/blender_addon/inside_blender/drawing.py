@@ -14,6 +14,7 @@ from typing import Any
 
 import bpy
 
+WIDTH_PX = 300  # of the sidebar
 _LAYOUT = bpy.types.UILayout.bl_rna
 _NUMBERS = {"INT": (int,), "FLOAT": (int, float), "BOOLEAN": (bool, int)}
 
@@ -54,8 +55,11 @@ class StandInLayout:
         item = _LAYOUT.properties[name]
         assert not item.is_readonly, name
         _check_value(f"layout.{name}", item, value)
+        vars(self)[name] = value
 
-    def __getattr__(self, name: str) -> Callable[..., object]:
+    def __getattr__(self, name: str) -> Any:
+        if name in _LAYOUT.properties:
+            return _LAYOUT.properties[name].default
         assert name in _LAYOUT.functions, f"a layout has no function {name}"
         return lambda *values, **named: self._called(name, values, named)
 
@@ -161,6 +165,26 @@ class _Self:
         return found
 
 
+class _Instead:
+    """Something of Blender's with some values replaced."""
+
+    def __init__(self, real: Any, **values: object) -> None:
+        vars(self).update(values, _real=real)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["_real"], name)
+
+
+def _context(real: bpy.types.Context) -> Any:
+    """Without a window the interface's scale is 0 and sidebars have no width."""
+    system = _Instead(real.preferences.system, ui_scale=1.0)
+    return _Instead(
+        real,
+        preferences=_Instead(real.preferences, system=system),
+        region=types.SimpleNamespace(width=WIDTH_PX),
+    )
+
+
 def draw(cls: type, context: bpy.types.Context, drawn: Drawn, **values: object) -> bool:
     """All drawing functions of a class of the add-on, where its poll lets it draw. Says whether it did."""
     poll = getattr(cls, "poll", None)
@@ -171,7 +195,7 @@ def draw(cls: type, context: bpy.types.Context, drawn: Drawn, **values: object) 
     for name in ("draw_header", "draw_header_preset", "draw"):
         function = getattr(cls, name, None)
         if isinstance(function, types.FunctionType):
-            function(_Self(cls, struct, {"layout": StandInLayout(drawn), **values}), context)
+            function(_Self(cls, struct, {"layout": StandInLayout(drawn), **values}), _context(context))
     return True
 
 
