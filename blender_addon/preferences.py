@@ -11,7 +11,7 @@ from .core.launch import ENV_PYTHON, ENV_SOURCE
 from .panels import install_section
 from .panels.job import draw_wrapped
 from .storage import PACKAGE
-from .translations import say
+from .translations import say, say_whole
 
 
 class PortraitReliefPreferences(bpy.types.AddonPreferences):
@@ -141,7 +141,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
         try:
             protocol.parse_address(self.address, self.token)
         except AddonError as error:
-            draw_wrapped(layout.column(align=True), error.problem.text, context, icon="ERROR")
+            draw_wrapped(layout.column(align=True), say_whole(error.problem), context, icon="ERROR")
 
 
 CLASSES = (PortraitReliefPreferences,)

@@ -17,6 +17,7 @@ from .core.jobs import FrameInput, Job, JobInput
 from .core.sequence import SequenceFolder, folder_name, frame_key
 from .core.steps import Steps
 from .scene import importing, sequence_import
+from .translations import say
 
 MAX_FRAMES = 512  # a job of the backend takes no more
 
@@ -38,10 +39,10 @@ class Sequence:
     def text(self) -> str:
         """`Frame 12 of 48, 0:40 left`."""
         done = len(self.wanted) - len(self.to_make) + self.came
-        text = f"Frame {min(done + 1, len(self.wanted))} of {len(self.wanted)}"
+        text = say("Frame {number} of {all}", number=min(done + 1, len(self.wanted)), all=len(self.wanted))
         if self.came:
             left_s = (time.monotonic() - self.started_s) / self.came * (len(self.to_make) - self.came)
-            text += f", {int(left_s) // 60}:{int(left_s) % 60:02d} left"
+            text += say(", {time} left", time=f"{int(left_s) // 60}:{int(left_s) % 60:02d}")
         return text
 
 
@@ -99,7 +100,7 @@ def import_steps(
         result_id=result_id,
         name=f"{sequence.label} Sequence",
         mode="sequence",
-        summary=f"Frames {numbers[0]} to {numbers[-1]}",
+        summary=say("Frames {first} to {last}", first=numbers[0], last=numbers[-1]),
         expression={},
     )
     return (yield from sequence_import.import_steps(scene, sequence.folder, numbers, description))

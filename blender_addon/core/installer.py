@@ -22,6 +22,7 @@ from .environment import Bundle, Stamp
 from .errors import AddonError, Problem
 from .launch import ENV_CHECKPOINT, clean_environment
 from .logged_child import LoggedChild
+from .wording import worded
 
 GB = 10**9
 CPU_SPACE_BYTES = 3 * GB
@@ -200,7 +201,12 @@ class Installer:
         wanted = min(wanted, plan.needed_bytes)
         free = shutil.disk_usage(plan.folder.parent).free
         if free < wanted:
-            detail = f"{wanted / GB:.0f} GB needed, {free / GB:.1f} GB free in {plan.folder.parent}"
+            detail = worded(
+                "{wanted:.0f} GB needed, {free:.1f} GB free in {folder}",
+                wanted=wanted / GB,
+                free=free / GB,
+                folder=plan.folder.parent,
+            )
             raise AddonError(errors.local("install_no_space", detail=detail))
         making = ([_CLEAR] if plan.folder.exists() else []) + [_MAKE] if fresh else []
         return [_CHECK, *making, _PACKAGES, _WHEEL, _VERIFY, _TIDY]
@@ -272,7 +278,7 @@ class Installer:
         if life != self._life:
             self._life, self._life_s = life, now_s
         elif now_s - self._life_s > (self.quiet_limit_s or step.quiet_s):
-            self._fail(errors.local("install_stuck", detail=step.label.lower()))
+            self._fail(errors.local("install_stuck", detail=step.label))
             return
         if step is _PACKAGES:
             bundle = self._plan.bundle
@@ -355,7 +361,9 @@ def _checked_version(output: str) -> str:
     if told is None:
         raise AddonError(errors.local("install_no_python", detail=output.strip()[-200:]))
     if tuple(int(part) for part in told[1].split("."))[:2] < OLDEST_PYTHON:
-        raise AddonError(errors.local("install_old_python", detail=f"this one is {told[1]}"))
+        raise AddonError(
+            errors.local("install_old_python", detail=worded("this one is {version}", version=told[1]))
+        )
     return told[1]
 
 

@@ -9,6 +9,7 @@ from bpy.props import FloatProperty
 from .. import runtime, storage
 from ..core import bug_report
 from ..core.errors import AddonError
+from ..translations import say, say_whole
 from .reporting import ReportingMixin
 
 
@@ -63,7 +64,7 @@ class PORTRAIT_RELIEF_OT_free_memory(bpy.types.Operator):
         try:
             runtime.free_memory()
         except AddonError as error:
-            self.report({"WARNING"}, error.problem.text)
+            self.report({"WARNING"}, say_whole(error.problem))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -99,7 +100,7 @@ class PORTRAIT_RELIEF_OT_copy_report(bpy.types.Operator):
         context.window_manager.clipboard = report
         if bpy.app.background:  # where there is no clipboard
             print(report)
-        self.report({"INFO"}, "The report is in the clipboard")
+        self.report({"INFO"}, say("The report is in the clipboard"))
         return {"FINISHED"}
 
 

@@ -7,6 +7,7 @@ import bpy
 
 from .. import crop_overlay, runtime
 from ..core.crop import Crop, from_drag
+from ..translations import say
 
 
 class PORTRAIT_RELIEF_OT_draw_crop(bpy.types.Operator):
@@ -27,7 +28,7 @@ class PORTRAIT_RELIEF_OT_draw_crop(bpy.types.Operator):
         settings.source, settings.image = "IMAGE", context.space_data.image
         self._start = None
         context.window.cursor_modal_set("CROSSHAIR")
-        context.workspace.status_text_set("Drag a square round the whole head. Escape: as before")
+        context.workspace.status_text_set(say("Drag a square round the whole head. Escape: as before"))
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 

@@ -10,6 +10,7 @@ from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
 
 from ..core import arkit, live_link
 from ..scene import driving
+from ..translations import say, say_error
 from .expression import set_sliders
 
 
@@ -71,8 +72,9 @@ class PORTRAIT_RELIEF_OT_import_live_link(bpy.types.Operator):
         try:
             recording = live_link.read(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:  # a UnicodeDecodeError is a ValueError
-            reason = "it is no text" if isinstance(error, UnicodeDecodeError) else str(error)
-            self.report({"ERROR"}, f"{path.name} is no Live Link Face recording: {reason}")
+            reason = say("it is no text") if isinstance(error, UnicodeDecodeError) else say_error(error)
+            text = say("{name} is no Live Link Face recording: {reason}", name=path.name, reason=reason)
+            self.report({"ERROR"}, text)
             return {"CANCELLED"}
         if self.relative:
             recording = live_link.relative_to_first(recording)
@@ -87,7 +89,7 @@ class PORTRAIT_RELIEF_OT_import_live_link(bpy.types.Operator):
         if self.use_pose and any(name in names for name in arkit.POSE_NAMES):
             scene.portrait_relief.use_pose = True
         scene.frame_set(scene.frame_current)  # the sliders show this frame of it
-        self.report({"INFO"}, f"{len(names)} sliders over {span} frames")
+        self.report({"INFO"}, say("{count} sliders over {span} frames", count=len(names), span=span))
         return {"FINISHED"}
 
 

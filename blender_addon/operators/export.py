@@ -13,6 +13,7 @@ from ..core.base_shapes import ExportError
 from ..core.print_checks import Finding, Severity
 from ..scene import exporting, sending_back
 from ..scene.export_files import FORMATS
+from ..translations import say, say_error, say_problem
 
 _MOST_ROUNDS = 4  # mending one thing may bring up another
 
@@ -28,7 +29,7 @@ class _ExportOperator:
         try:
             made = exporting.check(item, chosen)
         except (ExportError, MemoryError) as error:
-            text = str(error) or "There is not enough memory. Ask for fewer triangles."
+            text = say_error(error) or say("There is not enough memory. Ask for fewer triangles.")
             show(chosen, item.name, [Finding("piece", Severity.ERROR, 0, text)])
             self.report({"ERROR"}, text)  # pyright: ignore[reportAttributeAccessIssue]
             return None
@@ -38,13 +39,19 @@ class _ExportOperator:
 
 def show(chosen, name: str, findings: list[Finding]) -> None:
     """Keeps a report for the panel."""
-    chosen.report = "\n".join(f"{finding.severity.value}|{finding.sentence}" for finding in findings)
+    chosen.report = "\n".join(
+        f"{finding.severity.value}|{say_problem(finding.sentence)}" for finding in findings
+    )
     chosen.report_object = name
     chosen.can_fix = bool(print_checks.changes(findings))
 
 
 def problems(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity is not Severity.OK]
+
+
+def sentences(findings: list[Finding]) -> str:
+    return " ".join(say_problem(finding.sentence) for finding in findings)
 
 
 class PORTRAIT_RELIEF_OT_check_relief(_ExportOperator, bpy.types.Operator):
@@ -58,9 +65,9 @@ class PORTRAIT_RELIEF_OT_check_relief(_ExportOperator, bpy.types.Operator):
             return {"CANCELLED"}
         found = problems(made.findings)
         if found:
-            self.report({"WARNING"}, " ".join(finding.sentence for finding in found))
+            self.report({"WARNING"}, sentences(found))
         else:
-            self.report({"INFO"}, f"No faults: {made.summary}")
+            self.report({"INFO"}, say("No faults: {summary}", summary=made.summary))
         return {"FINISHED"}
 
 
@@ -82,9 +89,9 @@ class PORTRAIT_RELIEF_OT_fix_export(_ExportOperator, bpy.types.Operator):
             chosen.apply(wanted)
         left = problems(made.findings)
         if left:
-            self.report({"WARNING"}, "Left: " + " ".join(finding.sentence for finding in left))
+            self.report({"WARNING"}, say("Left: {faults}", faults=sentences(left)))
         else:
-            self.report({"INFO"}, f"No faults left: {made.summary}")
+            self.report({"INFO"}, say("No faults left: {summary}", summary=made.summary))
         return {"FINISHED"}
 
 
@@ -120,7 +127,7 @@ class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
         item, chosen = context.view_layer.objects.active, context.scene.portrait_relief_export
         path = Path(bpy.path.abspath(self.filepath))
         if not path.name or path.is_dir():
-            self.report({"ERROR"}, "No file name is given.")
+            self.report({"ERROR"}, say("No file name is given."))
             return {"CANCELLED"}
         path = exporting.corrected_path(path, chosen.format).absolute()
         manager = context.window_manager
@@ -134,8 +141,8 @@ class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
             manager.progress_update(40)
             exporting.write(item, chosen, made, path, lambda part: manager.progress_update(100 * part))
         except (ExportError, OSError, RuntimeError) as error:
-            reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            self.report({"ERROR"}, f"{path.name} was not written: {reason}")
+            text = say("{name} was not written: {reason}", name=path.name, reason=say_error(error))
+            self.report({"ERROR"}, text)
             return {"CANCELLED"}
         finally:
             if context.window is not None:
@@ -144,7 +151,7 @@ class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
         found = problems(made.findings)
         text = f"{path.name}: {made.summary}"
         if found:
-            text += ". " + " ".join(finding.sentence for finding in found)
+            text += ". " + sentences(found)
         self.report({"WARNING" if found else "INFO"}, text)
         return {"FINISHED"}
 

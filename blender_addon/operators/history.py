@@ -10,6 +10,7 @@ import bpy
 from ..core import picture_settings
 from ..core.picture_settings import PictureSettings
 from ..scene import images, lighting, relief_build, relief_object
+from ..translations import say
 from .expression import apply_settings
 from .results import ResultOperator
 
@@ -45,7 +46,7 @@ class PORTRAIT_RELIEF_OT_restore_settings(bpy.types.Operator):
         settings = context.scene.portrait_relief
         found = settings_of_source(settings)
         if found is None:
-            self.report({"WARNING"}, "The chosen picture does not tell how it was made")
+            self.report({"WARNING"}, say("The chosen picture does not tell how it was made"))
             return {"CANCELLED"}
         apply_settings(settings, found)
         settings.seed = found.seed
@@ -108,7 +109,7 @@ class PORTRAIT_RELIEF_OT_compare_results(bpy.types.Operator):
         found = [relief_object.find(result.result_id, context.view_layer) for result in results]
         reliefs = [item for item in found if item is not None]
         if len(reliefs) < 2:
-            self.report({"WARNING"}, "There are not two reliefs left to compare")
+            self.report({"WARNING"}, say("There are not two reliefs left to compare"))
             return {"CANCELLED"}
         for item in reliefs:
             relief_object.reveal(item)

@@ -10,6 +10,7 @@ from bpy.props import BoolProperty, FloatProperty
 
 from .. import installation, runtime
 from ..core.errors import AddonError
+from ..translations import say
 from .reporting import ReportingMixin
 
 _DIALOG_WIDTH_PX = 460
@@ -43,7 +44,7 @@ class _EnvironmentOperator(ReportingMixin):
         for paragraph in paragraphs:
             column = self.layout.column(align=True)
             for line in textwrap.wrap(paragraph, _DIALOG_LETTERS):
-                column.label(text=line)
+                column.label(text=line, translate=False)
 
 
 class PORTRAIT_RELIEF_OT_install_backend(_EnvironmentOperator, bpy.types.Operator):
@@ -66,19 +67,21 @@ class PORTRAIT_RELIEF_OT_install_backend(_EnvironmentOperator, bpy.types.Operato
             installation.show_problem(error.problem)
             return self.ended(error.problem)
         return context.window_manager.invoke_props_dialog(
-            self, width=_DIALOG_WIDTH_PX, title="Install the Backend", confirm_text="Install"
+            self, width=_DIALOG_WIDTH_PX, title=say("Install the Backend"), confirm_text=say("Install")
         )
 
     def draw(self, _context: bpy.types.Context) -> None:
         carried = installation.bundle()
         size = installation.needed_gb()
-        source = "the Python Package Index (pypi.org), or wherever this machine's pip is set to"
         self.draw_lines(
-            f"Downloads PyTorch and the other packages of the backend {carried.version if carried else ''} "
-            f"from {source}. The model itself came with the add-on.",
-            f"Needs about {size} GB of disk space and some minutes in:",
+            say(
+                "Downloads PyTorch and the other packages of the backend {version} from the Python Package Index "
+                "(pypi.org), or wherever this machine's pip is set to. The model itself came with the add-on.",
+                version=carried.version if carried else "",
+            ),
+            say("Needs about {size} GB of disk space and some minutes in:", size=size),
             str(installation.environment_folder()),
-            "Nothing is installed into Blender's Python. Blender stays usable meanwhile.",
+            say("Nothing is installed into Blender's Python. Blender stays usable meanwhile."),
         )
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
@@ -92,18 +95,18 @@ class PORTRAIT_RELIEF_OT_remove_backend(_EnvironmentOperator, bpy.types.Operator
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_props_dialog(
-            self, width=_DIALOG_WIDTH_PX, title="Remove the Backend", confirm_text="Remove"
+            self, width=_DIALOG_WIDTH_PX, title=say("Remove the Backend"), confirm_text=say("Remove")
         )
 
     def draw(self, _context: bpy.types.Context) -> None:
         self.draw_lines(
-            "Deletes this folder. Your pictures and reliefs stay; new ones need the backend again.",
+            say("Deletes this folder. Your pictures and reliefs stay; new ones need the backend again."),
             str(installation.environment_folder()),
         )
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         if not installation.environment_folder().exists():
-            self.report({"WARNING"}, "No backend is installed")
+            self.report({"WARNING"}, say("No backend is installed"))
             return {"CANCELLED"}
         return self.begin(remove=True, fresh=False)
 

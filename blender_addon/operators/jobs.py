@@ -17,6 +17,7 @@ from ..core.errors import AddonError
 from ..core.jobs import JobInput, Maps
 from ..core.steps import Steps
 from ..scene import sending_back
+from ..translations import say
 from .reporting import ReportingMixin
 
 
@@ -39,7 +40,7 @@ class JobOperator(ReportingMixin):
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         if runtime.is_busy():
-            cls.poll_message_set("Portrait Relief is still at work")
+            cls.poll_message_set(say("Portrait Relief is still at work"))
             return False
         return True
 

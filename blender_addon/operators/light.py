@@ -134,7 +134,7 @@ class PORTRAIT_RELIEF_OT_relight_preview(_LightOperator, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         item, area = context.active_object, viewing.view3d(context)
         if area is None:
-            self.report({"ERROR"}, "There is no 3D View to show it in.")
+            self.report({"ERROR"}, say("There is no 3D View to show it in"))
             return {"CANCELLED"}
 
         def work() -> None:
@@ -211,7 +211,7 @@ class PORTRAIT_RELIEF_OT_relit_still(_LightOperator, bpy.types.Operator):
             return {"PASS_THROUGH"}
         try:
             if not self._rendered.is_file():
-                self.report({"INFO"}, "The still was cancelled")
+                self.report({"INFO"}, say("The still was cancelled"))
                 return {"CANCELLED"}
             item = next((each for each in bpy.data.objects if each.session_uid == self._item_uid), None)
             if not sending_back.is_relief(item):

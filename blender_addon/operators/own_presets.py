@@ -12,6 +12,7 @@ from .. import own_presets_folder, requests, thumbnails
 from ..core import arkit, own_presets
 from ..core.errors import AddonError
 from ..scene import images
+from ..translations import say_error
 from .expression import set_sliders
 
 THUMBNAIL_PX = 128
@@ -48,8 +49,7 @@ def _picture(settings) -> bytes | None:
 
 
 def _refused(operator: bpy.types.Operator, name: str, error: Exception) -> set[str]:
-    text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-    operator.report({"ERROR"}, f"“{name}”: {text}")
+    operator.report({"ERROR"}, f"“{name}”: {say_error(error)}")
     _refresh()  # its file may have gone
     return {"CANCELLED"}
 

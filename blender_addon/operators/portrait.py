@@ -9,6 +9,7 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from .. import runtime
+from ..translations import say
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -61,7 +62,8 @@ class PORTRAIT_RELIEF_OT_choose_picture(bpy.types.Operator):
         try:
             settings.image = bpy.data.images.load(self.filepath, check_existing=True)
         except RuntimeError as error:
-            self.report({"ERROR"}, f"{Path(self.filepath).name} cannot be opened: {error}")
+            text = say("{name} cannot be opened: {reason}", name=Path(self.filepath).name, reason=str(error))
+            self.report({"ERROR"}, text)
             return {"CANCELLED"}
         settings.source = "IMAGE"
         runtime.forget_problem()

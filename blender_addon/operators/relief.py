@@ -8,6 +8,7 @@ from bpy.props import BoolProperty
 
 from ..core.errors import AddonError
 from ..scene import relief_build
+from ..translations import say_whole
 
 
 class PORTRAIT_RELIEF_OT_rebuild_relief(bpy.types.Operator):
@@ -42,7 +43,7 @@ class PORTRAIT_RELIEF_OT_rebuild_relief(bpy.types.Operator):
         try:
             relief_build.rebuild(item, overwrite=self.overwrite)
         except AddonError as error:
-            self.report({"ERROR"}, error.problem.text)
+            self.report({"ERROR"}, say_whole(error.problem))
             return {"CANCELLED"}
         item.data.portrait_relief_build.message = ""
         return {"FINISHED"}

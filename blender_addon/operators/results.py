@@ -15,6 +15,7 @@ from ..core import arkit, arrays, picture_settings
 from ..core.jobs import FrameResult
 from ..core.relief import ReliefError
 from ..scene import images, importing, relief_object
+from ..translations import say, say_error
 from .expression import apply_settings
 
 # The parts' names, first as the backend's command line writes them, then as they are called here.
@@ -96,12 +97,13 @@ class PORTRAIT_RELIEF_OT_import_result(bpy.types.Operator):
                 result_id=uuid.uuid4().hex,
                 name=f"{folder.name} Relief",
                 mode="import",
-                summary=f"From {folder.name}",
+                summary=say("From {name}", name=folder.name),
                 expression={},
             )
             importing.import_result(context.scene, result, description)
         except (ReliefError, ValueError, OSError, RuntimeError) as error:
-            self.report({"ERROR"}, f"{folder.name} cannot be imported: {error}")
+            text = say("{name} cannot be imported: {reason}", name=folder.name, reason=say_error(error))
+            self.report({"ERROR"}, text)
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -133,12 +135,11 @@ class PORTRAIT_RELIEF_OT_select_result(ResultOperator, bpy.types.Operator):
         result = self.result(context)
         item = relief_object.find(result.result_id, context.view_layer) if result else None
         if item is None:
-            self.report(
-                {"WARNING"}, "The relief of this result was deleted, or its collection is switched off"
-            )
+            text = say("The relief of this result was deleted, or its collection is switched off")
+            self.report({"WARNING"}, text)
             return {"CANCELLED"}
         if context.mode != "OBJECT":
-            self.report({"WARNING"}, "Leave the present mode first")
+            self.report({"WARNING"}, say("Leave the present mode first"))
             return {"CANCELLED"}
         for other in context.view_layer.objects:
             if other.select_get():
@@ -161,7 +162,7 @@ class PORTRAIT_RELIEF_OT_use_result(ResultOperator, bpy.types.Operator):
         result = self.result(context)
         image = images.find(result.result_id, "rgb") if result else None
         if image is None:
-            self.report({"WARNING"}, "The picture of this result was deleted")
+            self.report({"WARNING"}, say("The picture of this result was deleted"))
             return {"CANCELLED"}
         settings = context.scene.portrait_relief
         settings.source, settings.image = "IMAGE", image
@@ -178,7 +179,7 @@ class PORTRAIT_RELIEF_OT_recall_expression(ResultOperator, bpy.types.Operator):
         if result is None:
             return {"CANCELLED"}
         if result.mode not in EXPRESSION_MODES:
-            self.report({"WARNING"}, "This result was made without an expression")
+            self.report({"WARNING"}, say("This result was made without an expression"))
             return {"CANCELLED"}
         asked = {"mode": result.mode, **_asked(json.loads(result.expression or "{}"))}
         found = picture_settings.from_report({"settings": asked})

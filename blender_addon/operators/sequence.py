@@ -13,6 +13,8 @@ from ..core import errors
 from ..core.errors import AddonError
 from ..core.relief import ReliefError
 from ..core.steps import finish
+from ..core.wording import worded
+from ..translations import say
 from .jobs import JobOperator
 
 
@@ -34,7 +36,9 @@ class PORTRAIT_RELIEF_OT_generate_sequence(JobOperator, bpy.types.Operator):
         try:
             numbers = range(scene.frame_start, scene.frame_end + 1)
             if len(numbers) > sequences.MAX_FRAMES:
-                raise AddonError(errors.local("too_many_frames", detail=f"{len(numbers)} frames"))
+                raise AddonError(
+                    errors.local("too_many_frames", detail=worded("{count} frames", count=len(numbers)))
+                )
             given, frames = requests.sequence_input(scene, numbers)
             try:
                 sequence = sequences.plan(
@@ -56,7 +60,7 @@ class PORTRAIT_RELIEF_OT_generate_sequence(JobOperator, bpy.types.Operator):
             finish(sequences.import_steps(scene, sequence, uuid.uuid4().hex))
         except (ReliefError, ValueError) as error:
             raise AddonError(errors.local("import_failed", detail=str(error))) from error
-        self.report({"INFO"}, "All frames were there already")
+        self.report({"INFO"}, say("All frames were there already"))
         return {"FINISHED"}
 
 

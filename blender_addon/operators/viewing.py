@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..scene import images, relit_still, sending_back, viewing
+from ..translations import say
 
 
 class PORTRAIT_RELIEF_OT_view_relief(bpy.types.Operator):
@@ -20,7 +21,7 @@ class PORTRAIT_RELIEF_OT_view_relief(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         area = viewing.view3d(context)
         if area is None:
-            self.report({"WARNING"}, "There is no 3D View to show it in")
+            self.report({"WARNING"}, say("There is no 3D View to show it in"))
             return {"CANCELLED"}
         viewing.look_at(area, context.active_object)
         return {"FINISHED"}

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core import delight, errors
 from ..core.errors import AddonError, Remedy
+from ..core.wording import told
 from . import images, sending_back
 
 KIND = "albedo"
@@ -42,7 +43,7 @@ def make_albedo(item: bpy.types.Object, *, coloured: bool, strength: float) -> b
         )
     except delight.DelightError as error:
         raise AddonError(
-            errors.Problem("no_head", str(error), "Choose another relief.", Remedy.NONE)
+            errors.Problem("no_head", told(error), "Choose another relief.", Remedy.NONE)
         ) from error
     image = write_picture(f"{item.name} Albedo", found.albedo, kept.result_id, KIND)
     for material in _materials(item):

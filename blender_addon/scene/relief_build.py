@@ -13,6 +13,8 @@ from ..core.detail_map import detail_normals
 from ..core.errors import AddonError, Problem, Remedy
 from ..core.projection import Projection, camera_distance_mm
 from ..core.relief import ReliefError, ReliefMesh, ReliefOptions, build, mended_map
+from ..core.wording import told
+from ..translations import say_whole
 from . import images, material, relief_object
 
 # In sizes of a grid cell: what moved a vertex further than that was no rounding.
@@ -179,7 +181,7 @@ def rebuild(item: bpy.types.Object, *, overwrite: bool = False) -> None:
     try:
         made = build(source.depth_mm, source.coverage, source.mm_per_px, options)
     except ReliefError as error:
-        raise _problem("no_head", str(error), "Trim less of its edge.") from error
+        raise _problem("no_head", told(error), "Trim less of its edge.") from error
     place = relief_object.placement_of(mesh)
     smooth_shaded = not mesh.polygons or mesh.polygons[0].use_smooth
     displaced = built.variant == "DISPLACE"
@@ -285,6 +287,6 @@ def settings_changed(mesh: bpy.types.Mesh) -> None:
     try:
         rebuild(items[0])
     except AddonError as error:  # an update callback cannot report
-        built.message = error.problem.text
+        built.message = say_whole(error.problem)
     else:
         built.message = ""

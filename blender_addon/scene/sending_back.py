@@ -13,6 +13,7 @@ from ..core.depth_from_mesh import MeshMaps, SeenMesh, map_steps, quiet_flow
 from ..core.errors import AddonError, Remedy
 from ..core.jobs import Maps
 from ..core.steps import Steps, finish
+from ..translations import say
 from . import relief_object
 
 
@@ -24,10 +25,10 @@ def is_relief(item: bpy.types.Object | None) -> bool:
 def is_at_hand(operator: type[bpy.types.Operator], item: bpy.types.Object | None) -> bool:
     """For `poll`: whether `item` is a relief whose shape can be read; tells the user what is in the way."""
     if item is None or not is_relief(item):
-        operator.poll_message_set("Make a relief the active object")
+        operator.poll_message_set(say("Make a relief the active object"))
         return False
     if relief_object.is_held_elsewhere(item.data):
-        operator.poll_message_set("Leave edit mode, or switch dynamic topology off, first")
+        operator.poll_message_set(say("Leave edit mode, or switch dynamic topology off, first"))
         return False
     return True
 
