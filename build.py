@@ -275,7 +275,8 @@ def make_zip(folder: Path) -> int:
     """Writes the extension's zip, bit-identical for identical sources, and has Blender's tool validate it.
 
     In the zip: blender_addon's files and the manifest at its root, as Blender wants it, and in backend_wheel/
-    the backend with its weights as one wheel, beside the lock file that its environment is installed from.
+    the backend with its weights as one wheel, beside the lock file that its environment is installed from. Beside the
+    zip an index.json makes the folder an extension repository: served as it is, Blender installs and updates from it.
     """
     import tomllib
 
@@ -302,6 +303,9 @@ def make_zip(folder: Path) -> int:
         if run([venv_python(), str(extension_tool()), "validate", str(target)]) != 0:
             target.unlink()
             raise BuildError("Blender would refuse the extension for the reason above; no zip is left.")
+    with step(f"listing it in {folder / 'index.json'}, for a repository of your own"):
+        if run([venv_python(), str(extension_tool()), "server-generate", "--repo-dir", str(folder)]) != 0:
+            raise BuildError(f"Blender's tool could not list {folder} as a repository for the reason above.")
     print(f"{target}: {target.stat().st_size / 1e6:.1f} MB", flush=True)
     return 0
 

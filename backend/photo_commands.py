@@ -15,7 +15,8 @@ from backend.errors import InputError
 
 Progress = Callable[[str, int, int], None]
 
-FACE_HELP = "which face where there are several, counted from 1; 0 chooses by itself"  # as in Blender's panel
+# As in Blender's panel.
+FACE_HELP = "which face where there are several, from 1 on the left; 0 takes the largest near the middle"
 
 
 @dataclass(frozen=True)

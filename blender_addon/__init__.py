@@ -8,25 +8,34 @@ Without bpy only `core` can be imported.
 from __future__ import annotations
 
 import atexit
+import gc
 import importlib.util
 
 if importlib.util.find_spec("bpy") is not None:
     import bpy
 
-    from . import (
-        build_properties,
-        crop_overlay,
-        export_properties,
-        light_properties,
-        menus,
-        operators,
-        panels,
-        preferences,
-        properties,
-        runtime,
-        thumbnails,
-        translations,
-    )
+    # Imports make no garbage; run over all of Blender's objects for some, the collector takes longer than they do.
+    _collecting = gc.isenabled()
+    gc.disable()
+    try:
+        from . import (
+            build_properties,
+            crop_overlay,
+            export_properties,
+            light_properties,
+            menus,
+            operators,
+            panels,
+            preferences,
+            properties,
+            runtime,
+            sequence_files,
+            thumbnails,
+            translations,
+        )
+    finally:
+        if _collecting:
+            gc.enable()
 
     _CLASSES = (
         *properties.CLASSES,
@@ -41,6 +50,10 @@ if importlib.util.find_spec("bpy") is not None:
     _HANDLERS = (
         ("load_pre", runtime.cancel_for_other_file),
         ("load_post", runtime.show_after_load),
+        ("load_post", sequence_files.start_over),
+        ("save_post", sequence_files.after_save),
+        ("undo_post", sequence_files.after_undo),
+        ("redo_post", sequence_files.after_undo),
     )
 
     def register() -> None:
@@ -55,6 +68,7 @@ if importlib.util.find_spec("bpy") is not None:
         crop_overlay.add()
         for name, handler in _HANDLERS:
             getattr(bpy.app.handlers, name).append(handler)
+        runtime.import_ahead()
         if not bpy.app.binary_path:
             # bpy as a Python module crashes or hangs at exit (4.2) when classes are still registered.
             atexit.register(unregister)

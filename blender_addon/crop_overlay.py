@@ -13,6 +13,8 @@ _WIDTH_PX = 2.0
 _handle: object | None = None
 dragged: Crop | None = None
 """While the mouse draws a crop, this one is shown."""
+drawn_on = 0
+"""`session_uid` of the picture that it is drawn on; it becomes the portrait when the mouse is let go."""
 
 
 def add() -> None:
@@ -29,15 +31,20 @@ def remove() -> None:
         _handle = None
 
 
+def shown(settings: bpy.types.PropertyGroup, image: bpy.types.Image | None) -> Crop | None:
+    """The crop to show over a picture: the one that is being drawn on it, or the portrait's."""
+    if image is not None and image.session_uid == drawn_on and dragged is not None:
+        return dragged
+    if image is None or image != settings.image or settings.source != "IMAGE" or not settings.use_crop:
+        return None
+    return Crop(settings.crop_left, settings.crop_top, settings.crop_side)
+
+
 def _draw() -> None:
     context = bpy.context
     settings, image = context.scene.portrait_relief, context.space_data.image
-    if image is None or image != settings.image or settings.source != "IMAGE":
-        return
-    crop = dragged or (
-        Crop(settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None
-    )
-    if crop is None or not all(image.size):
+    crop = shown(settings, image)
+    if image is None or crop is None or not all(image.size):
         return
     import gpu  # not there in every background Blender
     from gpu_extras.batch import batch_for_shader  # pyright: ignore[reportMissingImports]

@@ -10,8 +10,8 @@ import bpy
 
 from . import requests, sequences
 from .core import errors
-from .core.drive_job import DriveInput
-from .core.errors import AddonError
+from .core.drive_job import DriveInput, MeasureInput
+from .core.errors import AddonError, Problem
 from .core.jobs import Job, JobState
 from .core.relief import ReliefError
 from .core.steps import Steps, advance, finish
@@ -56,17 +56,60 @@ class Delivery:
                 finish(self._steps)
             elif not advance(self._steps, budget_s):
                 return
-        except AddonError as error:
-            job.problem = error.problem
-        except OSError as error:
-            job.problem = errors.local("folder_not_writable", detail=str(error))
         except Exception as error:  # whatever it is: a timer that raises is never called again
-            if not isinstance(error, ReliefError):
-                traceback.print_exc()
-            job.problem = errors.local("import_failed", detail=str(error))
+            job.problem = _problem_of(error)
         self._steps, self._delivered_id = None, job.id
         if job.problem is not None:
             job.state = JobState.FAILED
+
+
+class Meanwhile:
+    """Something that is imported beside the job: as one undo step, too, and in as small steps."""
+
+    def __init__(self) -> None:
+        self._steps: Steps[object] | None = None
+        self._undo_message = ""
+
+    @property
+    def busy(self) -> bool:
+        return self._steps is not None
+
+    def begin(self, steps: Steps[object], undo_message: str) -> None:
+        self.drop()
+        self._steps, self._undo_message = steps, undo_message
+
+    def drop(self) -> None:
+        """Ends a begun import; nothing of it is added."""
+        steps, self._steps = self._steps, None
+        if steps is not None:
+            steps.close()
+
+    def go_on(self, budget_s: float | None = TICK_BUDGET_S) -> Problem | None:
+        """A few milliseconds of it, or all with None; why it failed, if it did."""
+        if self._steps is None:
+            return None
+        try:
+            if budget_s is None:
+                finish(self._steps)
+            elif not advance(self._steps, budget_s):
+                return None
+        except Exception as error:  # as above
+            self._steps = None
+            return _problem_of(error)
+        self._steps = None
+        _push_undo(self._undo_message)
+        return None
+
+
+def _problem_of(error: Exception) -> Problem:
+    """What an import that failed shows."""
+    if isinstance(error, AddonError):
+        return error.problem
+    if isinstance(error, OSError):
+        return errors.local("folder_not_writable", detail=str(error))
+    if not isinstance(error, ReliefError):
+        traceback.print_exception(error)
+    return errors.local("import_failed", detail=str(error))
 
 
 def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
@@ -81,6 +124,20 @@ def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
         _push_undo("Import Portrait Sequence")
         return
     given = job.input
+    if isinstance(given, MeasureInput):
+        own = job.results[0].frames[0]
+        driving.remember_own(scene.portrait_relief, given.photo, own)
+        if given.take is not None:
+            driving.write_relative(
+                scene,
+                given.take,
+                own,
+                start_frame=given.start_frame or 0.0,
+                strength=given.take_strength,
+                wanted=given.wanted,
+            )
+        _push_undo("Measure Portrait" if given.take is None else "Import Face Recording")
+        return
     if isinstance(given, DriveInput):
         driving.apply(scene, job.results[0], given.start_frame)
         _push_undo("Drive Expression")
@@ -92,6 +149,7 @@ def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
             mode=given.mode,
             summary=requests.summary(given.mode, dict(given.expression), dict(given.pose)),
             expression={**given.expression, **given.pose},
+            asked=requests.asked(given),
         )
         scene = importing.find_scene(scene_uid)
         yield from importing.import_steps(scene, frame, description)

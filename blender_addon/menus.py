@@ -25,7 +25,13 @@ _SUBMENUS = (
     (
         "driving",
         "Driving",
-        ("expression_from_photo", "drive_from_footage", "import_live_link", "read_shape_keys"),
+        (
+            "expression_from_photo",
+            "drive_from_footage",
+            "import_live_link",
+            "read_shape_keys",
+            "measure_portrait",
+        ),
     ),
     (
         "results",
@@ -36,6 +42,7 @@ _SUBMENUS = (
             "use_result",
             LINE,
             "import_result",
+            "save_picture",
             LINE,
             "remove_result",
             "delete_result",
@@ -68,6 +75,7 @@ _MAIN_OPERATORS = (
     "estimate_depth",
     "relief_from_photo",
     "generate_sequence",
+    "import_finished_frames",
     "cancel",
     LINE,
     "view_relief",

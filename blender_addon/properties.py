@@ -18,13 +18,20 @@ from bpy.props import (
 
 from . import slider_symmetry
 from .core import arkit, arkit_help
-from .core.crop import SMALLEST_PX
+from .core.crop import LARGEST_PX, SMALLEST_PX, largest_side
 from .core.errors import Remedy
-from .scene import driving, relief_object
+from .scene import chosen_picture, driving, relief_object
 
 
 def _depth_scale_changed(settings: PortraitReliefMesh, _context: bpy.types.Context) -> None:
     relief_object.apply_depth_scale(settings.id_data)
+
+
+def _crop_side_changed(settings: PortraitReliefSettings, _context: bpy.types.Context) -> None:
+    image = settings.image if settings.source == "IMAGE" else None
+    largest = largest_side(tuple(image.size) if image is not None else None)
+    if settings.crop_side > largest:
+        settings.crop_side = largest
 
 
 class PortraitReliefMesh(bpy.types.PropertyGroup):
@@ -63,6 +70,7 @@ class PortraitReliefResult(bpy.types.PropertyGroup):
     details: StringProperty(options={"HIDDEN"})
     report: StringProperty(options={"HIDDEN"})
     expression: StringProperty(options={"HIDDEN"})
+    asked: StringProperty(options={"HIDDEN"})  # JSON: steps, seed, face and crop of the panel
 
 
 class PortraitReliefSettings(bpy.types.PropertyGroup):
@@ -76,12 +84,18 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
             ("FILE", "File", "A picture file on disk"),
         ],
         default="IMAGE",
+        update=chosen_picture.look,
     )
-    image: PointerProperty(name="Image", type=bpy.types.Image, description="The portrait photo")
-    filepath: StringProperty(name="File", description="The portrait photo", subtype="FILE_PATH")
+    image: PointerProperty(
+        name="Image", type=bpy.types.Image, description="The portrait photo", update=chosen_picture.look
+    )
+    filepath: StringProperty(
+        name="File", description="The portrait photo", subtype="FILE_PATH", update=chosen_picture.look
+    )
+    tells_settings: BoolProperty(options={"HIDDEN"})  # the chosen picture is one that we made
     face: IntProperty(
         name="Face",
-        description="Which face where there are several, counted from 1; 0 chooses by itself",
+        description="Which face where there are several, from 1 on the left; 0 takes the largest near the middle",
         min=0,
         max=99,
     )
@@ -109,7 +123,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     )
     keep_unset: BoolProperty(
         name="Keep the Rest as in the Photo",
-        description="Sliders at 0 are left to the photo instead of being made neutral",
+        description="Sliders at 0 that nothing animates are left to the photo instead of being made neutral",
         default=True,
     )
     use_pose: BoolProperty(
@@ -127,10 +141,11 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     )
     crop_side: IntProperty(
         name="Side",
-        description="The square's width and height in pixels",
+        description="Pixels; at most four times the photo's longer side",
         default=512,
         min=SMALLEST_PX,
-        max=100000,
+        max=LARGEST_PX,
+        update=_crop_side_changed,
     )
     driving_object: PointerProperty(
         name="Driving Mesh",
@@ -138,6 +153,20 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         type=bpy.types.Object,
         poll=lambda _settings, item: bool(driving.driving_keys(item)),
     )
+    driving_motion: EnumProperty(
+        name="Motion",
+        description="What the driving mesh's shape keys do to the portrait's face",
+        items=[
+            ("absolute", "Absolute", "The portrait takes the very expression that the mesh shows"),
+            (
+                "relative",
+                "Relative to the Portrait",
+                "What the mesh shows is added to the expression that was measured in the portrait photo",
+            ),
+        ],
+        default="absolute",
+    )
+    own_expression: StringProperty(options={"HIDDEN"})  # JSON: what was measured, and in which photo
     sequence_folder: StringProperty(
         name="Sequences",
         description="Folder for the frames of sequences; while the .blend is not saved, the extension's own is taken",

@@ -11,12 +11,13 @@ from pathlib import Path
 import bpy
 
 from . import installation, storage, user_choices
-from .core import arkit, errors, launch, protocol
+from .core import arkit, errors, launch, picture_file, protocol, retarget
+from .core.crop import Crop
 from .core.errors import AddonError
 from .core.jobs import FrameInput, JobInput, Maps
 from .core.session import BackendChoice
 from .core.steps import Steps
-from .scene import driving, images, relief_object, sending_back
+from .scene import animated, driving, images, relief_object, sending_back
 from .translations import say
 
 MODE_LABELS = {"generate": "Generate", "depth": "Estimate Depth", "appearance": "Repaint"}
@@ -57,21 +58,44 @@ def portrait(settings) -> tuple[bytes, str]:
         return images.read_file(settings.filepath)
     if settings.image is None:
         raise AddonError(errors.local("no_picture"))
-    return images.png_of_image(settings.image), settings.image.name
+    return images.portrait_file(settings.image), settings.image.name
+
+
+def crop(settings, content: bytes) -> tuple[int, int, int] | None:
+    """Left, top and side in pixels of the upright picture in the file `content`; None where the head is searched for.
+    Blender shows pictures as they are stored, however the camera was held, and the crop is drawn on what it shows."""
+    if not settings.use_crop:
+        return None
+    drawn = Crop(settings.crop_left, settings.crop_top, settings.crop_side)
+    if settings.source == "IMAGE":
+        drawn = picture_file.upright(drawn, tuple(settings.image.size), picture_file.orientation(content))
+    return drawn.left, drawn.top, drawn.side
 
 
 def expression(settings) -> dict[str, float]:
     """The sliders as coefficients, or what a driving mesh shows; with "keep the rest" those at 0 are left out (masked,
-    not zero)."""
+    not zero), but for those that keyframes, drivers or the mesh move: these would jump to the photo's where they come
+    through 0."""
     values = {name: round(getattr(settings, name), 4) for name in arkit.ARKIT_NAMES}
     if settings.driving_object is not None:
         values |= {
             name: round(value, 4) for name, value in driving.shape_key_values(settings.driving_object).items()
         }
     factor = settings.expression_strength
-    if factor != 1.0:
-        values = {name: round(min(1.0, value * factor), 4) for name, value in values.items()}
-    return {name: value for name, value in values.items() if value or not settings.keep_unset}
+    sent = {name: value * factor for name, value in values.items()}
+    relative = driving.is_relative(settings)
+    if relative:
+        change = {name: sent[name] for name in driving.driving_keys(settings.driving_object)}
+        sent |= retarget.added(driving.own_expression(settings) or {}, change)
+    sent = {name: round(min(1.0, value), 4) for name, value in sent.items()}
+    if not settings.keep_unset:
+        return sent
+    used = animated.moved_coefficients(settings)
+    if factor or "expression_strength" in animated.moved_sliders(settings):
+        used |= {name for name, value in values.items() if value}
+    if relative:  # where it comes back from, a movement shows in its opposite
+        used |= {retarget.OPPOSITES[name] for name in used if name in retarget.OPPOSITES}
+    return {name: max(value, driving.LEAST_DRIVEN) for name, value in sent.items() if name in used}
 
 
 def pose(settings) -> dict[str, float]:
@@ -110,6 +134,12 @@ def sequence_input(scene: bpy.types.Scene, numbers: Sequence[int]) -> tuple[JobI
 def job_input(settings, mode: str) -> JobInput:
     """Everything of one job. Raises AddonError when the picture cannot be used."""
     content, name = portrait(settings)
+    if (
+        mode != "depth"
+        and driving.is_relative(settings)
+        and driving.own_expression(settings, content) is None
+    ):
+        raise AddonError(errors.local("portrait_not_measured"))
     values, degrees = ({}, {}) if mode == "depth" else (expression(settings), pose(settings))
     return JobInput(
         mode=mode,
@@ -120,9 +150,17 @@ def job_input(settings, mode: str) -> JobInput:
         steps=settings.steps or None,
         seed=settings.seed,
         face=settings.face - 1 if settings.face else None,
-        crop=(settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None,
+        crop=crop(settings, content),
         label=bpy.path.display_name_from_filepath(name) or "Portrait",
     )
+
+
+def asked(given: JobInput) -> dict[str, object]:
+    """What the panel had chosen for a job beside its expression; a repaint's crop is the relief's own."""
+    options: dict[str, object] = {"steps": given.steps or 0, "seed": given.seed}
+    if given.mode == "appearance":
+        return options
+    return {**options, "face": 0 if given.face is None else given.face + 1, "crop": given.crop}
 
 
 def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobInput, Steps[Maps]]:

@@ -7,7 +7,9 @@ the very same state machine by `run_job_blocking`.
 
 from __future__ import annotations
 
+import importlib
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -20,12 +22,17 @@ from .core.errors import AddonError, Problem, Remedy
 from .core.jobs import FrameInput, Job, JobInput, JobState, Maps
 from .core.session import Session
 from .core.steps import Steps
-from .delivery import Delivery
+from .delivery import Delivery, Meanwhile
 from .translations import say, say_problem, say_sentence
 
 BUSY_INTERVAL_S = 0.03
 PREPARING_INTERVAL_S = 0.005  # many steps of some milliseconds
 IDLE_INTERVAL_S = 1.0  # only looks whether the backend still runs
+_IMPORT_INTERVAL_S = 0.1
+
+# Modules that take some 20 ms to import together, and none of them more than a few when those before it are there.
+_LATE = ("locale", "calendar", "email.utils", "email.feedparser", "email.message", "ssl", "http.client")
+_to_import: list[str] = []
 
 # In the middle of these the user holds data that an import would change under their hands.
 _STROKES = ("TRANSFORM_OT_", "SCULPT_OT_", "PAINT_OT_", "GREASE_PENCIL_OT_", "GPENCIL_OT_")
@@ -55,6 +62,7 @@ _BACKEND_LABELS = {
 _session: Session | None = None
 _job_scene_uid = 0
 _delivery = Delivery()
+_meanwhile = Meanwhile()
 
 
 def session() -> Session:
@@ -71,11 +79,28 @@ def is_busy() -> bool:
     return _session is not None and (_session.busy or _undelivered() is not None)
 
 
+def import_ahead() -> None:
+    """With a window: what the first job needs beside what enabling imported, one of them a tick."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(_import_next):
+        _to_import[:] = [name for name in _LATE if name not in sys.modules]
+        bpy.app.timers.register(_import_next, first_interval=IDLE_INTERVAL_S, persistent=True)
+
+
+def _import_next() -> float | None:
+    if not _to_import:
+        return None
+    importlib.import_module(_to_import.pop(0))
+    return _IMPORT_INTERVAL_S
+
+
 def close() -> None:
-    """Ends the backend, the timer, the job and an installation; for unregister."""
+    """Ends the backend, the timers, the job and an installation; for unregister."""
     global _session
+    if bpy.app.timers.is_registered(_import_next):
+        bpy.app.timers.unregister(_import_next)
     installation.close()
     _delivery.drop()
+    _meanwhile.drop()
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
     if _session is not None:
@@ -105,6 +130,16 @@ def submit_sequence(
     sequences.begin(job, sequence)
     sync()
     return job
+
+
+def import_meanwhile(steps: Steps[object], undo_message: str, *, wait: bool) -> Problem | None:
+    """Imports something beside the job, which goes on; with `wait` at once, and then why it failed."""
+    session()
+    _meanwhile.begin(steps, undo_message)
+    if wait:
+        return _meanwhile.go_on(None)
+    keep_ticking()
+    return None
 
 
 def run_job_blocking(timeout_s: float) -> Problem | None:
@@ -161,12 +196,21 @@ def _on_timer() -> float | None:
     done = _undelivered()
     if done is not None and not _user_is_in_the_middle():
         _delivery.tick(done, _job_scene_uid)
+    if _meanwhile.busy and not _user_is_in_the_middle():
+        problem = _meanwhile.go_on()
+        if problem is not None:
+            show_problem(problem)
     sync()
-    if not current.needs_ticks and not is_busy() and not installation.is_busy():
+    if not current.needs_ticks and not is_busy() and not installation.is_busy() and not _meanwhile.busy:
         return None
     if current.job is not None and current.job.state is JobState.PREPARING:
         return PREPARING_INTERVAL_S
-    working = is_busy() or installation.is_busy() or current.backend.state is not BackendState.READY
+    working = (
+        is_busy()
+        or _meanwhile.busy
+        or installation.is_busy()
+        or current.backend.state is not BackendState.READY
+    )
     return BUSY_INTERVAL_S if working else IDLE_INTERVAL_S
 
 
@@ -331,6 +375,7 @@ def _redraw() -> None:
 @bpy.app.handlers.persistent
 def cancel_for_other_file(_file=None, _other=None) -> None:
     """Before another file is opened: the result would land in a file that it does not belong to."""
+    _meanwhile.drop()
     cancel()
 
 

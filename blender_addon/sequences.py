@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import bpy
 
-from . import storage, user_choices
+from . import requests, storage, user_choices
+from .core import errors
+from .core.errors import AddonError
 from .core.jobs import FrameInput, Job, JobInput
 from .core.sequence import SequenceFolder, folder_name, frame_key
 from .core.steps import Steps
+from .core.wording import worded
 from .scene import importing, sequence_import
 from .translations import say
 
@@ -25,6 +28,7 @@ MAX_FRAMES = 512  # a job of the backend takes no more
 @dataclass
 class Sequence:
     """Attributes:
+    asked: steps, seed, face and crop, for the list of results.
     wanted: frame -> key, all of them; to_make: those that were missing, in the order in which they were asked for.
     """
 
@@ -32,6 +36,7 @@ class Sequence:
     label: str
     wanted: dict[int, str]
     to_make: list[int]
+    asked: dict[str, object] = field(default_factory=dict)
     came: int = 0
     started_s: float = field(default_factory=time.monotonic)
 
@@ -63,7 +68,8 @@ def plan(given: JobInput, frames: dict[int, FrameInput], chosen_folder: str, *, 
     )  # that it cannot be written to is better known now than later
     model = user_choices.get().checkpoint
     wanted = {number: frame_key(given, frame, model) for number, frame in frames.items()}
-    return Sequence(folder, given.label, wanted, sorted(wanted) if fresh else folder.missing(wanted))
+    to_make = sorted(wanted) if fresh else folder.missing(wanted)
+    return Sequence(folder, given.label, wanted, to_make, requests.asked(given))
 
 
 def begin(job: Job, sequence: Sequence) -> None:
@@ -86,6 +92,29 @@ def collect(job: Job) -> None:
         sequence.came += 1
 
 
+def finished_of(scene: bpy.types.Scene, job: Job | None) -> Sequence:
+    """The frames of the sequence that is being made, or else of the scene's range, that are finished: made from what
+    the sliders and settings say now. Raises AddonError where there is none, or no picture, and OSError."""
+    sequence = of(job) if job is not None and not job.state.ended else None
+    if sequence is None:
+        numbers = scene_range(scene)
+        given, frames = requests.sequence_input(scene, numbers)
+        sequence = plan(given, frames, scene.portrait_relief.sequence_folder, fresh=False)
+    missing = set(sequence.folder.missing(sequence.wanted))
+    there = {number: key for number, key in sequence.wanted.items() if number not in missing}
+    if not there:
+        raise AddonError(errors.local("no_finished_frames"))
+    return replace(sequence, wanted=there)
+
+
+def scene_range(scene: bpy.types.Scene) -> range:
+    """From start to end. Raises AddonError for more frames than one job may have."""
+    numbers = range(scene.frame_start, scene.frame_end + 1)
+    if len(numbers) > MAX_FRAMES:
+        raise AddonError(errors.local("too_many_frames", detail=worded("{count} frames", count=len(numbers))))
+    return numbers
+
+
 def import_steps(
     scene: bpy.types.Scene, sequence: Sequence, result_id: str
 ) -> Steps[bpy.types.Object | None]:
@@ -102,5 +131,6 @@ def import_steps(
         mode="sequence",
         summary=say("Frames {first} to {last}", first=numbers[0], last=numbers[-1]),
         expression={},
+        asked=sequence.asked,
     )
     return (yield from sequence_import.import_steps(scene, sequence.folder, numbers, description))

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 import zipfile
 from pathlib import Path
@@ -22,7 +23,7 @@ def extension_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The zip, made by the verb itself. It fails where Blender's validator does."""
     folder = tmp_path_factory.mktemp("dist")
     assert build.make_zip(folder) == 0
-    (path,) = folder.iterdir()
+    (path,) = folder.glob("*.zip")
     return path
 
 
@@ -88,6 +89,41 @@ print("REGISTERED", hasattr(bpy.ops.portrait_relief, "generate"))
     answer = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
+    assert "REGISTERED True" in answer.stdout, answer.stdout + answer.stderr
+
+
+def test_the_folder_of_the_zip_is_a_repository_that_blender_installs_from(
+    extension_zip: Path, tmp_path: Path
+):
+    """Served by a web server, as it would be: listed, its update found, installed and registered."""
+    from functools import partial
+    from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+    handler = partial(SimpleHTTPRequestHandler, directory=str(extension_zip.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        script = f"""
+import bpy
+bpy.context.preferences.system.use_online_access = True
+repository = bpy.context.preferences.extensions.repos.new(
+    name="Own", module="own", remote_url="http://127.0.0.1:{server.server_port}/index.json"
+)
+number = list(bpy.context.preferences.extensions.repos).index(repository)
+bpy.ops.extensions.repo_sync(repo_index=number)
+bpy.ops.extensions.package_install(repo_index=number, pkg_id="portrait_relief", enable_on_install=True)
+assert "bl_ext.own.portrait_relief" in bpy.context.preferences.addons.keys()
+print("REGISTERED", hasattr(bpy.ops.portrait_relief, "generate"))
+"""
+        answer = subprocess.run(
+            [sys.executable, "-c", script],
+            cwd=tmp_path,
+            env=build.clean_environment(BLENDER_USER_RESOURCES=str(tmp_path), no_proxy="127.0.0.1"),
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        server.shutdown()
     assert "REGISTERED True" in answer.stdout, answer.stdout + answer.stderr
 
 

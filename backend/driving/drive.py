@@ -14,7 +14,7 @@ from backend.driving.motion import filled
 from backend.driving.recording import Recording
 from backend.errors import NoFaceError
 from backend.imaging.load import load_photo
-from backend.model.expression_names import EXPRESSION_NAMES
+from backend.model.expression_names import ARKIT_NAMES, EXPRESSION_NAMES
 
 Progress = Callable[[str, int, int], None]
 PHASE = "following the face"
@@ -87,9 +87,14 @@ def record_photo(
 def portrait_values(
     photo: str | Path | bytes | np.ndarray, *, model: str | Path | None = None, name: str = "the portrait"
 ) -> np.ndarray:
-    """The portrait's own expression and pose, float32 [54]: what relative motion is added to."""
+    """The portrait's own expression, float32 [54]: what relative motion is added to.
+
+    Its pose is 0: a portrait is turned from how its photo holds the head (`backend.editor.PortraitEditor.generate`).
+    """
     loaded = load_photo(photo, name=None if isinstance(photo, str | Path) else name)
-    return record_photo(loaded.rgb, loaded.name, model=model).values[0]
+    values = record_photo(loaded.rgb, loaded.name, model=model).values[0].copy()
+    values[len(ARKIT_NAMES) :] = 0.0
+    return values
 
 
 def _no_face(name: str, error: NoFaceError) -> NoFaceError:

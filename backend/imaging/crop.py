@@ -35,6 +35,7 @@ _REFINE_LIMIT = 0.5  # a refined crop may move or grow by half a side, not more
 _SIDE_TOLERANCE = 0.04
 _ACROSS_TOLERANCE_MM = 10.0
 _UPRIGHT_TOLERANCE_MM = 30.0  # generous: hair and hats raise the top of the coverage, not the head's centre
+_BORDER_OVERSAMPLING = 4  # pixels kept for each sample of a crop that reaches over the photo's borders
 _SOFT_PADDING = 0.04  # of the side: over this distance outside the photo, replicated edges fade into blur
 
 
@@ -151,14 +152,10 @@ def extract_crop(photo: np.ndarray, crop: CropBox, size_px: int) -> np.ndarray:
     x0, y0 = math.floor(crop.x), math.floor(crop.y)
     x1, y1 = math.ceil(crop.x + crop.side), math.ceil(crop.y + crop.side)
     inside = photo[max(y0, 0) : max(min(y1, height), 1), max(x0, 0) : max(min(x1, width), 1)]
-    left, top, right, bottom = max(-x0, 0), max(-y0, 0), max(x1 - width, 0), max(y1 - height, 0)
-    if left or top or right or bottom:
-        inside = cv2.copyMakeBorder(inside, top, bottom, left, right, cv2.BORDER_REPLICATE)
-    box = (crop.x - x0, crop.y - y0, crop.x - x0 + crop.side, crop.y - y0 + crop.side)
+    border = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
+    surrounded, box = _surrounded(inside, border, crop, size_px, cv2.BORDER_REPLICATE)
     # A huge crop is first reduced by a whole factor with a box filter (reducing_gap); 3 keeps that invisible.
-    image = Image.fromarray(np.ascontiguousarray(inside)).resize(
-        (size_px, size_px), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0
-    )
+    image = surrounded.resize((size_px, size_px), Image.Resampling.LANCZOS, box=box, reducing_gap=3.0)
     values = np.asarray(image, dtype=np.float32) / 255.0
     return _soften_padding(values, crop, width, height)
 
@@ -266,9 +263,33 @@ def _box_sample(values: np.ndarray, crop: CropBox, size_px: int, height: int, wi
     x1, y1 = math.ceil(crop.x + crop.side), math.ceil(crop.y + crop.side)
     inside = values[max(y0, 0) : max(min(y1, height), 1), max(x0, 0) : max(min(x1, width), 1)]
     border = (max(-y0, 0), max(y1 - height, 0), max(-x0, 0), max(x1 - width, 0))
-    inside = cv2.copyMakeBorder(np.ascontiguousarray(inside), *border, cv2.BORDER_CONSTANT, value=(0.0,))
-    box = (crop.x - x0, crop.y - y0, crop.x - x0 + crop.side, crop.y - y0 + crop.side)
-    return np.asarray(Image.fromarray(inside).resize((size_px, size_px), Image.Resampling.BOX, box=box))
+    surrounded, box = _surrounded(inside, border, crop, size_px, cv2.BORDER_CONSTANT)
+    return np.asarray(surrounded.resize((size_px, size_px), Image.Resampling.BOX, box=box))
+
+
+def _surrounded(
+    inside: np.ndarray, border: tuple[int, int, int, int], crop: CropBox, size_px: int, kind: int
+) -> tuple[Image.Image, tuple[float, float, float, float]]:
+    """The photo's part ``inside`` a crop with a border (top, bottom, left, right) around it, and the crop's box in it.
+
+    A crop that is far wider than the samples that are taken is reduced by a whole factor first: bordered at its full
+    size, one of 25,000 px would need gigabytes.
+    """
+    factor = max(1, int(crop.side / (_BORDER_OVERSAMPLING * size_px))) if any(border) else 1
+    image = Image.fromarray(np.ascontiguousarray(inside))
+    if factor > 1:
+        image = image.reduce(factor)
+    if any(border):
+        above, below, before, behind = (math.ceil(width / factor) for width in border)
+        values = np.asarray(image)
+        values = cv2.copyMakeBorder(values, above, below, before, behind, kind, value=(0.0, 0.0, 0.0))
+        image = Image.fromarray(values)
+        top, left = above - border[0] / factor, before - border[2] / factor
+    else:
+        top = left = 0.0
+    x = left + (crop.x - math.floor(crop.x)) / factor
+    y = top + (crop.y - math.floor(crop.y)) / factor
+    return image, (x, y, x + crop.side / factor, y + crop.side / factor)
 
 
 def _resample_axis(values: np.ndarray, positions: np.ndarray, axis: int, cubic: bool) -> np.ndarray:

@@ -96,7 +96,7 @@ def _load(file: str) -> cv2.CascadeClassifier:
 
 
 def find_faces(rgb: np.ndarray, *, progress: Callable[[str, int, int], None] | None = None) -> list[Face]:
-    """All faces of a photo, the strongest evidence first; empty if none.
+    """All faces of a photo from left to right, as people count them; empty if none.
 
     Args:
         rgb: uint8 [H, W, 3].
@@ -119,7 +119,7 @@ def choose_face(
 
     Raises:
         NoFaceError: no face at all, or no such index; the hint says to give the crop by hand. The message
-            counts faces from 1, as the command line and Blender's panel do.
+            counts faces from 1 on the left, as the command line and Blender's panel do.
     """
     if not faces:
         raise NoFaceError(
@@ -128,7 +128,7 @@ def choose_face(
         )
     if index is not None:
         if not 0 <= index < len(faces):
-            choice = "face 1" if len(faces) == 1 else f"a face from 1 to {len(faces)}"
+            choice = "face 1" if len(faces) == 1 else f"a face from 1 (left) to {len(faces)} (right)"
             raise NoFaceError(
                 f"There is no face {index + 1} in {name}, which has {len(faces)}.",
                 f"Choose {choice}, or give the crop around the head by hand.",
@@ -161,7 +161,9 @@ def _find(rgb: np.ndarray, look: _Look, progress: Callable[[str, int, int], None
             progress("finding the head", step, len(look.rolls_deg))
         for x, y, side, score, view in _hits_at_roll(gray, roll, round(look.min_face * look.side_px)):
             hits.append(Face((x - pad) / scale, (y - pad) / scale, side / scale, roll, score, view))
-    return [face for face in _merge(hits) if face.score >= _ACCEPT_SCORE]
+    return sorted(
+        (face for face in _merge(hits) if face.score >= _ACCEPT_SCORE), key=lambda face: (face.x, face.y)
+    )
 
 
 def _hits_at_roll(

@@ -22,6 +22,8 @@ class Limits:
     request_json_bytes: int = 4 * MIB
     side_px: int = 8000
     """Longest side of the photo."""
+    crop_px: int = 4 * 8000
+    """Side of a crop given by hand; the photo itself allows as many times its own longer side."""
     frames_per_job: int = 512
     steps: int = 250
     queued_jobs: int = 16

@@ -36,8 +36,8 @@ class JobRequest:
     """A checked request.
 
     ``frames`` holds at least one frame. ``crop`` is (x, y, side) in photo pixels. ``steps`` None means the
-    checkpoint's own. ``face`` is an index from 0 in the report's ``faces``, None for the most prominent one;
-    people count faces from 1: the panel and the command line subtract 1.
+    checkpoint's own. ``face`` is an index from 0 in the report's ``faces``, which go from left to right, None for the
+    most prominent one; people count faces from 1: the panel and the command line subtract 1.
     """
 
     mode: str
@@ -95,7 +95,7 @@ def parse_request(text: str | bytes, *, limits: Limits, expression_names: Sequen
         frames=_frames(data, mode, limits, expression_names),
         steps=_integer(data, "steps", 1, limits.steps),
         seed=_integer(data, "seed", 0, SEED_MAX) or 0,
-        crop=_crop(data.get("crop")),
+        crop=_crop(data.get("crop"), limits),
         face=_integer(data, "face", 0, 1000),
         client_job_id=client_job_id,
         drive=parse_drive(data.get("drive"), tuple(expression_names)) if mode == "drive" else None,
@@ -187,7 +187,7 @@ def _frames(
     return tuple(checked)
 
 
-def _crop(value: Any) -> tuple[float, float, float] | None:
+def _crop(value: Any, limits: Limits) -> tuple[float, float, float] | None:
     if value is None:
         return None
     if not isinstance(value, list) or len(value) != 3:
@@ -195,6 +195,12 @@ def _crop(value: Any) -> tuple[float, float, float] | None:
     x, y, side = (_number(part, "crop", -1e5, 1e5) for part in value)
     if side <= 0:
         raise InputError("The crop has no size.", "Draw it around the whole head.", code="bad_crop")
+    if side > limits.crop_px:
+        raise InputError(
+            f"The crop is {side:.0f} pixels wide, far larger than any photo.",
+            "Draw it around the whole head, hair and chin included.",
+            code="bad_crop",
+        )
     return x, y, side
 
 

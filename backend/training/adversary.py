@@ -5,8 +5,8 @@ Many pictures are right there, and a squared error is met by their blurred mean.
 windows round mouth and eyes. Only what the reference does not show differs between a true window and its false twin:
 the rest of both is the true picture, so that it judges drawn content and nothing else, and nothing else learns from
 it. As twins they are compared with each other, and both sides' gradients are penalised (Huang et al., The GAN is
-dead; long live the GAN!, NeurIPS 2024): after five passes over 300 windows the hinge of each by itself was hardly off
-zero, while compared twins were told apart in nine of ten held-out cases.
+dead; long live the GAN!, NeurIPS 2024): a hinge of each by itself with spectral normalisation ranked 76 to 88 % of
+held-out twins rightly, by margins of .03 that give no gradient to speak of; compared ones 92 %.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 SMALLEST_PX = 32  # the backend takes none that is smaller
+MAX_SIDE_IN_PHOTOS = 4  # and none that is this many times the photo's longer side
+LARGEST_PX = MAX_SIDE_IN_PHOTOS * 8000  # of the largest photo
 
 
 class Crop(NamedTuple):
@@ -25,6 +27,11 @@ def from_drag(start: tuple[float, float], end: tuple[float, float]) -> Crop | No
     left = start[0] if across >= 0 else start[0] - side
     top = start[1] if down >= 0 else start[1] - side
     return Crop(round(left), round(top), round(side))
+
+
+def largest_side(size_px: tuple[int, int] | None) -> int:
+    """The widest crop that the backend takes of a photo of this size (width, height); None where it is not known."""
+    return MAX_SIDE_IN_PHOTOS * max(size_px) if size_px and max(size_px) > 0 else LARGEST_PX
 
 
 def corners_uv(crop: Crop, size_px: tuple[int, int]) -> list[tuple[float, float]]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -58,6 +59,43 @@ class DriveInput(JobInput):
             return read_recording(content)
         except ValueError as error:
             raise BadAnswerError(f"recording: {error}") from error
+
+
+@dataclass(frozen=True)
+class MeasureInput(DriveInput):
+    """The portrait measured as if it were the driver: its own expression, for motion that is added to it.
+
+    `photo` is `photo_key` of it. `take`, if there is one, is then added to it, `take_strength` times as strong, and
+    becomes keyframes of the sliders `wanted` from `start_frame` on.
+    """
+
+    photo: str = ""
+    take: Recording | None = None
+    take_strength: float = 1.0
+    wanted: tuple[str, ...] = ()
+
+    @property
+    def kind(self) -> str:
+        return "measure" if self.take is None else "live_link"
+
+
+def measure_input(portrait: bytes, name: str) -> MeasureInput:
+    """What measures the expression of a portrait (an image file's content)."""
+    drive = {"motion": "absolute", "smoothing": 0.0, "strength": {**strengths(REGIONS, 1.0), "head": 0.0}}
+    return MeasureInput(
+        mode="drive",
+        portrait=b"",
+        portrait_name="",
+        driver=portrait,
+        driver_name=name,
+        drive=drive,
+        photo=photo_key(portrait),
+    )
+
+
+def photo_key(portrait: bytes) -> str:
+    """By which a portrait (an image file's content) is known again."""
+    return hashlib.sha256(portrait).hexdigest()[:16]
 
 
 def read_recording(content: bytes) -> Recording:

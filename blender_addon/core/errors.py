@@ -198,6 +198,24 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
             Remedy.NONE,
         ),
         _problem(
+            "portrait_not_measured",
+            "This portrait's own expression has not been measured yet.",
+            "Press Measure Portrait below the driving mesh, or set its motion to Absolute.",
+            Remedy.NONE,
+        ),
+        _problem(
+            "no_finished_frames",
+            "None of the frames from Start to End is finished.",
+            "Wait for the first one, or press Generate Sequence.",
+            Remedy.NONE,
+        ),
+        _problem(
+            "sequence_files_gone",
+            "This relief's pictures and shapes were deleted when the .blend was saved.",
+            "Its frames are still there: Generate Sequence imports them again.",
+            Remedy.NONE,
+        ),
+        _problem(
             "driver_too_large",
             "The movie or the pictures are larger than 256 MiB.",
             "Cut them or scale them down; for long ones see the command line in the documentation.",

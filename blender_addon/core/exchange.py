@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """One HTTP request and its answer on a non-blocking socket.
 
-http.client writes the request (into memory) and reads the answer (from memory); this file only moves bytes, so no
+`http_text` writes the request (into memory) and reads the answer (from memory); this file only moves bytes, so no
 connect, send or receive ever waits. A caller advances an Exchange from a timer until it is done.
 """
 
@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import errno
 import functools
-import http.client
-import io
 import json
 import selectors
 import socket
-import ssl
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ssl import SSLSocket
 
 CHUNK_BYTES = 1 << 18
 MAX_ANSWER_BYTES = 1 << 30
@@ -61,43 +63,26 @@ class Answer:
         return value
 
 
-class _Recorder:
-    """Stands where http.client expects a socket and keeps what is sent."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-
-    def sendall(self, data: bytes) -> None:
-        self.data += data
-
-
-class _Replay:
-    """Stands where http.client expects a socket and plays back what was received."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def makefile(self, _mode: str) -> io.BytesIO:
-        return io.BytesIO(self._data)
-
-
 Body = Sequence[bytes | bytearray]
 """What a request carries, in parts that follow each other."""
 
 
 def _request_head(address: Address, method: str, path: str, headers: Mapping[str, str], length: int) -> bytes:
-    recorder = _Recorder()
-    connection = (http.client.HTTPSConnection if address.secure else http.client.HTTPConnection)(
-        address.host, address.port
-    )
-    connection.sock = recorder  # type: ignore[assignment]
+    from . import http_text  # http.client is slow to import, see `runtime.import_ahead`
+
     fields = {"Connection": "close", "Accept-Encoding": "identity", **headers}
     if address.token:
         fields["Authorization"] = f"Bearer {address.token}"
     if length:
         fields["Content-Length"] = str(length)
-    connection.request(method, path, headers=fields)
-    return bytes(recorder.data)
+    return http_text.request_head(address.host, address.port, address.secure, method, path, fields)
+
+
+def _tls() -> ModuleType:
+    """The module of secure connections, for those who have one."""
+    from . import tls
+
+    return tls
 
 
 @functools.lru_cache(maxsize=8)
@@ -139,7 +124,9 @@ class Exchange:
         self._incoming = bytearray()
         self._expected_bytes: int | None = None
         self._connected = False
-        self._secure_name = address.host if address.secure else ""
+        self._host = address.host
+        self._tls = _tls() if address.secure else None
+        self._secured: SSLSocket | None = None
         family, target = _resolved(address.host, address.port)
         self._socket: socket.socket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setblocking(False)
@@ -186,11 +173,11 @@ class Exchange:
                     break
         except BlockingIOError:
             pass
-        except ssl.SSLCertVerificationError as error:
-            self.close()
-            raise ExchangeError(f"its certificate is not trusted: {error.verify_message}") from error
         except (OSError, ValueError) as error:
             self.close()
+            refused = self._tls.distrust(error) if self._tls else None
+            if refused is not None:
+                raise ExchangeError(f"its certificate is not trusted: {refused}") from error
             raise ExchangeError(f"connection broke: {error}") from error
         except ExchangeError:
             self.close()
@@ -207,10 +194,11 @@ class Exchange:
                 self._send()
             else:
                 self._receive()
-        except ssl.SSLWantReadError:
-            self._wait_for(selectors.EVENT_READ)
-        except ssl.SSLWantWriteError:
-            self._wait_for(selectors.EVENT_WRITE)
+        except OSError as error:
+            event = self._tls.awaited(error) if self._tls else None
+            if event is None:
+                raise
+            self._wait_for(event)
 
     def _wait_for(self, event: int) -> None:
         if event != self._event:
@@ -219,20 +207,17 @@ class Exchange:
 
     def _decrypted(self) -> bool:
         """Whether bytes lie ready that the selector does not see."""
-        return isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        return self._tls is not None and self._tls.holds_bytes(self._socket)
 
     def _connect(self) -> None:
-        if self._secure_name and not isinstance(self._socket, ssl.SSLSocket):
+        if self._secured is None:
             self._check_connection()
-            self._selector.unregister(self._socket)
-            self._socket = ssl.create_default_context().wrap_socket(
-                self._socket, server_hostname=self._secure_name, do_handshake_on_connect=False
-            )
-            self._selector.register(self._socket, self._event)
-        if isinstance(self._socket, ssl.SSLSocket):
-            self._socket.do_handshake()
-        else:
-            self._check_connection()
+            if self._tls is not None:
+                self._selector.unregister(self._socket)
+                self._socket = self._secured = self._tls.wrap(self._socket, self._host)
+                self._selector.register(self._socket, self._event)
+        if self._secured is not None:
+            self._secured.do_handshake()
         self._connected = True
 
     def _check_connection(self) -> None:
@@ -272,12 +257,12 @@ class Exchange:
     def _finish(self) -> None:
         if not self._incoming:
             raise ExchangeError("connection closed without an answer")
-        response = http.client.HTTPResponse(_Replay(bytes(self._incoming)), method=self._method)  # type: ignore[arg-type]
+        from . import http_text
+
         try:
-            response.begin()
-            body = response.read()
-        except (http.client.HTTPException, ValueError) as error:
-            raise BadAnswerError(f"no HTTP: {error!r}") from error
+            status, body, content_type = http_text.read_answer(bytes(self._incoming), self._method)
+        except ValueError as error:
+            raise BadAnswerError(f"no HTTP: {error}") from error
         self.close()
         self._incoming = bytearray()
-        self.answer = Answer(response.status, body, response.headers.get("Content-Type", ""))
+        self.answer = Answer(status, body, content_type)

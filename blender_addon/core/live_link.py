@@ -68,22 +68,6 @@ def read(text: str) -> Recording:
     return Recording(_times(codes, len(frames)), tuple(frames))
 
 
-def relative_to_first(recording: Recording) -> Recording:
-    """The recording as changes from its first frame, for a portrait with a neutral face of its own.
-
-    Coefficients stay in 0..1; the pose starts at 0.
-    """
-    first = recording.frames[0]
-    frames = tuple(
-        {
-            name: value - first[name] if name not in ARKIT_NAMES else min(1.0, max(0.0, value - first[name]))
-            for name, value in frame.items()
-        }
-        for frame in recording.frames
-    )
-    return Recording(recording.times_s, frames)
-
-
 def mirrored(recording: Recording) -> Recording:
     """Left and right swapped, as for a recording that was made or is wanted as in a mirror."""
     return Recording(recording.times_s, tuple(arkit.mirrored(frame) for frame in recording.frames))

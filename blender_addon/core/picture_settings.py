@@ -22,13 +22,18 @@ class PictureSettings:
     """Attributes:
     mode: "generate", "depth" or "appearance".
     expression: coefficients 0..1 that were asked for; pose: degrees that were.
+    steps, seed: None where they are not told.
+    face: counted from 1, 0 where there was nothing to choose, None where it is not told.
+    crop: left, top, side in pixels of the photo, where it was given by hand.
     """
 
     mode: str
     expression: dict[str, float] = field(default_factory=dict)
     pose: dict[str, float] = field(default_factory=dict)
-    steps: int = 0
-    seed: int = 0
+    steps: int | None = None
+    seed: int | None = None
+    face: int | None = None
+    crop: tuple[int, int, int] | None = None
 
 
 def from_png(data: bytes) -> PictureSettings | None:
@@ -47,13 +52,34 @@ def from_report(report: Any) -> PictureSettings | None:
     settings = report.get("settings") if isinstance(report, dict) else None
     if not isinstance(settings, dict) or not isinstance(settings.get("mode"), str):
         return None
+    face, crop = _place(report)
     return PictureSettings(
         settings["mode"],
         _numbers(settings.get("expression"), ARKIT_NAMES),
         _numbers(settings.get("pose"), POSE_NAMES),
         _whole(settings.get("steps")),
         _whole(settings.get("seed")),
+        face,
+        crop,
     )
+
+
+def _place(report: dict[str, Any]) -> tuple[int | None, tuple[int, int, int] | None]:
+    """Which face of several was taken, counted from the left, or the crop where one was given by hand.
+
+    The order is made here: older reports number faces by how surely they were found.
+    """
+    if "face_number" not in report:
+        return None, None
+    number, faces, crop = report["face_number"], report.get("faces", ()), report.get("crop", ())
+    try:
+        if number is None:
+            left, top, side = (round(value) for value in crop)
+            return 0, (left, top, side)
+        places = [float(face["x"]) for face in faces]
+        return (1 + sorted(places).index(places[number - 1]) if len(places) > 1 else 0), None
+    except (TypeError, ValueError, KeyError, IndexError, OverflowError):
+        return None, None
 
 
 def _numbers(values: Any, names: tuple[str, ...]) -> dict[str, float]:
@@ -65,8 +91,8 @@ def _numbers(values: Any, names: tuple[str, ...]) -> dict[str, float]:
     }
 
 
-def _whole(value: Any) -> int:
-    return value if isinstance(value, int) and 0 <= value < 2**31 else 0
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) and 0 <= value < 2**31 else None
 
 
 def _texts(data: bytes) -> Iterator[tuple[str, str]]:

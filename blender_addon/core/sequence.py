@@ -12,9 +12,11 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,8 @@ from .jobs import FrameInput, FrameResult, JobInput
 from .whole_file import write_whole
 
 MANIFEST = "sequence.json"
+CACHE = "relief.pc2"
+USED_BY = "used by.json"  # in a relief's folder: the .blend files that were saved with it
 _FORMAT = "portrait-relief-sequence"
 
 
@@ -45,6 +49,43 @@ def folder_name(label: str, portrait: bytes) -> str:
     """A folder for this photo's sequences: its name as far as files may be called so, and a part of its hash."""
     plain = "".join(letter if letter.isalnum() or letter in " -_" else "_" for letter in label).strip()[:40]
     return f"{plain or 'Portrait'} {hashlib.sha256(portrait).hexdigest()[:8]}"
+
+
+def relief_folder_name(result_id: str) -> str:
+    """The folder of one imported relief, below its sequence's."""
+    return f"relief {result_id[:8]}"
+
+
+def is_relief_folder(folder: Path) -> bool:
+    """Whether `folder` is one that was made for an imported relief, and no link to somewhere else."""
+    named = re.fullmatch(r"relief [0-9a-f]{8}", folder.name) is not None
+    return named and not folder.is_symlink() and (folder.parent / MANIFEST).is_file()
+
+
+def users_of(folder: Path) -> set[str]:
+    """The .blend files that were saved while they showed the relief in `folder`, as far as they are still there."""
+    try:
+        named = json.loads((folder / USED_BY).read_text(encoding="utf-8"))
+        return {path for path in named if isinstance(path, str) and Path(path).is_file()}
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
+def write_users(folder: Path, users: set[str]) -> None:
+    """Raises OSError."""
+    write_whole(folder / USED_BY, json.dumps(sorted(users)).encode())
+
+
+def delete_relief_folder(folder: Path) -> None:
+    """Takes away the pictures and the point cache that were written for one imported relief, and the folder when
+    nothing else is in it. The sequence's frames stay. Raises OSError."""
+    if not is_relief_folder(folder):
+        return
+    for path in list(folder.iterdir()):
+        if path.name in (CACHE, USED_BY) or re.fullmatch(r"rgb_\d{4,}\.png", path.name):
+            path.unlink()
+    with contextlib.suppress(OSError):  # something of the artist's lies in it
+        folder.rmdir()
 
 
 class SequenceFolder:
@@ -83,7 +124,7 @@ class SequenceFolder:
         coverage = np.rint(np.clip(result.coverage, 0, 1) * 255).astype(np.uint8)
         with open(self.file("coverage", number), "wb") as file:
             np.save(file, coverage, allow_pickle=False)
-        self._frames[number] = {"key": key, "mm_per_px": result.mm_per_px}
+        self._frames[number] = {"key": key, "mm_per_px": result.mm_per_px, **_told(result.info)}
         self._write_manifest()
 
     def keep_pictures(self, result_id: str, shown: Mapping[int, int]) -> Path:
@@ -92,7 +133,7 @@ class SequenceFolder:
         They share the disk's space with the frames' (hard links; copies where there are none), which a later job may
         make anew without changing them.
         """
-        target = self.path / f"relief {result_id[:8]}"
+        target = self.path / relief_folder_name(result_id)
         target.mkdir(exist_ok=True)
         for frame, number in shown.items():
             source, kept = self.file("rgb", number), target / self.file("rgb", frame).name
@@ -106,6 +147,18 @@ class SequenceFolder:
     def finished(self, numbers: Sequence[int]) -> list[int]:
         """Those of `numbers` that are here, whatever they were made from."""
         return [number for number in numbers if number in self._frames]
+
+    def report(self, numbers: Sequence[int]) -> dict[str, object]:
+        """What the backend told of these frames, as a job's report says it: seed and steps where all have the same,
+        and the seconds that all of them took."""
+        frames = [self._frames[number] for number in numbers]
+        settings: dict[str, object] = {"mode": "generate"}
+        for name in ("seed", "steps"):
+            values = {frame.get(name) for frame in frames}
+            if len(values) == 1 and None not in values:
+                settings[name] = values.pop()
+        seconds = [frame["seconds"] for frame in frames if "seconds" in frame]
+        return {"settings": settings, **({"seconds": {"frames": sum(seconds)}} if seconds else {})}
 
     def mm_per_px(self, numbers: Sequence[int]) -> float:
         """One scale for all frames: each is measured by itself, and a head that breathes would be seen."""
@@ -122,3 +175,18 @@ class SequenceFolder:
     def _write_manifest(self) -> None:
         content = json.dumps({"format": _FORMAT, "frames": self._frames})
         write_whole(self.path / MANIFEST, content.encode())
+
+
+def _told(info: Mapping[str, Any]) -> dict[str, Any]:
+    """Seed, steps and seconds of a frame, as far as the backend's word of it has them."""
+    report = info.get("report")
+    known = report if isinstance(report, dict) else {}
+    settings, seconds = known.get("settings"), known.get("seconds")
+    told = {}
+    if isinstance(settings, dict):
+        told = {name: settings[name] for name in ("seed", "steps") if isinstance(settings.get(name), int)}
+    if isinstance(seconds, dict):
+        told["seconds"] = round(
+            sum(value for value in seconds.values() if isinstance(value, (int, float))), 3
+        )
+    return told

@@ -24,9 +24,8 @@ class PORTRAIT_RELIEF_OT_draw_crop(bpy.types.Operator):
         return space is not None and space.type == "IMAGE_EDITOR" and space.image is not None
 
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:
-        settings = context.scene.portrait_relief
-        settings.source, settings.image = "IMAGE", context.space_data.image
         self._start = None
+        crop_overlay.drawn_on = context.space_data.image.session_uid
         context.window.cursor_modal_set("CROSSHAIR")
         context.workspace.status_text_set(say("Drag a square round the whole head. Escape: as before"))
         context.window_manager.modal_handler_add(self)
@@ -47,18 +46,22 @@ class PORTRAIT_RELIEF_OT_draw_crop(bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
     def _end(self, context: bpy.types.Context, crop: Crop | None) -> set[str]:
-        crop_overlay.dragged = None
+        crop_overlay.dragged, crop_overlay.drawn_on = None, 0
         context.window.cursor_modal_restore()
         context.workspace.status_text_set(None)
         if context.area is not None:
             context.area.tag_redraw()
         if crop is None:
             return {"CANCELLED"}
-        settings = context.scene.portrait_relief
-        settings.use_crop = True
-        settings.crop_left, settings.crop_top, settings.crop_side = crop
+        take(context.scene.portrait_relief, context.space_data.image, crop)
         runtime.forget_problem()
         return {"FINISHED"}
+
+
+def take(settings: bpy.types.PropertyGroup, image: bpy.types.Image, crop: Crop) -> None:
+    """What a finished drag chooses: the picture that it was drawn on, and the square."""
+    settings.source, settings.image, settings.use_crop = "IMAGE", image, True
+    settings.crop_left, settings.crop_top, settings.crop_side = crop
 
 
 def _pixel(context: bpy.types.Context, event) -> tuple[float, float]:

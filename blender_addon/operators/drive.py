@@ -19,9 +19,17 @@ from .. import requests, runtime
 from ..core import arkit, drive_job
 from ..core.drive_job import DriveInput
 from ..core.errors import AddonError
+from ..core.jobs import JobInput
 from .jobs import JobOperator
 
 _REGION_ITEMS = [(name, name.capitalize(), "", 1 << number) for number, name in enumerate(drive_job.REGIONS)]
+
+
+OWN_ITEMS = [
+    ("portrait", "Photo's Expression", "The expression that is measured in the portrait photo"),
+    ("given", "Sliders", "The sliders as they are now"),
+    ("neutral", "Neutral", "A neutral face that looks straight ahead"),
+]
 
 
 class _DriveOperator(JobOperator):
@@ -111,15 +119,7 @@ class PORTRAIT_RELIEF_OT_drive_from_footage(_DriveOperator, bpy.types.Operator):
     own: EnumProperty(
         name="Added to",
         description="What relative motion starts from",
-        items=[
-            (
-                "portrait",
-                "Photo's Expression",
-                "The expression and pose that are measured in the portrait photo",
-            ),
-            ("given", "Sliders", "The sliders as they are now"),
-            ("neutral", "Neutral", "A neutral face that looks straight ahead"),
-        ],
+        items=OWN_ITEMS,
         default="portrait",
     )
     neutral_frame: IntProperty(
@@ -192,4 +192,18 @@ class PORTRAIT_RELIEF_OT_drive_from_footage(_DriveOperator, bpy.types.Operator):
         return drive_job.sequence_of(path) if self.whole_sequence and path.is_file() else [path]
 
 
-CLASSES = (PORTRAIT_RELIEF_OT_expression_from_photo, PORTRAIT_RELIEF_OT_drive_from_footage)
+class PORTRAIT_RELIEF_OT_measure_portrait(JobOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.measure_portrait"
+    bl_label = "Measure Portrait"
+    bl_description = "Measure the portrait's own expression, which the driving mesh's is then added to"
+    mode = "drive"
+
+    def what_to_send(self, context: bpy.types.Context) -> tuple[JobInput, None]:
+        return drive_job.measure_input(*requests.portrait(context.scene.portrait_relief)), None
+
+
+CLASSES = (
+    PORTRAIT_RELIEF_OT_expression_from_photo,
+    PORTRAIT_RELIEF_OT_drive_from_footage,
+    PORTRAIT_RELIEF_OT_measure_portrait,
+)

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
-from ..core import arkit, live_link
+from .. import requests, runtime
+from ..core import arkit, drive_job, live_link
+from ..core.errors import AddonError
+from ..core.live_link import Recording
 from ..scene import driving
 from ..translations import say, say_error
+from .drive import OWN_ITEMS
 from .expression import set_sliders
+from .jobs import JobOperator
 
 
 class PORTRAIT_RELIEF_OT_read_shape_keys(bpy.types.Operator):
@@ -31,11 +37,16 @@ class PORTRAIT_RELIEF_OT_read_shape_keys(bpy.types.Operator):
         return {"FINISHED"}
 
 
-class PORTRAIT_RELIEF_OT_import_live_link(bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_import_live_link(JobOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.import_live_link"
     bl_label = "Import Face Recording"
     bl_description = "Write a Live Link Face recording (CSV) as keyframes of the sliders"
     bl_options = {"REGISTER", "UNDO"}
+    mode = "drive"
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        return True  # what needs no backend can be done while it works
 
     filepath: StringProperty(
         name="File",
@@ -52,8 +63,14 @@ class PORTRAIT_RELIEF_OT_import_live_link(bpy.types.Operator):
     )
     relative: BoolProperty(
         name="Relative to the First Frame",
-        description="Take the recording's first frame as the actor's neutral face, and the portrait's as its own",
+        description="Take the recording's first frame as the actor's face at rest, and only what changes from there",
         default=True,
+    )
+    own: EnumProperty(
+        name="Added to",
+        description="What relative motion starts from",
+        items=OWN_ITEMS,
+        default="portrait",
     )
     use_pose: BoolProperty(
         name="Head Pose",
@@ -64,8 +81,21 @@ class PORTRAIT_RELIEF_OT_import_live_link(bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:
         self.start_frame = context.scene.frame_current
+        if runtime.why_no_driving() and not self.properties.is_property_set("own"):
+            self.own = "neutral"  # the backend that runs cannot measure the portrait
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        for name in ("start_frame", "strength", "relative"):
+            layout.prop(self, name)
+        column = layout.column()
+        column.active = self.relative
+        column.prop(self, "own")
+        for name in ("use_pose", "mirror"):
+            layout.prop(self, name)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         path = Path(bpy.path.abspath(self.filepath))
@@ -76,21 +106,51 @@ class PORTRAIT_RELIEF_OT_import_live_link(bpy.types.Operator):
             text = say("{name} is no Live Link Face recording: {reason}", name=path.name, reason=reason)
             self.report({"ERROR"}, text)
             return {"CANCELLED"}
-        if self.relative:
-            recording = live_link.relative_to_first(recording)
         if self.mirror:
             recording = live_link.mirrored(recording)
         wanted = arkit.ARKIT_NAMES + (arkit.POSE_NAMES if self.use_pose else ())
-        names = [name for name in recording.names if name in wanted]
         scene = context.scene
-        span = driving.write_keyframes(
-            scene, recording, start_frame=self.start_frame, strength=self.strength, names=names
-        )
-        if self.use_pose and any(name in names for name in arkit.POSE_NAMES):
-            scene.portrait_relief.use_pose = True
-        scene.frame_set(scene.frame_current)  # the sliders show this frame of it
-        self.report({"INFO"}, say("{count} sliders over {span} frames", count=len(names), span=span))
+        if not self.relative:
+            names = [name for name in recording.names if name in wanted]
+            span = driving.write_keyframes(
+                scene, recording, start_frame=self.start_frame, strength=self.strength, names=names
+            )
+            if any(name in names for name in arkit.POSE_NAMES):
+                scene.portrait_relief.use_pose = True
+            scene.frame_set(scene.frame_current)  # the sliders show this frame of it
+        else:
+            try:
+                own = self._own(scene.portrait_relief)
+                if own is None:
+                    return self._measure_first(scene, recording, wanted)
+            except AddonError as error:
+                runtime.show_problem(error.problem)
+                return self.ended(error.problem)
+            span = driving.write_relative(
+                scene, recording, own, start_frame=self.start_frame, strength=self.strength, wanted=wanted
+            )
+        count = sum(name in wanted for name in recording.names)
+        self.report({"INFO"}, say("{count} sliders over {span} frames", count=count, span=span))
         return {"FINISHED"}
+
+    def _own(self, settings: bpy.types.PropertyGroup) -> dict[str, float] | None:
+        """What the motion is added to; None where it is to be measured. Raises AddonError without a portrait."""
+        if self.own == "neutral":
+            return {}
+        if self.own == "given":
+            names = arkit.ARKIT_NAMES + (arkit.POSE_NAMES if settings.use_pose else ())
+            return {name: getattr(settings, name) for name in names}
+        return driving.own_expression(settings, requests.portrait(settings)[0])
+
+    def _measure_first(self, scene: bpy.types.Scene, take: Recording, wanted: tuple[str, ...]) -> set[str]:
+        """The backend measures the portrait; the keyframes are written when it has. Raises AddonError."""
+        given = drive_job.measure_input(*requests.portrait(scene.portrait_relief))
+        given = replace(
+            given, take=take, take_strength=self.strength, wanted=wanted, start_frame=self.start_frame
+        )
+        runtime.submit(scene, given)
+        wait = bpy.app.background or self.wait
+        return self.ended(runtime.run_job_blocking(self.timeout) if wait else None)
 
 
 CLASSES = (PORTRAIT_RELIEF_OT_read_shape_keys, PORTRAIT_RELIEF_OT_import_live_link)

@@ -27,6 +27,19 @@ def apply_settings(settings, found: PictureSettings) -> None:
     settings.keep_unset = any(name not in found.expression for name in arkit.ARKIT_NAMES)
     settings.use_pose = bool(found.pose)
     settings.expression_strength = 1.0  # what was sent held it already
+    apply_options(settings, found)
+
+
+def apply_options(settings, found: PictureSettings) -> None:
+    """Steps, seed, face and crop as far as they are told."""
+    if found.steps is not None:
+        settings.steps = found.steps
+    if found.seed is not None:
+        settings.seed = found.seed
+    if found.face is not None:
+        settings.face, settings.use_crop = found.face, found.crop is not None
+    if found.crop is not None:
+        settings.crop_left, settings.crop_top, settings.crop_side = found.crop
 
 
 class PORTRAIT_RELIEF_OT_apply_preset(bpy.types.Operator):

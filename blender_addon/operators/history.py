@@ -3,60 +3,51 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import bpy
 
-from ..core import picture_settings
-from ..core.picture_settings import PictureSettings
-from ..scene import images, lighting, relief_build, relief_object
+from .. import sequence_files
+from ..scene import albedo, chosen_picture, images, lighting, relief_build, relief_object, relit_still
 from ..translations import say
 from .expression import apply_settings
 from .results import ResultOperator
 
+# Of the pictures that a result comes with, or that were made of it.
+KINDS = (
+    "rgb",
+    "depth",
+    relief_build.DISPLACEMENT_KIND,
+    relief_build.NORMALS_KIND,
+    albedo.KIND,
+    relit_still.KIND,
+)
 GAP = 1.1  # reliefs side by side stand this many of the widest one's widths apart
-
-
-def settings_of_source(settings) -> PictureSettings | None:
-    """Those of the chosen picture, where it is one of ours: packed, or a file on disk."""
-    if settings.source == "FILE":
-        return _of_file(settings.filepath)
-    image = settings.image
-    if image is None:
-        return None
-    if image.packed_file is not None:
-        return picture_settings.from_png(bytes(image.packed_file.data))
-    return _of_file(image.filepath)
-
-
-def _of_file(filepath: str) -> PictureSettings | None:
-    try:
-        return picture_settings.from_png(Path(bpy.path.abspath(filepath)).read_bytes())
-    except OSError:
-        return None
 
 
 class PORTRAIT_RELIEF_OT_restore_settings(bpy.types.Operator):
     bl_idname = "portrait_relief.restore_settings"
     bl_label = "Settings from Picture"
-    bl_description = "Set the sliders as they were for the chosen picture, if Portrait Relief made it"
+    bl_description = (
+        "Set sliders, seed, steps, face and crop as they were for the chosen picture, if it is one of ours"
+    )
     bl_options = {"REGISTER", "UNDO"}
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.portrait_relief
-        found = settings_of_source(settings)
+        found = chosen_picture.told_settings(settings)
         if found is None:
             self.report({"WARNING"}, say("The chosen picture does not tell how it was made"))
             return {"CANCELLED"}
         apply_settings(settings, found)
-        settings.seed = found.seed
         return {"FINISHED"}
 
 
 class PORTRAIT_RELIEF_OT_delete_result(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.delete_result"
     bl_label = "Delete Result"
-    bl_description = "Take this result off the list and delete its relief and pictures from the file"
+    bl_description = (
+        "Take this result off the list and delete its relief and pictures. "
+        "A sequence's files go when the .blend is saved"
+    )
 
     def invoke(self, context: bpy.types.Context, event) -> set[str]:
         return context.window_manager.invoke_confirm(self, event)
@@ -71,11 +62,15 @@ class PORTRAIT_RELIEF_OT_delete_result(ResultOperator, bpy.types.Operator):
 
 def delete_data(result_id: str, layer: bpy.types.ViewLayer) -> None:
     """The relief that the list shows for a result, with its light rig, and the result's mesh, materials and pictures;
-    what something else uses as well stays, and copies that the artist made of the relief keep all of it."""
+    what something else uses as well stays, and copies that the artist made of the relief keep all of it. A sequence's
+    files on disk go when the .blend is saved, which needs them until then."""
     item = relief_object.find(result_id, layer)
     if item is not None:
         lighting.remove_rig(item)
         bpy.data.objects.remove(item)
+    folder = sequence_files.folder_of(result_id)
+    if folder is not None:
+        sequence_files.forget(folder)
     meshes = [mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id]
     for mesh in [mesh for mesh in meshes if not mesh.users]:
         materials = [material for material in mesh.materials if material is not None]
@@ -88,9 +83,8 @@ def delete_data(result_id: str, layer: bpy.types.ViewLayer) -> None:
     for texture in [each for each in bpy.data.textures if each.type == "IMAGE" and each.image]:
         if not texture.users and texture.image.get(images.RESULT_KEY) == result_id:
             bpy.data.textures.remove(texture)
-    for kind in ("rgb", "depth", relief_build.DISPLACEMENT_KIND, relief_build.NORMALS_KIND):
-        image = images.find(result_id, kind)
-        if image is not None and not image.users:
+    for image in [each for each in bpy.data.images if each.get(images.RESULT_KEY) == result_id]:
+        if image.get(images.KIND_KEY) in KINDS and not image.users:
             bpy.data.images.remove(image)
 
 

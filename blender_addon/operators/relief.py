@@ -28,7 +28,10 @@ class PORTRAIT_RELIEF_OT_rebuild_relief(bpy.types.Operator):
         return relief_build.can_rebuild(context.active_object)
 
     def invoke(self, context: bpy.types.Context, event) -> set[str]:
-        if not self.overwrite and relief_build.is_edited(context.active_object.data):
+        mesh = context.active_object.data
+        if relief_build.needs_only_a_normal_map(mesh):
+            return self.execute(context)
+        if not self.overwrite and relief_build.is_edited(mesh):
             self.overwrite = True  # what the user confirms
             return context.window_manager.invoke_props_dialog(self, width=360)
         return self.execute(context)

@@ -6,17 +6,21 @@ from __future__ import annotations
 import json
 import math
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from ..core import arkit, arrays, picture_settings
+from ..core.errors import AddonError
 from ..core.jobs import FrameResult
+from ..core.picture_settings import PictureSettings
 from ..core.relief import ReliefError
+from ..core.whole_file import write_whole
 from ..scene import images, importing, relief_object
 from ..translations import say, say_error
-from .expression import apply_settings
+from .expression import apply_options, apply_settings
 
 # The parts' names, first as the backend's command line writes them, then as they are called here.
 _RGB_NAMES = ("portrait.png", "rgb.png")
@@ -124,6 +128,49 @@ class ResultOperator:
         return settings.results[index] if 0 <= index < len(settings.results) else None
 
 
+class PORTRAIT_RELIEF_OT_save_picture(ResultOperator, bpy.types.Operator):
+    bl_idname = "portrait_relief.save_picture"
+    bl_label = "Save Result's Picture"
+    bl_description = (
+        "Save this result's picture with the settings it was made with in it: chosen as a source again, it gives "
+        "them back. Image > Save As leaves them out"
+    )
+    bl_options = {"REGISTER"}
+
+    filepath: StringProperty(
+        name="File", description="The file that is written", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
+    check_existing: BoolProperty(default=True, options={"HIDDEN"})
+    filter_image: BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, _event) -> set[str]:
+        result = self.result(context)
+        if result is None:
+            return {"CANCELLED"}
+        self.filepath = bpy.path.ensure_ext(bpy.path.clean_name(result.name), ".png")
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        result = self.result(context)
+        image = images.find(result.result_id, "rgb") if result else None
+        if image is None:
+            self.report({"WARNING"}, say("The picture of this result was deleted"))
+            return {"CANCELLED"}
+        path = Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), ".png"))
+        try:
+            write_whole(path, images.own_png(image))
+        except AddonError as error:
+            self.report({"ERROR"}, error.problem.message)
+            return {"CANCELLED"}
+        except OSError as error:
+            reason = error.strerror or str(error)
+            self.report({"ERROR"}, say("{name} cannot be written: {reason}", name=path.name, reason=reason))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
 class PORTRAIT_RELIEF_OT_select_result(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.select_result"
     bl_label = "Select Relief"
@@ -172,21 +219,39 @@ class PORTRAIT_RELIEF_OT_use_result(ResultOperator, bpy.types.Operator):
 class PORTRAIT_RELIEF_OT_recall_expression(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.recall_expression"
     bl_label = "Recall Expression"
-    bl_description = "Set the sliders as they were for this result"
+    bl_description = "Set the sliders, seed, steps, face and crop as they were for this result"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         result = self.result(context)
         if result is None:
             return {"CANCELLED"}
+        settings = context.scene.portrait_relief
+        if result.mode == "sequence":
+            apply_options(settings, _options(result))
+            self.report({"INFO"}, say("Its expressions are keyframes; seed, steps, face and crop are set"))
+            return {"FINISHED"}
         if result.mode not in EXPRESSION_MODES:
             self.report({"WARNING"}, say("This result was made without an expression"))
             return {"CANCELLED"}
-        asked = {"mode": result.mode, **_asked(json.loads(result.expression or "{}"))}
-        found = picture_settings.from_report({"settings": asked})
-        if found is None:
-            return {"CANCELLED"}
-        apply_settings(context.scene.portrait_relief, found)
+        given = _asked(json.loads(result.expression or "{}"))
+        apply_settings(settings, replace(_options(result), **given))
         return {"FINISHED"}
+
+
+def _options(result) -> PictureSettings:
+    """Seed, steps, face and crop of a result: face and crop as they were asked for, seed and steps as the
+    backend tells them, for 0 steps mean as many as the model wants."""
+    told = picture_settings.from_report(json.loads(result.report or "{}"))
+    asked = json.loads(result.asked or "{}")
+    found = told or PictureSettings(result.mode)
+    if "face" in asked or result.mode == "appearance":  # the crop of a repaint is the relief's
+        crop = asked.get("crop")
+        found = replace(found, face=asked.get("face"), crop=tuple(crop) if crop else None)
+    return replace(
+        found,
+        steps=asked.get("steps") if found.steps is None else found.steps,
+        seed=asked.get("seed") if found.seed is None else found.seed,
+    )
 
 
 def _asked(values: dict[str, float]) -> dict[str, dict[str, float]]:
@@ -214,6 +279,7 @@ class PORTRAIT_RELIEF_OT_remove_result(ResultOperator, bpy.types.Operator):
 
 CLASSES = (
     PORTRAIT_RELIEF_OT_import_result,
+    PORTRAIT_RELIEF_OT_save_picture,
     PORTRAIT_RELIEF_OT_select_result,
     PORTRAIT_RELIEF_OT_use_result,
     PORTRAIT_RELIEF_OT_recall_expression,

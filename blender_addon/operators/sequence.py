@@ -10,12 +10,10 @@ from bpy.props import BoolProperty
 
 from .. import requests, runtime, sequences
 from ..core import errors
-from ..core.errors import AddonError
-from ..core.relief import ReliefError
-from ..core.steps import finish
-from ..core.wording import worded
+from ..core.errors import AddonError, Problem
 from ..translations import say
 from .jobs import JobOperator
+from .reporting import ReportingMixin
 
 
 class PORTRAIT_RELIEF_OT_generate_sequence(JobOperator, bpy.types.Operator):
@@ -34,18 +32,14 @@ class PORTRAIT_RELIEF_OT_generate_sequence(JobOperator, bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         scene = context.scene
         try:
-            numbers = range(scene.frame_start, scene.frame_end + 1)
-            if len(numbers) > sequences.MAX_FRAMES:
-                raise AddonError(
-                    errors.local("too_many_frames", detail=worded("{count} frames", count=len(numbers)))
-                )
-            given, frames = requests.sequence_input(scene, numbers)
+            given, frames = requests.sequence_input(scene, sequences.scene_range(scene))
             try:
                 sequence = sequences.plan(
                     given, frames, scene.portrait_relief.sequence_folder, fresh=self.fresh
                 )
                 if not sequence.to_make:
-                    return self._import_at_once(scene, sequence)
+                    self.report({"INFO"}, say("All frames were there already"))
+                    return self.ended(_import(scene, sequence, wait=self.wait))
                 runtime.submit_sequence(scene, given, frames, sequence)
             except OSError as error:
                 raise AddonError(errors.local("folder_not_writable", detail=str(error))) from error
@@ -55,13 +49,37 @@ class PORTRAIT_RELIEF_OT_generate_sequence(JobOperator, bpy.types.Operator):
         wait = bpy.app.background or self.wait
         return self.ended(runtime.run_job_blocking(self.timeout) if wait else None)
 
-    def _import_at_once(self, scene: bpy.types.Scene, sequence: sequences.Sequence) -> set[str]:
+
+class PORTRAIT_RELIEF_OT_import_finished_frames(ReportingMixin, bpy.types.Operator):
+    bl_idname = "portrait_relief.import_finished_frames"
+    bl_label = "Import Finished Frames"
+    bl_description = (
+        "Import the frames of the sequence that are finished so far as a relief that plays; "
+        "while others are being made, or after that was cancelled"
+    )
+
+    wait: BoolProperty(
+        name="Wait", description="Return only when the result is imported", options={"SKIP_SAVE"}
+    )
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
         try:
-            finish(sequences.import_steps(scene, sequence, uuid.uuid4().hex))
-        except (ReliefError, ValueError) as error:
-            raise AddonError(errors.local("import_failed", detail=str(error))) from error
-        self.report({"INFO"}, say("All frames were there already"))
-        return {"FINISHED"}
+            try:
+                sequence = sequences.finished_of(context.scene, runtime.session().job)
+            except OSError as error:
+                raise AddonError(errors.local("folder_not_writable", detail=str(error))) from error
+        except AddonError as error:
+            if not runtime.is_busy():  # the panel shows the job that is at work
+                runtime.show_problem(error.problem)
+            return self.ended(error.problem)
+        return self.ended(_import(context.scene, sequence, wait=self.wait))
 
 
-CLASSES = (PORTRAIT_RELIEF_OT_generate_sequence,)
+def _import(scene: bpy.types.Scene, sequence: sequences.Sequence, *, wait: bool) -> Problem | None:
+    """Imports the frames that are there; in background mode, or with `wait`, at once, and then why it failed."""
+    steps = sequences.import_steps(scene, sequence, uuid.uuid4().hex)
+    wait = bpy.app.background or wait
+    return runtime.import_meanwhile(steps, "Import Portrait Sequence", wait=wait)
+
+
+CLASSES = (PORTRAIT_RELIEF_OT_generate_sequence, PORTRAIT_RELIEF_OT_import_finished_frames)

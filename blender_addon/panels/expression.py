@@ -92,6 +92,12 @@ class _DrivingPanel(PanelMixin):
                 icon="SHAPEKEY_DATA",
             )
             column.operator("portrait_relief.read_shape_keys", text="Read Shape Keys", icon="IMPORT")
+            column.prop(settings, "driving_motion", text="")
+            if settings.driving_motion == "relative":
+                measured = driving.own_expression(settings) is not None
+                column.operator(
+                    "portrait_relief.measure_portrait", icon="CHECKMARK" if measured else "VIEWZOOM"
+                )
         column = layout.column(align=True)
         column.operator("portrait_relief.expression_from_photo", icon="IMAGE_DATA")
         column.operator("portrait_relief.drive_from_footage", icon="FILE_MOVIE")
@@ -107,6 +113,7 @@ class _DrivingPanel(PanelMixin):
         column.operator(
             "portrait_relief.generate_sequence", text="Generate Sequence", icon="RENDER_ANIMATION"
         )
+        column.operator("portrait_relief.import_finished_frames", icon="IMPORT")
         column.prop(settings, "sequence_folder", text="")
 
 

@@ -12,7 +12,7 @@ from ..core.errors import Remedy
 from ..core.installer import InstallState
 from ..core.jobs import JobState
 from ..operators.portrait import camera_background
-from ..scene import images, sending_back
+from ..scene import sending_back
 from ..translations import say, say_problem
 from .places import PanelMixin, in_both_editors
 
@@ -38,6 +38,8 @@ _JOB_OPERATORS = {
     "sequence": "portrait_relief.generate_sequence",
     "drive": "portrait_relief.drive_from_footage",
     "drive_photo": "portrait_relief.expression_from_photo",
+    "measure": "portrait_relief.measure_portrait",
+    "live_link": "portrait_relief.import_live_link",
 }
 
 
@@ -95,10 +97,12 @@ class _MainPanel(PanelMixin):
         column.row(align=True).prop(settings, "source", expand=True)
         if settings.source == "FILE":
             column.prop(settings, "filepath", text="")
-            return
-        column.template_ID(settings, "image", open="portrait_relief.choose_picture")
-        if settings.image is not None and images.RESULT_KEY in settings.image:
+        else:
+            column.template_ID(settings, "image", open="portrait_relief.choose_picture")
+        if settings.tells_settings:
             column.operator("portrait_relief.restore_settings", icon="LOOP_BACK")
+        if settings.source == "FILE":
+            return
         if camera_background(context.scene) not in {None, settings.image}:
             column.operator(
                 "portrait_relief.use_camera_background", text="Use Camera Background", icon="CAMERA_DATA"

@@ -64,13 +64,17 @@ class PORTRAIT_RELIEF_PT_relief_view3d(PanelMixin, bpy.types.Panel):
         row = layout.row(align=True)
         changed = not relief_build.is_up_to_date(mesh)
         row.operator(
-            "portrait_relief.rebuild_relief", icon="FILE_REFRESH", depress=changed and not built.auto_update
+            "portrait_relief.rebuild_relief",
+            icon="FILE_REFRESH",
+            depress=changed and (not built.auto_update or relief_build.has_stale_normal_map(mesh)),
         )
         row.prop(built, "auto_update", text="", icon="AUTO")
         if built.message:
             draw_wrapped(layout.column(align=True), built.message, context, icon="ERROR")
         elif changed:
             text = "Not rebuilt yet: it may have been sculpted, or Auto Update is off."
+            if relief_build.needs_only_a_normal_map(mesh):
+                text = "The normal map was made for another Depth Scale. Rebuild Relief makes it anew, nothing else."
             draw_wrapped(layout.column(align=True), text, context, icon="INFO")
 
 

@@ -43,6 +43,7 @@ class _ResultsPanel(PanelMixin):
             column.operator("portrait_relief.remove_result", text="", icon="REMOVE")
             column.operator("portrait_relief.delete_result", text="", icon="TRASH")
             column.operator("portrait_relief.import_result", text="", icon="IMPORT")
+            column.operator("portrait_relief.save_picture", text="", icon="EXPORT")
             active = settings.results[min(settings.active_result, len(settings.results) - 1)]
             self._draw_notes(layout, active)
             grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)

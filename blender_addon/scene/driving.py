@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 
 import bpy
 import numpy as np
 
 from .. import slider_symmetry
-from ..core import arkit
+from ..core import arkit, retarget
+from ..core.drive_job import photo_key
 from ..core.live_link import Recording
 
 # With "keep the rest as in the photo" a slider at 0 is left to the photo: a face that came through 0 would jump there.
@@ -38,6 +40,52 @@ def shape_key_values(item: bpy.types.Object, layer: bpy.types.ViewLayer | None =
         name: 0.0 if blocks[key].mute else min(1.0, max(0.0, float(blocks[key].value)))
         for name, key in names.items()
     }
+
+
+def is_relative(settings: bpy.types.PropertyGroup) -> bool:
+    """Whether a driving mesh's keys are added to the portrait's own expression."""
+    return settings.driving_motion == "relative" and bool(driving_keys(settings.driving_object))
+
+
+def own_expression(
+    settings: bpy.types.PropertyGroup, portrait: bytes | None = None
+) -> dict[str, float] | None:
+    """The coefficients that were measured in the portrait; None where they were not, or in another one than
+    `portrait` (an image file's content)."""
+    try:
+        kept = json.loads(settings.own_expression)
+        known = portrait is None or kept["photo"] == photo_key(portrait)
+        return dict(kept["values"]) if known else None
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def remember_own(settings: bpy.types.PropertyGroup, photo: str, values: Mapping[str, float]) -> None:
+    """Keeps what was measured in the portrait whose `photo_key` is `photo`."""
+    measured = {name: round(value, 4) for name, value in values.items() if name in arkit.ARKIT_NAMES}
+    settings.own_expression = json.dumps({"photo": photo, "values": measured})
+
+
+def write_relative(
+    scene: bpy.types.Scene,
+    recording: Recording,
+    own: Mapping[str, float],
+    *,
+    start_frame: float,
+    strength: float,
+    wanted: Sequence[str],
+) -> int:
+    """`write_keyframes` of `own` plus the recording's changes from its first frame; the scene shows this frame of it.
+
+    Head Pose is switched on where it is `wanted` and was recorded.
+    """
+    names = [name for name in recording.names if name in wanted]
+    moved = retarget.relative_to_first(recording, own, strength)
+    span = write_keyframes(scene, moved, start_frame=start_frame, strength=1.0, names=names)
+    if any(name in names for name in arkit.POSE_NAMES):
+        scene.portrait_relief.use_pose = True
+    scene.frame_set(scene.frame_current)
+    return span
 
 
 def apply(scene: bpy.types.Scene, recording: Recording, start_frame: float | None) -> int:

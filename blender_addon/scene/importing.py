@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import bpy
 
@@ -26,6 +26,9 @@ class Description:
     mode: str  # "depth" | "generate" | "appearance" | "sequence" | "import"
     summary: str  # one line for the list
     expression: dict[str, float]
+    asked: dict[str, object] = field(
+        default_factory=dict
+    )  # steps, seed, face and crop, as the panel has them
 
 
 def import_result(scene: bpy.types.Scene, result: FrameResult, description: Description) -> bpy.types.Object:
@@ -139,14 +142,18 @@ def list_result(scene: bpy.types.Scene, description: Description, report: object
     entry.report = json.dumps(report)
     entry.details = details(report)
     entry.expression = json.dumps(description.expression)
+    entry.asked = json.dumps(description.asked)
     settings.active_result = len(settings.results) - 1
 
 
 def details(report: object) -> str:
-    """`seed 3, 2 steps, 1.4 s` from a job's report; empty where it does not tell."""
+    """`face 1 of 2, seed 3, 2 steps, 1.4 s` from a job's report; empty where it does not tell."""
     known = report if isinstance(report, dict) else {}
     settings, seconds = known.get("settings"), known.get("seconds")
     words = []
+    faces, number = known.get("faces"), known.get("face_number")
+    if isinstance(faces, list) and len(faces) > 1 and isinstance(number, int):
+        words.append(f"face {number} of {len(faces)}")
     if isinstance(settings, dict) and settings.get("seed") is not None:
         steps = settings.get("steps") or 1
         words.append(say("seed {number}", number=settings["seed"]))

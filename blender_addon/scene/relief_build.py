@@ -20,6 +20,7 @@ from . import images, material, relief_object
 # In sizes of a grid cell: what moved a vertex further than that was no rounding.
 EDITED = 2e-3
 DISPLACEMENT_KIND, NORMALS_KIND = "displacement", "normals"
+SCALE_KEY = "portrait_relief_depth_scale"  # on a normal map: what it was made for
 _OPTIONS = (
     "density",
     "grid",
@@ -163,17 +164,37 @@ def signature(built) -> str:
 
 def is_up_to_date(mesh: bpy.types.Mesh) -> bool:
     """Also where nothing was built with settings yet: a new relief is as they say at first."""
+    return _has_its_settings(mesh) and not has_stale_normal_map(mesh)
+
+
+def has_stale_normal_map(mesh: bpy.types.Mesh) -> bool:
+    """Whether its normal map was made for another depth scale than the relief has now."""
+    kept = mesh.portrait_relief
+    image = images.find(kept.result_id, NORMALS_KIND) if mesh.portrait_relief_build.normal_map else None
+    return image is not None and abs(image.get(SCALE_KEY, kept.depth_scale) - kept.depth_scale) > 1e-4
+
+
+def needs_only_a_normal_map(mesh: bpy.types.Mesh) -> bool:
+    """Whether rebuilding can leave the mesh as it is, also a sculpted one."""
+    return _has_its_settings(mesh) and has_stale_normal_map(mesh)
+
+
+def _has_its_settings(mesh: bpy.types.Mesh) -> bool:
     built = mesh.portrait_relief_build
     return built.signature in ("", signature(built))
 
 
 def rebuild(item: bpy.types.Object, *, overwrite: bool = False) -> None:
-    """Builds the mesh of `item` with its settings.
+    """Builds the mesh of `item` with its settings; without `overwrite` its normal map alone where nothing else is out
+    of date.
 
     Raises AddonError where the depth is gone, no head is left, or, without `overwrite`, the mesh was sculpted.
     """
     mesh = item.data
     kept, built = mesh.portrait_relief, mesh.portrait_relief_build
+    if not overwrite and needs_only_a_normal_map(mesh):
+        _set_normal_map(item, source_of(mesh), options_of(built))
+        return
     if not overwrite and is_edited(mesh):
         raise AddonError(errors.local("relief_was_sculpted"))
     source = source_of(mesh)
@@ -264,6 +285,7 @@ def _set_normal_map(item: bpy.types.Object, source: Source, options: ReliefOptio
             depth, valid, source.mm_per_px, max(1.0, longer_px / options.density), kept.depth_scale
         )
         image = images.data_picture(f"{mesh.name} Normals", normals, kept.result_id, NORMALS_KIND)
+        image[SCALE_KEY] = kept.depth_scale
     for slot in mesh.materials:
         if slot is not None and photo is not None:
             material.set_normal_map(slot, photo, image, NORMALS_KIND)

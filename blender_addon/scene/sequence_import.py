@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -11,11 +13,10 @@ import numpy as np
 
 from ..core import exr
 from ..core.animated_relief import common_relief_steps, depth_at_frame, point_cache_steps
-from ..core.sequence import SequenceFolder
+from ..core.sequence import CACHE, SequenceFolder, delete_relief_folder, relief_folder_name
 from ..core.steps import Steps
 from . import images, importing, material, relief_object
 
-CACHE_NAME = "relief.pc2"
 MODIFIER_NAME = "Sequence"
 
 
@@ -28,9 +29,26 @@ def import_steps(
     """Adds the relief of the frames `numbers` (rising) to `scene`; a frame that is missing shows the one before.
 
     A step a frame for what is computed; all that is added to the file comes in the last one. Everything but the mesh
-    at the first frame stays in the folder. Raises ReliefError, ValueError or OSError before anything was added,
-    AddonError when the scene was deleted meanwhile.
+    at the first frame stays in the folder. Closing the generator takes away what it wrote there. Raises ReliefError,
+    ValueError or OSError before anything was added, AddonError when the scene was deleted meanwhile.
     """
+    done = False
+    try:
+        item = yield from _import_steps(scene, folder, numbers, description)
+        done = True
+        return item
+    finally:
+        if not done:
+            with contextlib.suppress(OSError):
+                delete_relief_folder(folder.path / relief_folder_name(description.result_id))
+
+
+def _import_steps(
+    scene: bpy.types.Scene,
+    folder: SequenceFolder,
+    numbers: Sequence[int],
+    description: importing.Description,
+) -> Steps[bpy.types.Object]:
     scene_uid, settings = scene.session_uid, scene.portrait_relief
     size, depth_scale = settings.size, settings.depth_scale
     relief, common_mm = yield from common_relief_steps(folder, numbers, settings.density)
@@ -45,7 +63,7 @@ def import_steps(
 
     kept = folder.keep_pictures(description.result_id, dict(zip(frames, shown, strict=True)))
     yield
-    cache = kept / CACHE_NAME
+    cache = kept / CACHE
     yield from point_cache_steps(cache, len(relief.x_mm), shown, positions, first)
     first_mm = folder.depth_mm(first)
     depth_file = exr.write_rgba(images.depth_pixels(first_mm, np.isfinite(first_mm).astype(np.float32)))
@@ -66,7 +84,7 @@ def import_steps(
     modifier.filepath = _beside_the_file(cache)
     modifier.frame_start = first
     importing.link(scene, item)
-    importing.list_result(scene, description, {})
+    importing.list_result(scene, replace(description, name=item.name), folder.report(numbers))
     return item
 
 

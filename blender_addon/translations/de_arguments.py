@@ -5,7 +5,6 @@ from __future__ import annotations
 
 ARGUMENTS: dict[str, str] = {
     "Where the portrait photo comes from": "Woher das Porträtfoto kommt",
-    "The square's width and height in pixels": "Breite und Höhe des Quadrats in Pixeln",
     "The result that the buttons below the list are about": (
         "Das Ergebnis, für das die Knöpfe unter der Liste gelten"
     ),

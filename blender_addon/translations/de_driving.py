@@ -28,8 +28,32 @@ DRIVING: dict[str, str] = {
     "Added to": "Ausgehend von",
     "What relative motion starts from": "Wovon die relative Bewegung ausgeht",
     "Photo's Expression": "Ausdruck des Fotos",
-    "The expression and pose that are measured in the portrait photo": (
-        "Ausdruck und Haltung, die im Porträtfoto gemessen werden"
+    "The expression that is measured in the portrait photo": "Der Ausdruck, der im Porträtfoto gemessen wird",
+    "Import Finished Frames": "Fertige Bilder importieren",
+    "Import the frames of the sequence that are finished so far as a relief that plays; "
+    "while others are being made, or after that was cancelled": (
+        "Die bisher fertigen Bilder der Sequenz als abspielbares Relief importieren; "
+        "während andere noch entstehen oder nachdem das abgebrochen wurde"
+    ),
+    "Measure Portrait": "Porträt messen",
+    "Measure the portrait's own expression, which the driving mesh's is then added to": (
+        "Den eigenen Ausdruck des Porträts messen, zu dem der des steuernden Meshs dann hinzukommt"
+    ),
+    "What the driving mesh's shape keys do to the portrait's face": (
+        "Was die Formschlüssel des steuernden Meshs mit dem Gesicht des Porträts machen"
+    ),
+    "The portrait takes the very expression that the mesh shows": (
+        "Das Porträt nimmt genau den Ausdruck an, den das Mesh zeigt"
+    ),
+    "Relative to the Portrait": "Relativ zum Porträt",
+    "What the mesh shows is added to the expression that was measured in the portrait photo": (
+        "Was das Mesh zeigt, kommt zu dem Ausdruck hinzu, der im Porträtfoto gemessen wurde"
+    ),
+    "This portrait's own expression has not been measured yet.": (
+        "Der eigene Ausdruck dieses Porträts ist noch nicht gemessen."
+    ),
+    "Press Measure Portrait below the driving mesh, or set its motion to Absolute.": (
+        "Unter dem steuernden Mesh „Porträt messen“ drücken oder seine Bewegung auf „Absolut“ stellen."
     ),
     "Sliders": "Regler",
     "The sliders as they are now": "Die Regler, wie sie jetzt stehen",

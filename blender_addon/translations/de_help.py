@@ -12,8 +12,8 @@ HELP: dict[str, str] = {
     ),
     "A picture file on disk": "Eine Bilddatei auf der Festplatte",
     "The portrait photo": "Das Porträtfoto",
-    "Which face where there are several, counted from 1; 0 chooses by itself": (
-        "Welches Gesicht, wenn es mehrere sind, gezählt ab 1; 0 wählt selbst"
+    "Which face where there are several, from 1 on the left; 0 takes the largest near the middle": (
+        "Welches Gesicht, wenn es mehrere sind, von links ab 1 gezählt; 0 nimmt das größte nahe der Mitte"
     ),
     "How strongly the next preset is applied": "Wie stark die nächste Vorlage angewandt wird",
     "One factor over all sliders, also those that a mesh or keyframes drive": (
@@ -22,11 +22,14 @@ HELP: dict[str, str] = {
     "Moving a slider of one side of the face moves the other side's with it": (
         "Ein Regler einer Gesichtshälfte bewegt den der anderen mit"
     ),
-    "Sliders at 0 are left to the photo instead of being made neutral": (
-        "Regler auf 0 bleiben dem Foto überlassen, statt neutral zu werden"
+    "Sliders at 0 that nothing animates are left to the photo instead of being made neutral": (
+        "Regler auf 0, die nichts animiert, bleiben dem Foto überlassen, statt neutral zu werden"
     ),
     "Turn the head; otherwise it stays as it is in the photo": (
         "Den Kopf drehen; sonst bleibt er wie im Foto"
+    ),
+    "Pixels; at most four times the photo's longer side": (
+        "Pixel; höchstens das Vierfache der längeren Seite des Fotos"
     ),
     "Take this square round the head instead of looking for it: where it is found wrongly": (
         "Dieses Quadrat um den Kopf nehmen, statt ihn zu suchen: wo er falsch gefunden wird"
@@ -327,15 +330,23 @@ HELP: dict[str, str] = {
     "Take this result's picture as the next source": (
         "Das Bild dieses Ergebnisses als nächste Quelle nehmen"
     ),
-    "Set the sliders as they were for this result": "Die Regler stellen, wie sie bei diesem Ergebnis waren",
+    "Set the sliders, seed, steps, face and crop as they were for this result": (
+        "Regler, Startwert, Schritte, Gesicht und Ausschnitt stellen, wie sie bei diesem Ergebnis waren"
+    ),
     "Take this result off the list; its object and pictures stay": (
         "Dieses Ergebnis aus der Liste nehmen; Objekt und Bilder bleiben"
     ),
-    "Set the sliders as they were for the chosen picture, if Portrait Relief made it": (
-        "Die Regler stellen, wie sie beim gewählten Bild waren, falls Porträtrelief es gemacht hat"
+    "Set sliders, seed, steps, face and crop as they were for the chosen picture, if it is one of ours": (
+        "Regler, Startwert, Schritte, Gesicht und Ausschnitt stellen, wie sie beim gewählten Bild waren, falls es eins von uns ist"
     ),
-    "Take this result off the list and delete its relief and pictures from the file": (
-        "Dieses Ergebnis aus der Liste nehmen und sein Relief und seine Bilder aus der Datei löschen"
+    "Save this result's picture with the settings it was made with in it: chosen as a source again, it gives "
+    "them back. Image > Save As leaves them out": (
+        "Das Bild dieses Ergebnisses mit den Einstellungen darin speichern, mit denen es gemacht wurde: wieder als "
+        "Quelle gewählt, gibt es sie zurück. Bild > Speichern unter lässt sie weg"
+    ),
+    "Take this result off the list and delete its relief and pictures. A sequence's files go when the .blend is saved": (
+        "Dieses Ergebnis aus der Liste nehmen und sein Relief und seine Bilder löschen. "
+        "Die Dateien einer Sequenz gehen mit dem Speichern der .blend"
     ),
     "Show the reliefs of all results in a row, in the order of the list, to compare them": (
         "Die Reliefs aller Ergebnisse zum Vergleichen in einer Reihe zeigen, wie in der Liste"
@@ -409,8 +420,8 @@ HELP: dict[str, str] = {
     ),
     "Wait": "Warten",
     "Return only when the result is imported": "Erst zurückkehren, wenn das Ergebnis importiert ist",
-    "Take the recording's first frame as the actor's neutral face, and the portrait's as its own": (
-        "Das erste Bild der Aufnahme als neutrales Gesicht der Person nehmen, und das des Porträts als seines"
+    "Take the recording's first frame as the actor's face at rest, and only what changes from there": (
+        "Das erste Bild der Aufnahme als ruhendes Gesicht der Person nehmen und nur, was sich von da an ändert"
     ),
     "Also the head's turn; its signs depend on how the phone was held, so look at the first result": (
         "Auch die Drehung des Kopfes; die Vorzeichen hängen davon ab, wie das Telefon gehalten wurde: erst ein Ergebnis ansehen"

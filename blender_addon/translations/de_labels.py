@@ -293,6 +293,7 @@ LABELS: dict[str, str] = {
     "Recall Expression": "Ausdruck abrufen",
     "Recall Sliders": "Regler abrufen",
     "Remove Result from List": "Ergebnis aus der Liste nehmen",
+    "Save Result's Picture": "Bild des Ergebnisses speichern",
     "Settings from Picture": "Einstellungen aus dem Bild",
     "Delete Result": "Ergebnis löschen",
     "Side by Side": "Nebeneinander",

@@ -4,6 +4,21 @@
 from __future__ import annotations
 
 PROBLEMS: dict[str, str] = {
+    "The picture of this result was deleted": "Das Bild dieses Ergebnisses wurde gelöscht",
+    "{name} cannot be written: {reason}": "{name} kann nicht geschrieben werden: {reason}",
+    "This relief's pictures and shapes were deleted when the .blend was saved.": (
+        "Die Bilder und Formen dieses Reliefs wurden beim Speichern der .blend gelöscht."
+    ),
+    "The normal map was made for another Depth Scale. Rebuild Relief makes it anew, nothing else.": (
+        "Die Normal-Map ist für eine andere Tiefenskalierung gemacht. „Relief neu bauen“ macht sie neu, sonst nichts."
+    ),
+    "None of the frames from Start to End is finished.": "Keines der Bilder von Start bis Ende ist fertig.",
+    "Wait for the first one, or press Generate Sequence.": (
+        "Auf das erste warten oder „Sequenz erzeugen“ drücken."
+    ),
+    "Its frames are still there: Generate Sequence imports them again.": (
+        "Seine Einzelbilder sind noch da: „Sequenz erzeugen“ importiert sie wieder."
+    ),
     "The Portrait Relief backend is not installed yet.": (
         "Das Backend von Porträtrelief ist noch nicht installiert."
     ),

@@ -188,6 +188,9 @@ REPORTS: dict[str, str] = {
     "Frame {number} of {all}": ("Bild {number} von {all}"),
     ", {time} left": (", noch {time}"),
     "Frames {first} to {last}": ("Bilder {first} bis {last}"),
+    "Its expressions are keyframes; seed, steps, face and crop are set": (
+        "Seine Ausdrücke sind Keyframes; Startwert, Schritte, Gesicht und Ausschnitt sind gestellt"
+    ),
     "{count} frames": ("{count} Bilder"),
     "All frames were there already": ("Alle Bilder waren schon da"),
     'Give it a name of up to 60 letters without / \\ : * ? " < > |': (

@@ -18,11 +18,13 @@ SIZE_PX = 768
 X_RANGE_DM = (-1.1, 1.1)
 Y_RANGE_DM = (6.3, 8.5)
 EYE_Y_DM = 7.284
+HAIR_GLOSS = 0.25  # of the skin's gloss: hair lies in all directions and shades itself
 
 
 @dataclass(frozen=True)
 class Paint:
-    """`rgba` [SIZE, SIZE, 4] float, linear colour straight alpha, first row at the top (largest y)."""
+    """`rgba` [SIZE, SIZE, 4] float, first row at the top (largest y): linear colour, and how much of it is skin that
+    shines (`HAIR_GLOSS` where hair is painted)."""
 
     rgba: np.ndarray
 
@@ -94,13 +96,18 @@ def brow_mask(rng: np.random.Generator, weight: float) -> np.ndarray:
     return np.clip(_strokes(rng, lines, 4) * (1.1 + weight), 0, 1)
 
 
+def brows_of(shot: ShotSpec) -> np.ndarray:
+    """The shot's eyebrows [SIZE, SIZE], as they are painted and as their hairs are rooted."""
+    return brow_mask(np.random.default_rng([shot.seed, 18]), shot.brow_weight)
+
+
 BEARD_SHAPES: dict[str, tuple[tuple[float, float, float, float], ...]] = {
     # (x, y, rx, ry) in dm; mirrored blobs given once each side
     "stubble": ((0, 6.45, 0.55, 0.3), (0.5, 6.6, 0.25, 0.4), (-0.5, 6.6, 0.25, 0.4), (0, 6.78, 0.3, 0.1)),
     "moustache": ((0.13, 6.77, 0.2, 0.07), (-0.13, 6.77, 0.2, 0.07)),
     "goatee": ((0, 6.38, 0.26, 0.2), (0.13, 6.77, 0.2, 0.07), (-0.13, 6.77, 0.2, 0.07), (0.28, 6.55, 0.07, 0.2),
                (-0.28, 6.55, 0.07, 0.2)),
-    "full": ((0, 6.4, 0.55, 0.27), (0.56, 6.62, 0.2, 0.45), (-0.56, 6.62, 0.2, 0.45), (0.15, 6.77, 0.22, 0.08),
+    "full": ((0, 6.4, 0.55, 0.27), (0.56, 6.6, 0.2, 0.36), (-0.56, 6.6, 0.2, 0.36), (0.15, 6.77, 0.22, 0.08),
              (-0.15, 6.77, 0.22, 0.08)),
 }  # fmt: skip
 
@@ -146,15 +153,17 @@ def paint_face(assets: HeadAssets, shot: ShotSpec) -> Paint:
     colour = colour * (1 - soft) + lip_colour * soft
     hair = np.array(shot.hair_colour)
     beard = beard_mask(shot.beard, lips)
+    hairy = np.zeros_like(beard)
     if shot.beard != "none":
-        grain = np.clip(0.75 + 0.35 * _noise(rng, 300), 0, 1)
-        share = (0.45 if shot.beard == "stubble" else 0.93) * (beard * grain)[..., None]
+        grain = np.clip(0.8 + 0.3 * _noise(rng, 300), 0, 1)
+        share = (0.6 if shot.beard == "stubble" else 0.8) * (beard * grain)[..., None]
         colour = colour * (1 - share) + hair * share
-    brows = brow_mask(rng, shot.brow_weight)[..., None]
+        hairy = share[..., 0]
+    brows = brows_of(shot)[..., None]
     dark = np.minimum(hair * 0.6, skin * 0.35)
     colour = colour * (1 - brows) + dark * brows
-    alpha = np.ones((SIZE_PX, SIZE_PX, 1), np.float32)
-    return Paint(np.concatenate([np.clip(colour, 0.002, 0.95), alpha], -1).astype(np.float32))
+    shine = 1 - (1 - HAIR_GLOSS) * np.maximum(hairy[..., None], brows)
+    return Paint(np.concatenate([np.clip(colour, 0.002, 0.95), shine], -1).astype(np.float32))
 
 
 WRINKLE_GROUPS = ("forehead", "eyes", "mouth", "frown")

@@ -13,12 +13,8 @@ from scipy.sparse import csgraph
 from backend.training.render.assets import BODY_VERTICES, CUT_Y_DM, HEAD_HELPERS, HeadAssets
 from backend.training.render.distributions import ShotSpec
 from backend.training.render.face_paint import (
-    SIZE_PX,
     X_RANGE_DM,
     Y_RANGE_DM,
-    beard_mask,
-    lips_mask,
-    to_px,
 )
 from backend.training.render.subdivision import catmull_clark
 
@@ -27,7 +23,6 @@ NAPE_DM = 6.3  # hair grows above this base height
 SHOULDER_DM = 5.68  # skin below this base height does not count as head
 CLOTH_THICKNESS_DM = 0.035
 EYE_TEXTURE_SPAN_DM = 0.34
-BEARD_LENGTH_DM = {"stubble": 0.012, "moustache": 0.05, "goatee": 0.07, "full": 0.10}
 
 
 @dataclass(frozen=True)
@@ -214,13 +209,13 @@ def headwear_cover(shot: ShotSpec, topology: Topology) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Shells:
-    """Outward displacement [R] in dm that turns scalp and chin into hair and beard volume, and skin into clothes."""
+    """Outward displacement [R] in dm that turns the scalp into hair, and skin into clothes."""
 
     thickness: np.ndarray
 
 
 def hair_shells(assets: HeadAssets, shot: ShotSpec) -> Shells:
-    """Volume for shell hair and beards; zero where there is none."""
+    """Volume for shell hair, headwear and clothes; zero where there is none."""
     topology = head_topology(assets)
     rng = np.random.default_rng([shot.seed, 4])
     thickness = np.zeros(len(topology.rest))
@@ -242,14 +237,6 @@ def hair_shells(assets: HeadAssets, shot: ShotSpec) -> Shells:
         )
         depth_dm = {"beanie": 0.10, "scarf": 0.07}[shot.headwear]
         thickness += depth_dm * headwear_cover(shot, topology) * np.clip(folds, 0.3, 1.5)
-    if shot.beard in BEARD_LENGTH_DM:
-        mask = beard_mask(shot.beard, lips_mask(assets))
-        x, y = to_px(topology.rest[:, 0], topology.rest[:, 1])
-        cols = np.clip(x.astype(int), 0, SIZE_PX - 1)
-        rows = np.clip(y.astype(int), 0, SIZE_PX - 1)
-        on = mask[rows, cols] * topology.front * topology.skin
-        shape = 0.8 + 0.25 * lattice_noise(topology.rest, rng, 14.0)
-        thickness += BEARD_LENGTH_DM[shot.beard] * on * np.clip(shape, 0.1, 1.5)
     return Shells(thickness)
 
 

@@ -7,11 +7,13 @@ import bpy
 import numpy as np
 
 from backend.training.render.distributions import Glasses, ShotSpec
-from backend.training.render.face_paint import wrinkle_heights
+from backend.training.render.face_paint import HAIR_GLOSS, wrinkle_heights
 from backend.training.render.geometry import MATERIALS
 
 WRINKLE_DEPTH_DM = 0.014
 EYE_TEXTURE_PX = 256
+SKIN_GLOSS = 0.35  # "Specular IOR Level"
+STRAND_IOR = 1.3  # a hair's own 1.55 makes black hair silver: what lies between strands is missing here
 INNER = {  # materials that are a region as a whole: eyeball, inside of the mouth, glasses
     "eye": (1, 0, 0),
     **dict.fromkeys(("mouth", "teeth", "tongue"), (0, 1, 0)),
@@ -192,11 +194,30 @@ class HeadMaterials:
         links.new(with_scalp.outputs[2], with_cloth.inputs[6])
         self.cloth_colour = with_cloth.inputs[7]
         links.new(with_cloth.outputs[2], bsdf.inputs["Base Color"])
-        bsdf.inputs["Specular IOR Level"].default_value = 0.35
+        self._skin_gloss(tree, paint)
         links.new(rest.outputs["Vector"], noise.inputs["Vector"])
         bump = _node(tree, "ShaderNodeBump", Strength=0.18, Distance=0.02)
         links.new(noise.outputs[0], bump.inputs["Height"])
         links.new(self._wrinkles(tree, bump).outputs[0], bsdf.inputs["Normal"])
+
+    def _skin_gloss(self, tree: bpy.types.NodeTree, paint: bpy.types.Node) -> None:
+        """Skin shines, painted hair hardly: the paint's fourth channel says how much of it is skin."""
+        links = tree.links
+        on_front = tree.nodes.new("ShaderNodeMix")
+        on_front.inputs[2].default_value = 1.0
+        links.new(_attribute(tree, "front").outputs["Fac"], on_front.inputs[0])
+        links.new(paint.outputs["Alpha"], on_front.inputs[3])
+        hair_free = _node(tree, "ShaderNodeMapRange", To_Min=1.0, To_Max=HAIR_GLOSS)
+        links.new(_attribute(tree, "scalp").outputs["Fac"], hair_free.inputs["Value"])
+        share = _node(tree, "ShaderNodeMath")
+        share.operation = "MULTIPLY"
+        links.new(on_front.outputs[0], share.inputs[0])
+        links.new(hair_free.outputs[0], share.inputs[1])
+        gloss = _node(tree, "ShaderNodeMath")
+        gloss.operation = "MULTIPLY"
+        gloss.inputs[1].default_value = SKIN_GLOSS
+        links.new(share.outputs[0], gloss.inputs[0])
+        links.new(gloss.outputs[0], self.bsdf["skin"].inputs["Specular IOR Level"])
 
     def _wrinkles(self, tree: bpy.types.NodeTree, below: bpy.types.Node) -> bpy.types.Node:
         """A bump over `below`: four painted groups of grooves, each as deep as the frame's expression presses it."""
@@ -240,6 +261,7 @@ class HeadMaterials:
         output = next(n for n in tree.nodes if n.bl_idname == "ShaderNodeOutputMaterial")
         hair = _node(tree, "ShaderNodeBsdfHairPrincipled", Roughness=0.32, Radial_Roughness=0.55)
         hair.parametrization = "COLOR"
+        hair.inputs["IOR"].default_value = STRAND_IOR
         self.strand_colour = tree.nodes.new("ShaderNodeMix")
         self.strand_colour.data_type, self.strand_colour.blend_type = "RGBA", "MULTIPLY"
         self.strand_colour.inputs[0].default_value = 1.0
@@ -256,6 +278,7 @@ class HeadMaterials:
         """Colours of a shot; `paint` is the face's texture [H, W, 4], linear."""
         rng = np.random.default_rng([shot.seed, 5])
         _set_image(self.paint_texture, "paint", paint)
+        self.paint_texture.image.alpha_mode = "CHANNEL_PACKED"
         _set_image(self.eye_texture, "eye", eye_texture(shot.iris, rng))
         _set_image(self.wrinkle_texture, "wrinkles", wrinkle_heights(shot.seed))
         self.wrinkle_texture.image.alpha_mode = "CHANNEL_PACKED"

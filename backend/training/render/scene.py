@@ -11,6 +11,7 @@ import numpy as np
 
 from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import Glasses, ShotSpec
+from backend.training.render.face_hair import FaceHair
 from backend.training.render.face_paint import paint_face
 from backend.training.render.geometry import (
     MATERIALS,
@@ -54,7 +55,7 @@ class HeadScene:
         self.materials = HeadMaterials()
         self.head = self._head_mesh()
         self.hair: bpy.types.Object | None = None
-        self.strands: bpy.types.Object | None = None
+        self.curves: dict[str, bpy.types.Object] = {}
         self.glasses: bpy.types.Object | None = None
         self.light = SceneLight(self.scene)
         camera = bpy.data.cameras.new("camera")
@@ -127,35 +128,40 @@ class HeadScene:
         attribute = mesh.attributes.get(name) or mesh.attributes.new(name, "FLOAT_VECTOR", "POINT")
         attribute.data.foreach_set("vector", np.ascontiguousarray(values, dtype=np.float32).ravel())
 
-    def _set_strands(self, strands: Strands | None) -> None:
-        if self.strands is not None:
-            data = self.strands.data
-            bpy.data.objects.remove(self.strands)
+    def _set_curves(self, name: str, hairs: Strands | FaceHair | None) -> None:
+        """The hairs of a shot as curves of this name, without their places."""
+        former = self.curves.pop(name, None)
+        if former is not None:
+            data = former.data
+            bpy.data.objects.remove(former)
             bpy.data.hair_curves.remove(data)
-            self.strands = None
-        if strands is None:
+        if hairs is None:
             return
-        number, points = strands.radius.shape
-        data = bpy.data.hair_curves.new("strands")
+        number, points = hairs.radius.shape
+        data = bpy.data.hair_curves.new(name)
         data.add_curves([points] * number)
-        for name, values in (
-            ("radius", strands.radius.ravel()),
-            ("shade", np.repeat(strands.shade, points)),
+        # Brows and beards lie in the face, and are not the head's hair.
+        face = hairs.face if isinstance(hairs, FaceHair) else np.zeros(number)
+        for attribute_name, values in (
+            ("radius", hairs.radius.ravel()),
+            ("shade", np.repeat(hairs.shade, points)),
             ("coverage", np.ones(number * points)),
-            ("face", np.zeros(number * points)),
-            ("hair", np.ones(number * points)),
+            ("face", np.repeat(face, points)),
+            ("hair", np.full(number * points, float(not isinstance(hairs, FaceHair)))),
         ):
-            attribute = data.attributes.get(name) or data.attributes.new(name, "FLOAT", "POINT")
+            attribute = data.attributes.get(attribute_name) or data.attributes.new(
+                attribute_name, "FLOAT", "POINT"
+            )
             attribute.data.foreach_set("value", values.astype(np.float32))
         data.attributes.new("reference", "FLOAT_VECTOR", "POINT")
         data.materials.append(self.materials["strands"])
-        self.strands = bpy.data.objects.new("strands", data)
-        self.scene.collection.objects.link(self.strands)
+        self.curves[name] = bpy.data.objects.new(name, data)
+        self.scene.collection.objects.link(self.curves[name])
 
-    def set_strands_frame(self, points: np.ndarray, places: np.ndarray) -> None:
-        """Strand points [N, K, 3] in the camera's frame (dm), their places in the reference picture [N * K, 3]."""
-        assert self.strands is not None
-        data = self.strands.data
+    def set_curves_frame(self, name: str, points: np.ndarray, places: np.ndarray) -> None:
+        """Points [N, K, 3] of "strands" or "face_hair" in the camera's frame (dm), and where the reference has them
+        [N * K, 3]."""
+        data = self.curves[name].data
         self._vectors(data, "position", to_blender(points.reshape(-1, 3)))
         self._vectors(data, "reference", places)
         data.update_tag()
@@ -196,6 +202,7 @@ class HeadScene:
         hair_faces: Sequence[tuple[int, ...]] | None,
         hair_rest: np.ndarray | None,
         strands: Strands | None = None,
+        face_hair: FaceHair | None = None,
     ) -> None:
         """Paint, colours, lights, camera and the hair mesh's topology of a shot."""
         self.materials.set_shot(shot, paint_face(self.assets, shot).rgba)
@@ -228,7 +235,8 @@ class HeadScene:
             self._vectors(mesh, "rest", to_blender(hair_rest))
             self._vectors(mesh, "reference", np.zeros_like(hair_rest))
             self.hair = self._link("hair", mesh)
-        self._set_strands(strands)
+        self._set_curves("strands", strands)
+        self._set_curves("face_hair", face_hair)
         self.light.set_shot(shot)
         distance, span = shot.distance_mm / 100, shot.span_mm / 100
         self.camera.location = (0, -distance, 0)

@@ -22,6 +22,7 @@ from backend.training.render.encoding import (
     encode_regions,
     light_scale,
 )
+from backend.training.render.face_hair import FaceHair, face_hair_of
 from backend.training.render.face_paint import wrinkle_depths
 from backend.training.render.frames import FrameSpec
 from backend.training.render.geometry import hair_shells, head_topology, project, vertex_normals
@@ -160,6 +161,11 @@ class ShotRenderer:
         self.assets, self.resolution_px = assets, resolution_px
         self.scene = HeadScene(assets, resolution_px, samples, threads)
 
+    def _hairs(self, face_hair: FaceHair, pose: PosedFrame, origin: np.ndarray) -> dict[str, np.ndarray]:
+        """Points [N, K, 3] of a frame's hairs by the names of their curves, about the picture's centre."""
+        found = {"face_hair": face_hair.at(pose.head, head_topology(self.assets).quads) - origin}
+        return found if pose.strands is None else {"strands": pose.strands - origin, **found}
+
     def render(
         self,
         seed: int,
@@ -173,6 +179,7 @@ class ShotRenderer:
         identity = sample_identity(assets, seed)
         shot = change(sample_shot(seed, identity.gender, identity.age, assets.hair_names))
         strands = strands_of(assets, identity, shot)
+        face_hair = face_hair_of(assets, identity, shot)
         glasses = None if shot.glasses is None else glasses_of(assets, identity, shot.glasses)
         posed = [
             reshape(number, pose_frame(assets, identity, shot, frame, strands, glasses))
@@ -182,15 +189,14 @@ class ShotRenderer:
         origin = posed[0].centre_dm
         hair_faces = assets.hair(shot.hair_mesh).faces if shot.hair_mesh else None
         hair_rest = assets.hair(shot.hair_mesh).fit(identity.vertices) if shot.hair_mesh else None
-        self.scene.set_shot(shot, hair_faces, hair_rest, strands)
+        self.scene.set_shot(shot, hair_faces, hair_rest, strands, face_hair)
         place = project(posed[0].head - origin, shot)
         hair0 = posed[0].hair
         hair_place = None if hair0 is None else project(hair0 - origin, shot)
         self.scene.set_glasses(glasses, shot.glasses)
         glasses_place = None if posed[0].glasses is None else project(posed[0].glasses - origin, shot)
-        strand_place = None
-        if posed[0].strands is not None:
-            strand_place = project(posed[0].strands.reshape(-1, 3) - origin, shot)
+        hairs = [self._hairs(face_hair, pose, origin) for pose in posed]
+        hair_places = {name: project(points.reshape(-1, 3), shot) for name, points in hairs[0].items()}
         frames: list[dict[str, np.ndarray]] = []
         lights: list[np.ndarray] = []
         records = []
@@ -200,8 +206,8 @@ class ShotRenderer:
                 hair = None if pose.hair is None else pose.hair - origin
                 grooves = wrinkle_depths(shot.wrinkles, frame.expression)
                 self.scene.set_frame(pose.head - origin, place, hair, hair_place, grooves)
-                if pose.strands is not None and strand_place is not None:
-                    self.scene.set_strands_frame(pose.strands - origin, strand_place)
+                for name, points in hairs[number].items():
+                    self.scene.set_curves_frame(name, points, hair_places[name])
                 if pose.glasses is not None and glasses_place is not None:
                     self.scene.set_glasses_frame(pose.glasses - origin, glasses_place)
                 written = self.scene.render(Path(folder), last_of_shot=number == len(posed) - 1)

@@ -2,7 +2,8 @@
 """Version of the shots' files: raised whenever the same seed gives other pictures or other arrays.
 
 1: display RGB, depth, coverage, face, motion. 2: strands and a hair mask. 3: light groups in linear light instead of
-RGB, normals, region masks, landmarks, camera. 4: the same but for noise (the sky's importance map is smaller).
+RGB, normals, region masks, landmarks, camera. 4: brows and beards of hairs, painted and black hair
+that does not shine like skin; the sky's importance map is smaller.
 """
 
 FORMAT_VERSION = 4

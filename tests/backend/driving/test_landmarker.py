@@ -175,9 +175,11 @@ def test_a_movie_filmed_on_its_side_is_set_upright(tmp_path: Path) -> None:
 
 
 def test_the_portraits_own_expression_is_measured(model: Path, tmp_path: Path) -> None:
-    Image.fromarray(astronaut()).save(tmp_path / "a.png")
+    Image.fromarray(astronaut()).rotate(12, Image.Resampling.BICUBIC).save(tmp_path / "a.png")
     own = portrait_values(tmp_path / "a.png", model=model)
     assert own.shape == (54,) and own[EXPRESSION_NAMES.index("mouthSmileLeft")] > 0.7
+    # How the photo holds the head is where its turns start from: added, it would be turned by as much once more.
+    assert own[-3:].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_cancelling_ends_between_two_frames(model: Path, tmp_path: Path) -> None:

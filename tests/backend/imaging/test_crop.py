@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -48,6 +50,28 @@ def test_a_crop_past_the_edge_continues_the_picture_softly() -> None:
     inside = extract_crop(ramp(), CropBox(0, 0, 200), 64)
     assert np.abs(values[16:80, 32:] - inside)[1:, 1:].max() < 0.02
     assert abs(values[60, 0, 0] - values[60, 33, 0]) < 0.05
+
+
+def test_a_huge_crop_of_a_large_photo_is_sampled_in_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    photo = np.repeat(np.repeat(ramp(), 5, 0), 5, 1)  # 2000 x 1500
+    crop = CropBox(-2003.5, -1500.25, 6000.5)
+    exact = extract_crop(photo, crop, 1500)  # nothing is reduced for that many samples
+    added, made = [], cv2.copyMakeBorder
+
+    def bordered(*arguments: Any, **options: Any) -> np.ndarray:
+        added.append(made(*arguments, **options))
+        return added[-1]
+
+    monkeypatch.setattr(cv2, "copyMakeBorder", bordered)
+    values = extract_crop(photo, crop, 60)
+    weight, known = extract_map(photo[..., 0].astype(np.float32), np.ones((1500, 2000), np.float32), crop, 60)
+    assert len(added) == 3 and max(image.shape[0] * image.shape[1] for image in added) < 300 * 300
+    means = exact.reshape(60, 25, 60, 25, 3).mean((1, 3))
+    assert np.abs(values - means)[21:29, 21:39].max() < 0.02
+    columns = np.arange(60) * crop.side / 60 + crop.x
+    across = (np.minimum(columns + crop.side / 60, 2000) - np.maximum(columns, 0)).clip(0) / (crop.side / 60)
+    np.testing.assert_allclose(known[25], across, atol=0.15)
+    assert weight[25, 30] == pytest.approx(photo[1000, 1047, 0], abs=5)
 
 
 def test_returning_to_photo_pixels_is_the_inverse_of_cropping() -> None:

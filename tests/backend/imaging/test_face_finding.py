@@ -98,7 +98,24 @@ def test_of_several_faces_the_large_central_one_is_taken_and_any_can_be_chosen(a
         assert choose_face(faces, 1400, 560, index) is face
     with pytest.raises(NoFaceError, match="no face 4 in group.jpg, which has 3") as caught:
         choose_face(faces, 1400, 560, 3, "group.jpg")
-    assert "from 1 to 3" in caught.value.hint
+    assert "from 1 (left) to 3 (right)" in caught.value.hint
+
+
+def test_faces_are_counted_from_the_left_however_surely_they_are_found(astronaut: np.ndarray) -> None:
+    dark = (astronaut * 0.25 + 60).astype(np.uint8)
+    scores = []
+    for left, right in ((astronaut, dark), (astronaut, astronaut)):
+        faces = find_faces(np.concatenate([left, right], 1))
+        assert [round((face.x - HEAD[0]) / 512) for face in faces] == [0, 1]
+        scores.append(faces[0].score - faces[1].score)
+        for index, centre in enumerate((HEAD[0], HEAD[0] + 512)):
+            assert abs(choose_face(faces, 1024, 512, index).x - centre) < 30
+    assert min(scores) < 0, "the right one is found more surely in some of them"
+    # Chosen by itself it is still the largest one.
+    small = np.full_like(astronaut, 140)
+    small[:400, :400] = cv2.resize(astronaut, (400, 400), interpolation=cv2.INTER_AREA)
+    faces = find_faces(np.concatenate([small, astronaut], 1))
+    assert len(faces) == 2 and choose_face(faces, 1024, 512) is faces[1]
 
 
 def test_both_official_portraits_are_found_and_framed(portraits: list[Path]) -> None:

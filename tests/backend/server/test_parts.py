@@ -111,6 +111,12 @@ def test_requests_survive_the_way_to_the_worker() -> None:
     assert JobRequest.from_json(request.to_json()) == request
 
 
+def test_a_crop_wider_than_any_photo_is_refused_with_its_size() -> None:
+    text = '{"mode": "depth", "crop": [-40000, -40000, 90000]}'
+    with pytest.raises(InputError, match="90000 pixels wide, far larger than any photo"):
+        parse_request(text, limits=Limits(), expression_names=ARKIT_NAMES)
+
+
 def test_messages_are_json_whatever_a_report_holds() -> None:
     report = {
         "a": np.float32(1.5),

@@ -7,7 +7,7 @@ import math
 
 import pytest
 
-from blender_addon.core import arkit, live_link, own_presets
+from blender_addon.core import arkit, live_link, own_presets, retarget
 
 
 def _csv(rows: list[dict[str, float]], codes: list[str] | None = None) -> str:
@@ -66,11 +66,23 @@ def test_relative_to_the_first_frame_leaves_the_actors_neutral_out():
     recording = live_link.read(
         _csv([{"browInnerUp": 0.3, "pitch": 0.2}, {"browInnerUp": 0.8, "pitch": 0.1}, {}])
     )
-    relative = live_link.relative_to_first(recording)
+    relative = retarget.relative_to_first(recording)
     assert [frame["browInnerUp"] for frame in relative.frames] == pytest.approx([0.0, 0.5, 0.0])
     assert [frame["pitch"] for frame in relative.frames] == pytest.approx(
         [0.0, -math.degrees(0.1), -math.degrees(0.2)]
     )
+    # A smile of the portrait's own stays under the actor's change.
+    smiling = retarget.relative_to_first(recording, {"mouthSmileLeft": 0.6, "browInnerUp": 0.2}, 0.5)
+    assert [frame["mouthSmileLeft"] for frame in smiling.frames] == [0.6, 0.6, 0.6]
+    assert [frame["browInnerUp"] for frame in smiling.frames] == pytest.approx([0.2, 0.45, 0.05])
+
+
+def test_an_eye_comes_back_from_where_the_portrait_looks_before_it_goes_the_other_way():
+    own = {"eyeLookOutLeft": 0.3}
+    change = {"eyeLookOutLeft": 0.0, "eyeLookInLeft": 0.2}
+    assert retarget.added(own, change) == pytest.approx({"eyeLookOutLeft": 0.1, "eyeLookInLeft": 0.0})
+    far = retarget.added(own, change | {"eyeLookInLeft": 0.5})
+    assert far == pytest.approx({"eyeLookOutLeft": 0.0, "eyeLookInLeft": 0.2})
 
 
 def test_mirroring_swaps_sides_and_turns():

@@ -32,6 +32,24 @@ def test_a_picture_of_the_backend_tells_its_settings(tmp_path):
     assert from_png((tmp_path / "portrait.png").read_bytes()) == FOUND
 
 
+def test_face_and_crop_are_told_as_the_panel_has_them():
+    faces = [{"number": 1, "x": 300.0}, {"number": 2, "x": 90.0}]
+    told = from_report(REPORT | {"face_number": 1, "faces": faces, "crop": [1.0, 2.0, 64.0]})
+    # Older reports number faces by how surely they were found: the first one of these is the second from the left.
+    assert told is not None and (told.face, told.crop) == (2, None)
+    told = from_report(REPORT | {"face_number": 1, "faces": faces[:1], "crop": [1.0, 2.0, 64.0]})
+    assert told is not None and (told.face, told.crop) == (0, None)
+    told = from_report(REPORT | {"face_number": None, "faces": [], "crop": [-3.4, 2.6, 64.0]})
+    assert told is not None and (told.face, told.crop) == (0, (-3, 3, 64))
+    for damaged in (
+        {"face_number": 7, "faces": faces},
+        {"face_number": None},
+        {"face_number": "x", "faces": 3},
+    ):
+        told = from_report(REPORT | damaged)
+        assert told is not None and (told.face, told.crop) == (None, None)
+
+
 def test_a_compressed_text_is_read_too():
     info = PngInfo()
     info.add_itxt("portrait_relief", json.dumps(REPORT), zip=True)

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+import json
+
 import bpy
 import pytest
 
+from tests.blender_addon.core.test_addon_driving import _csv
 from tests.blender_addon.inside_blender.test_jobs_in_blender import tick
 
 
@@ -150,3 +153,84 @@ def test_nothing_of_mediapipe_or_opencv_is_imported_into_blender(fake, photo, dr
     fake("ok")
     bpy.ops.portrait_relief.drive_from_footage(filepath=driver, timeout=20)
     assert not {"mediapipe", "cv2", "torch"} & set(sys.modules)
+
+
+@pytest.fixture
+def smiling(monkeypatch):
+    """The fake backend measures a smile of 0.6 and eyes that look a little to one side in every driver."""
+    measured = {"mouthSmileLeft": 0.6, "jawOpen": 0.0, "eyeLookOutLeft": 0.3, "eyeLookInLeft": 0.0}
+    monkeypatch.setenv("FAKE_BACKEND_MEASURED", json.dumps(measured))
+    return measured
+
+
+def test_a_recording_moves_the_portraits_own_face(fake, photo, smiling, tmp_path):
+    fake("ok")
+    path = tmp_path / "take.csv"
+    path.write_text(
+        _csv([{"jawOpen": 0.2, "mouthSmileLeft": 0.1}, {"jawOpen": 0.6, "mouthSmileLeft": 0.2}] * 2)
+    )
+    scene = bpy.context.scene
+    scene.render.fps = 60
+    settings = scene.portrait_relief
+    assert bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=1, timeout=20) == {
+        "FINISHED"
+    }
+    for frame, jaw, smile in ((1, 0.0, 0.6), (2, 0.4, 0.7), (3, 0.0, 0.6)):
+        scene.frame_set(frame)
+        assert settings.jawOpen == pytest.approx(jaw, abs=2e-4)
+        assert settings.mouthSmileLeft == pytest.approx(smile, abs=2e-4)
+    assert "['driver', 'request']" in sent() and not settings.use_pose
+    # Known once, it is not measured again; another portrait is.
+    bpy.ops.portrait_relief.stop_backend()
+    assert bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=11, strength=0.5) == {
+        "FINISHED"
+    }
+    scene.frame_set(12)
+    assert settings.mouthSmileLeft == pytest.approx(0.65) and settings.jawOpen == pytest.approx(0.2)
+    assert bpy.context.window_manager.portrait_relief.backend_state == "STOPPED"
+    settings.image = None
+    with pytest.raises(RuntimeError, match="No picture is chosen"):
+        bpy.ops.portrait_relief.import_live_link(filepath=str(path))
+    settings.mouthSmileLeft = 0.3
+    assert bpy.ops.portrait_relief.import_live_link(filepath=str(path), own="given", start_frame=21) == {
+        "FINISHED"
+    }
+    scene.frame_set(22)
+    assert settings.mouthSmileLeft == pytest.approx(0.4)
+
+
+def test_a_mesh_moves_the_portraits_own_face(fake, photo, smiling):
+    from blender_addon import requests
+
+    fake("ok")
+    mesh = bpy.data.meshes.new("rig")
+    mesh.from_pydata([(0, 0, 0), (1, 0, 0), (0, 1, 0)], [], [(0, 1, 2)])
+    rig = bpy.data.objects.new("rig", mesh)
+    bpy.context.scene.collection.objects.link(rig)
+    for name in ("Basis", "jawOpen", "mouthSmileLeft", "eyeLookInLeft", "eyeLookOutLeft"):
+        rig.shape_key_add(name=name)
+    keys = mesh.shape_keys.key_blocks
+    for frame, value in ((1, 0.0), (11, 0.5)):
+        for name in ("mouthSmileLeft", "eyeLookInLeft"):
+            keys[name].value = value
+            keys[name].keyframe_insert("value", frame=frame)
+    scene = bpy.context.scene
+    settings = scene.portrait_relief
+    settings.driving_object, settings.driving_motion = rig, "relative"
+    with pytest.raises(RuntimeError, match="has not been measured"):
+        bpy.ops.portrait_relief.generate(timeout=20)
+    assert bpy.ops.portrait_relief.measure_portrait(timeout=20) == {"FINISHED"}
+    assert settings.mouthSmileLeft == 0.0, "the sliders stay"
+    _given, frames = requests.sequence_input(scene, (1, 11))
+    first, last = frames[1].expression, frames[11].expression
+    assert first["mouthSmileLeft"] == pytest.approx(0.6) and last["mouthSmileLeft"] == 1.0
+    assert first["eyeLookOutLeft"] == pytest.approx(0.3) and last["eyeLookInLeft"] == pytest.approx(0.2)
+    assert first.keys() == last.keys() == {"mouthSmileLeft", "eyeLookInLeft", "eyeLookOutLeft"}
+    settings.driving_motion = "absolute"
+    scene.frame_set(11)
+    assert requests.expression(settings)["mouthSmileLeft"] == pytest.approx(0.5)
+    settings.driving_motion = "relative"
+    photo.pixels[0] = 0.5  # another photo
+    photo.update()
+    with pytest.raises(RuntimeError, match="has not been measured"):
+        bpy.ops.portrait_relief.generate(timeout=20)

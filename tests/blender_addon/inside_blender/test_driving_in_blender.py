@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import io
+from types import SimpleNamespace
+from typing import Any
+
 import bpy
 import numpy as np
 import pytest
+from PIL import Image
 
+from blender_addon import requests
 from tests.blender_addon.core.test_addon_driving import _csv
 
 
@@ -66,7 +72,9 @@ def test_a_recording_becomes_keyframes_of_the_sliders_at_the_scenes_rate(addon, 
     settings = scene.portrait_relief
     settings.browInnerUp = 0.7
     for _ in range(2):  # a second time replaces the first
-        assert bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=10) == {"FINISHED"}
+        assert bpy.ops.portrait_relief.import_live_link(
+            filepath=str(path), start_frame=10, own="neutral"
+        ) == {"FINISHED"}
     scene.frame_set(10)
     assert settings.jawOpen == pytest.approx(0.0, abs=1e-4)
     scene.frame_set(22)
@@ -109,6 +117,48 @@ def test_own_expressions_come_back_in_another_file(addon, tmp_path, monkeypatch)
     assert own_presets_folder.names() == []
 
 
+def stored_photo(tmp_path, name: str, **options) -> tuple[bpy.types.Image, bytes]:
+    """A file of 60 x 40 px as Blender opens it, and its content."""
+    path = tmp_path / name
+    Image.new("RGB", (60, 40), (200, 120, 60)).save(path, **options)
+    bpy.ops.portrait_relief.choose_picture(filepath=str(path))
+    return bpy.context.scene.portrait_relief.image, path.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp"])
+def test_a_file_that_nobody_painted_on_is_sent_as_it_is(addon, tmp_path, name):
+    settings = bpy.context.scene.portrait_relief
+    image, content = stored_photo(tmp_path, name)
+    assert requests.job_input(settings, "depth").portrait == content
+    image.pack()
+    (tmp_path / name).unlink()
+    assert requests.job_input(settings, "depth").portrait == content
+    image.pixels[0] = 0.0
+    sent = requests.job_input(settings, "depth").portrait
+    assert sent != content and np.asarray(Image.open(io.BytesIO(sent)))[-1, 0, 0] == 0
+
+
+def test_a_picture_that_can_be_seen_through_is_sent_over_white(addon, tmp_path):
+    path = tmp_path / "clear.png"
+    Image.new("RGBA", (40, 40), (10, 20, 30, 0)).save(path)
+    bpy.ops.portrait_relief.choose_picture(filepath=str(path))
+    sent = requests.job_input(bpy.context.scene.portrait_relief, "depth").portrait
+    assert np.asarray(Image.open(io.BytesIO(sent)))[5, 5].tolist() == [255, 255, 255]
+
+
+def test_a_phone_held_upright_sends_an_upright_picture_and_crop(addon, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    settings = bpy.context.scene.portrait_relief
+    image, content = stored_photo(tmp_path, "phone.jpg", exif=exif)
+    assert tuple(image.size) == (60, 40)  # as Blender shows it
+    settings.crop_left, settings.crop_top, settings.crop_side, settings.use_crop = 10, 3, 32, True
+    sent = requests.job_input(settings, "depth")
+    assert sent.portrait == content and sent.crop == (40 - 3 - 32, 10, 32)
+    settings.source, settings.filepath = "FILE", str(tmp_path / "phone.jpg")
+    assert requests.job_input(settings, "depth").crop == (10, 3, 32)
+
+
 def test_a_crop_by_hand_is_sent_and_nothing_else(photo):
     from blender_addon import requests
 
@@ -116,6 +166,56 @@ def test_a_crop_by_hand_is_sent_and_nothing_else(photo):
     assert requests.job_input(settings, "depth").request("id")["crop"] is None
     settings.crop_left, settings.crop_top, settings.crop_side, settings.use_crop = -5, 3, 64, True
     assert requests.job_input(settings, "depth").request("id")["crop"] == [-5, 3, 64]
+
+
+def test_a_crop_typed_far_too_wide_becomes_the_widest_that_the_photo_allows(photo):
+    settings = bpy.context.scene.portrait_relief
+    settings.crop_side = 25000
+    assert settings.crop_side == 4 * 48
+    settings.source = "FILE"
+    settings.crop_side = 100000
+    assert settings.crop_side == 4 * 8000
+    settings.crop_side = 600
+    assert settings.crop_side == 600
+
+
+def test_a_crop_that_is_given_up_leaves_source_and_picture_as_they_were(photo):
+    from blender_addon import crop_overlay
+    from blender_addon.core.crop import Crop
+    from blender_addon.operators import crop as drawing_crops
+    from blender_addon.operators.crop import take
+
+    class Standing:
+        """Window, workspace and area of a Blender without a window."""
+
+        def __getattr__(self, _name):
+            return lambda *_arguments: None
+
+    other = bpy.data.images.new("other", 64, 64)
+    settings = bpy.context.scene.portrait_relief
+    settings.source = "FILE"
+    space = SimpleNamespace(image=other)
+    context = SimpleNamespace(
+        scene=bpy.context.scene,
+        space_data=space,
+        window=Standing(),
+        workspace=Standing(),
+        window_manager=Standing(),
+        area=Standing(),
+    )
+    operator: Any = drawing_crops.PORTRAIT_RELIEF_OT_draw_crop  # Blender alone makes instances
+    drawing = SimpleNamespace(_end=lambda context, crop: operator._end(drawing, context, crop))
+    assert operator.invoke(drawing, context, None) == {"RUNNING_MODAL"}
+    crop_overlay.dragged = Crop(1, 2, 40)
+    assert (
+        crop_overlay.shown(settings, other) == Crop(1, 2, 40) and crop_overlay.shown(settings, photo) is None
+    )
+    assert operator.modal(drawing, context, SimpleNamespace(type="ESC", value="PRESS")) == {"CANCELLED"}
+    assert (settings.source, settings.image, settings.use_crop) == ("FILE", photo, False)
+    assert crop_overlay.shown(settings, other) is None
+    take(settings, other, Crop(1, 2, 40))
+    assert (settings.source, settings.image, settings.crop_side) == ("IMAGE", other, 40)
+    assert crop_overlay.shown(settings, other) == Crop(1, 2, 40)
 
 
 def test_a_dropped_file_and_the_cameras_background_become_the_source(addon, tmp_path):
@@ -215,10 +315,10 @@ def test_a_second_take_leaves_the_first_one_on_the_timeline(addon, tmp_path):
     path.write_text(_csv([{"jawOpen": 0.5}, {"jawOpen": 0.5}], ["00:00:00:00.0", "00:00:01:00.0"]))
     settings = bpy.context.scene.portrait_relief
     for frame in (1, 200):
-        bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=frame)
+        bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=frame, own="neutral")
     settings.jawOpen = 0.9
     settings.keyframe_insert("jawOpen", frame=100)
-    bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=200)
+    bpy.ops.portrait_relief.import_live_link(filepath=str(path), start_frame=200, own="neutral")
     values = []
     for frame in (1, 25, 100, 200, 224):
         bpy.context.scene.frame_set(frame)
@@ -236,3 +336,56 @@ def test_a_wink_from_a_photo_stays_one_with_symmetric_editing(addon):
     wink = Recording(times_s=(0.0,), frames=({"eyeBlinkLeft": 0.9, "eyeBlinkRight": 0.1},))
     driving.apply(bpy.context.scene, wink, None)
     assert (settings.eyeBlinkLeft, settings.eyeBlinkRight) == (pytest.approx(0.9), pytest.approx(0.1))
+
+
+def test_what_is_animated_never_falls_back_to_the_photo_at_zero(rig, photo):
+    """Left out at 0, a face would jump there to the photo's own smile and back."""
+    from blender_addon import requests
+    from blender_addon.scene.driving import LEAST_DRIVEN
+
+    scene = bpy.context.scene
+    settings = scene.portrait_relief
+    settings.driving_object = rig
+    keys = rig.data.shape_keys.key_blocks
+    keys["mouthSmile_L"].value = 0.0  # nothing moves this one: it is left to the photo
+    for frame, value in ((1, 0.0), (11, 0.6)):
+        settings.browInnerUp = value
+        settings.keyframe_insert("browInnerUp", frame=frame)
+    driver = settings.id_data.driver_add("portrait_relief.cheekPuff").driver
+    driver.expression = "(frame - 1) / 20"
+    _given, frames = requests.sequence_input(scene, (1, 2, 11))
+    assert frames[1].expression == dict.fromkeys(("jawOpen", "browInnerUp", "cheekPuff"), LEAST_DRIVEN)
+    assert all(frame.expression.keys() == frames[1].expression.keys() for frame in frames.values())
+    assert frames[11].expression["cheekPuff"] == pytest.approx(0.5)
+    keys["jawOpen"].mute = True
+    scene.frame_set(1)
+    assert "jawOpen" not in requests.expression(settings)
+    settings.keep_unset = False
+    assert requests.expression(settings)["browInnerUp"] == 0.0
+
+
+def test_a_strength_that_fades_to_zero_takes_the_expression_along_and_not_away(addon):
+    from blender_addon import requests
+    from blender_addon.scene.driving import LEAST_DRIVEN
+
+    scene = bpy.context.scene
+    settings = scene.portrait_relief
+    settings.jawOpen, settings.expression_strength = 0.8, 0.0
+    assert requests.expression(settings) == {}
+    for frame, value in ((1, 0.0), (11, 1.0)):
+        settings.expression_strength = value
+        settings.keyframe_insert("expression_strength", frame=frame)
+    scene.frame_set(1)
+    assert requests.expression(settings) == {"jawOpen": LEAST_DRIVEN}
+
+
+def test_keyframes_in_a_strip_of_the_nla_count_as_well(addon):
+    from blender_addon.scene import animated
+
+    scene = bpy.context.scene
+    settings = scene.portrait_relief
+    settings.keyframe_insert("jawOpen", frame=1)
+    animation = scene.animation_data
+    strip = animation.nla_tracks.new().strips.new("Talk", 1, animation.action)
+    animation.action = None
+    assert strip.action is not None and animated.moved_sliders(settings) == {"jawOpen"}

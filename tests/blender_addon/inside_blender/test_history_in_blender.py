@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 
 import bpy
+import numpy as np
 import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
@@ -29,7 +30,8 @@ def test_a_dropped_picture_restores_the_settings_it_was_made_with(addon, tmp_pat
         "steps": 1,
         "seed": 12,
     }
-    info.add_itxt("portrait_relief", json.dumps({"settings": asked}))
+    told = {"settings": asked, "face_number": 2, "faces": [{"x": 10.0}, {"x": 60.0}], "crop": [0, 0, 40]}
+    info.add_itxt("portrait_relief", json.dumps(told))
     path = tmp_path / "portrait.png"
     Image.new("RGB", (8, 8)).save(path, pnginfo=info)
     settings = bpy.context.scene.portrait_relief
@@ -39,10 +41,41 @@ def test_a_dropped_picture_restores_the_settings_it_was_made_with(addon, tmp_pat
     path.unlink()
     assert bpy.ops.portrait_relief.restore_settings() == {"FINISHED"}
     assert settings.browInnerUp == pytest.approx(0.8) and settings.jawOpen == 0.0
-    assert settings.use_pose and settings.roll == pytest.approx(4.0) and settings.seed == 12
+    assert settings.use_pose and settings.roll == pytest.approx(4.0)
+    assert (settings.seed, settings.steps, settings.face, settings.use_crop) == (12, 1, 2, False)
     settings.image = bpy.data.images.new("other", 4, 4)
     assert bpy.ops.portrait_relief.restore_settings() == {"CANCELLED"}
     assert settings.seed == 12
+
+
+def test_a_picture_that_cannot_be_saved_is_named(fake, photo, tmp_path):
+    fake("ok")
+    bpy.ops.portrait_relief.estimate_depth(timeout=20)
+    with pytest.raises(RuntimeError, match=r"none\.png cannot be written"):
+        bpy.ops.portrait_relief.save_picture(filepath=str(tmp_path / "no folder" / "none.png"))
+    image = next(each for each in bpy.data.images if each.get("portrait_relief_kind") == "rgb")
+    bpy.data.images.remove(image)
+    assert bpy.ops.portrait_relief.save_picture(filepath=str(tmp_path / "none.png")) == {"CANCELLED"}
+
+
+def test_recalled_sliders_bring_seed_steps_face_and_crop_along(fake, photo):
+    fake("ok")
+    settings = bpy.context.scene.portrait_relief
+    settings.jawOpen, settings.seed, settings.steps, settings.face = 0.5, 7, 4, 2
+    bpy.ops.portrait_relief.generate(timeout=20)
+    settings.use_crop, settings.crop_left, settings.crop_top, settings.crop_side = True, -3, 2, 44
+    settings.seed, settings.steps, settings.face = 1, 0, 0
+    bpy.ops.portrait_relief.generate(timeout=20)
+    assert [result.details for result in settings.results] == [
+        "seed 7, 4 steps, 0.5 s",
+        "seed 1, 1 step, 0.5 s",
+    ]
+    settings.crop_left = settings.seed = settings.steps = 0
+    assert bpy.ops.portrait_relief.recall_expression(index=0) == {"FINISHED"}
+    assert (settings.seed, settings.steps, settings.face, settings.use_crop) == (7, 4, 2, False)
+    assert bpy.ops.portrait_relief.recall_expression(index=1) == {"FINISHED"}
+    assert (settings.seed, settings.steps, settings.face, settings.use_crop) == (1, 1, 0, True)
+    assert (settings.crop_left, settings.crop_top, settings.crop_side) == (-3, 2, 44)
 
 
 def test_one_relief_is_seen_in_one_place(three):
@@ -97,6 +130,21 @@ def test_a_deleted_result_takes_its_data_along_and_nothing_else(three):
     image = settings.image
     bpy.ops.portrait_relief.delete_result(index=0)
     assert settings.image == image and len(settings.results) == 1
+
+
+def test_the_pictures_made_of_a_relief_go_with_it(three):
+    from blender_addon.scene import albedo, relit_still
+
+    result_id = three[0].data.portrait_relief.result_id
+    before = {image.name for image in bpy.data.images}
+    albedo.make_albedo(three[0], coloured=False, strength=1.0)
+    relit = albedo.write_picture("Relit", np.zeros((48, 40, 3), np.float32), result_id, relit_still.KIND)
+    kept = albedo.write_picture(
+        "Relit", np.zeros((48, 40, 3), np.float32), three[1].data.portrait_relief.result_id, relit_still.KIND
+    )
+    assert relit != kept and len({image.name for image in bpy.data.images} - before) == 3
+    bpy.ops.portrait_relief.delete_result(index=0)
+    assert {image.name for image in bpy.data.images} - before == {kept.name}
 
 
 def test_a_sculpted_copy_outlives_its_result_and_the_lights_do_not(three):

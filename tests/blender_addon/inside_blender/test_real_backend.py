@@ -14,6 +14,8 @@ import pytest
 
 from tests.processes import tree, wait_gone
 
+ROOT = Path(__file__).resolve().parents[3]
+
 pytestmark = [
     pytest.mark.timeout(500),
     pytest.mark.skipif("PORTRAIT_RELIEF_CHECKPOINT" not in os.environ, reason="no tiny checkpoint is named"),
@@ -58,6 +60,44 @@ def test_depth_generate_and_repaint_and_then_nothing_is_left(astronaut):
         assert wait_gone(processes, 10.0)
     finally:
         blender_addon.register()
+
+
+def test_a_picture_saved_from_the_list_tells_how_it_was_made_when_it_is_dropped(astronaut, tmp_path):
+    settings = bpy.context.scene.portrait_relief
+    settings.browInnerUp, settings.seed = 0.6, 21
+    assert not settings.tells_settings
+    assert bpy.ops.portrait_relief.generate(timeout=240) == {"FINISHED"}
+    assert bpy.ops.portrait_relief.save_picture(filepath=str(tmp_path / "saved")) == {"FINISHED"}
+    saved = tmp_path / "saved.png"
+    settings.browInnerUp, settings.jawOpen, settings.seed = 0.0, 0.1, 0
+    assert bpy.ops.portrait_relief.choose_picture(filepath=str(saved)) == {"FINISHED"}
+    assert settings.tells_settings  # the panel shows the button
+    assert bpy.ops.portrait_relief.restore_settings() == {"FINISHED"}
+    asked = (settings.browInnerUp, settings.jawOpen, settings.seed)
+    assert asked == (pytest.approx(0.6), pytest.approx(0.7), 21)
+    settings.source, settings.filepath = "FILE", str(tmp_path / "astronaut.png")
+    assert not settings.tells_settings
+    settings.filepath = str(saved)
+    assert settings.tells_settings
+
+
+def test_the_script_of_the_documentation_does_what_it_says(addon, tmp_path, monkeypatch):
+    import skimage.data
+    from PIL import Image
+
+    photo, folder = tmp_path / "photo.jpg", tmp_path / "results"
+    Image.fromarray(skimage.data.astronaut()).save(photo)
+    text = (ROOT / "docs" / "scripting.md").read_text(encoding="utf-8")
+    script = text.split("```python\n")[1].split("```")[0]
+    monkeypatch.setattr("sys.argv", ["blender", "--background", "--", str(photo), str(folder)])
+    exec(compile(script, "relief.py", "exec"), {"__name__": "__main__"})
+    assert {path.name for path in folder.iterdir()} == {
+        "portrait.png", "medallion.stl", "depth.png", "portrait.blend",
+    }  # fmt: skip
+    settings = bpy.context.scene.portrait_relief
+    assert settings.mouthSmileLeft > 0.5 and bpy.context.scene.portrait_relief_export.report
+    settings.filepath = str(folder / "portrait.png")
+    assert settings.tells_settings
 
 
 def test_a_wrong_checkpoint_opens_the_preferences(astronaut, monkeypatch):

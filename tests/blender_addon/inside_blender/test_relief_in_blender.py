@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 import pytest
 
-from tests.blender_addon.inside_blender.contents import coordinates, depths
+from tests.blender_addon.inside_blender.contents import coordinates, depths, image_pixels
 
 
 def make_head(side: int = 96) -> bpy.types.Object:
@@ -309,3 +309,30 @@ def test_in_edit_mode_the_buttons_say_what_to_do(head):
     finally:
         bpy.ops.object.mode_set(mode="OBJECT")
     assert len(bpy.data.lights) == lights
+
+
+def test_a_normal_map_knows_the_depth_scale_it_was_made_for(head):
+    from blender_addon.scene import images, relief_build
+
+    mesh = head.data
+    mesh.portrait_relief_build.density = 24
+    mesh.portrait_relief_build.normal_map = True
+    assert relief_build.is_up_to_date(mesh)
+    image = images.find(mesh.portrait_relief.result_id, relief_build.NORMALS_KIND)
+    assert image is not None
+    before = image_pixels(image)
+    mesh.vertices[5].co.y -= 0.02  # sculpted
+    mesh.portrait_relief.depth_scale = 0.25
+    assert not relief_build.is_up_to_date(mesh) and (image_pixels(image) == before).all()
+    sculpted = coordinates(mesh)
+    assert bpy.ops.portrait_relief.rebuild_relief() == {"FINISHED"}
+    assert relief_build.is_up_to_date(mesh) and (coordinates(mesh) == sculpted).all()
+    slope_before, slope = (
+        np.abs((pixels[:, :, 0] - 0.5) / (pixels[:, :, 2] - 0.5)) for pixels in (before, image_pixels(image))
+    )
+    steep = (slope_before > 0.3) & (slope_before < 3)
+    assert steep.sum() > 20
+    np.testing.assert_allclose(slope[steep], 0.25 * slope_before[steep], atol=0.03)
+    mesh.portrait_relief_build.normal_map = False
+    mesh.portrait_relief.depth_scale = 1.0
+    assert not relief_build.has_stale_normal_map(mesh)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import bpy
@@ -47,6 +48,7 @@ def _deepest(item: bpy.types.Object, frame: int) -> float:
 
 def test_keyframes_become_a_relief_that_plays_and_is_saved(fake, animated, tmp_path):
     fake("ok")
+    animated.portrait_relief.seed, animated.portrait_relief.steps = 5, 3
     assert bpy.ops.portrait_relief.generate_sequence(timeout=30) == {"FINISHED"}
     assert bpy.context.scene.frame_current == 3
     item = _playing()
@@ -67,6 +69,11 @@ def test_keyframes_become_a_relief_that_plays_and_is_saved(fake, animated, tmp_p
     ) == (11, 6, True)
     (entry,) = bpy.context.scene.portrait_relief.results
     assert (entry.mode, entry.summary) == ("sequence", "Frames 11 to 16")
+    assert entry.details == "seed 5, 3 steps, 3.0 s"
+    settings = bpy.context.scene.portrait_relief
+    settings.seed, settings.steps = 0, 0
+    assert bpy.ops.portrait_relief.recall_expression() == {"FINISHED"}
+    assert (settings.seed, settings.steps) == (5, 3)
 
     bpy.ops.portrait_relief.stop_backend()
     bpy.ops.wm.save_mainfile()
@@ -94,6 +101,8 @@ def test_what_is_there_is_imported_without_a_backend_and_a_changed_key_is_made_a
     fake, animated, tmp_path
 ):
     fake("ok")
+    settings = bpy.context.scene.portrait_relief
+    settings.keyframe_insert("browInnerUp", frame=15)  # animated, it is the photo's in no frame
     bpy.ops.portrait_relief.generate_sequence(timeout=30)
     bpy.ops.portrait_relief.stop_backend()
     assert bpy.ops.portrait_relief.generate_sequence(timeout=30) == {"FINISHED"}
@@ -101,9 +110,6 @@ def test_what_is_there_is_imported_without_a_backend_and_a_changed_key_is_made_a
     assert len(bpy.context.scene.portrait_relief.results) == 2
     (folder,) = (tmp_path / "portrait sequences").iterdir()
     before = {path.name: path.stat().st_mtime_ns for path in folder.glob("rgb_*.png")}
-    settings = bpy.context.scene.portrait_relief
-    settings.browInnerUp = 0.0
-    settings.keyframe_insert("browInnerUp", frame=15)
     settings.browInnerUp = 1.0
     settings.keyframe_insert("browInnerUp", frame=16)
     bpy.ops.portrait_relief.generate_sequence(timeout=30)
@@ -146,3 +152,128 @@ def test_the_next_sequence_of_a_photo_leaves_the_first_relief_as_it_is(fake, ani
     assert (cache.read_bytes(), picture.read_bytes(), _deepest(first, 16)) == before
     shared = cache.parent.parent / picture.name
     assert shared.stat().st_ino != picture.stat().st_ino  # made anew beside the first relief's
+
+
+def _relief_folders(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "portrait sequences").glob("*/relief *"))
+
+
+def test_a_deleted_sequences_files_go_with_the_save_and_its_frames_stay(fake, animated, tmp_path):
+    fake("ok")
+    for _ in range(2):  # the second one is imported from the same frames
+        bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    first, second = sorted(
+        _relief_folders(tmp_path),
+        key=lambda path: path.name != f"relief {bpy.context.scene.portrait_relief.results[0].result_id[:8]}",
+    )
+    bpy.ops.wm.save_mainfile()
+    assert bpy.ops.portrait_relief.delete_result(index=0) == {"FINISHED"}
+    assert first.is_dir(), "the .blend on disk shows it still"
+    (first / "notes.txt").write_text("the artist's")
+    bpy.ops.wm.save_mainfile()
+    assert [path.name for path in first.iterdir()] == ["notes.txt"]
+    assert len(list(second.iterdir())) == 8 and len(list(first.parent.glob("rgb_*.png"))) == 6
+    assert _deepest(_playing(), 16) == pytest.approx(0.05, rel=0.01)
+
+
+def test_files_that_a_copy_or_another_blend_uses_stay(fake, animated, tmp_path):
+    fake("ok")
+    bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    (folder,) = _relief_folders(tmp_path)
+    copy = _playing().copy()
+    bpy.context.scene.collection.objects.link(copy)
+    bpy.ops.portrait_relief.delete_result()
+    bpy.ops.wm.save_mainfile()
+    assert len(list(folder.iterdir())) == 8 and copy.modifiers
+    mesh, material = copy.data, copy.active_material
+    for data, kind in ((copy, "objects"), (mesh, "meshes"), (material, "materials")):
+        getattr(bpy.data, kind).remove(data)
+    for image in [image for image in bpy.data.images if image.source == "SEQUENCE"]:
+        bpy.data.images.remove(image)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "next.blend"))
+    assert len(list(folder.iterdir())) == 8, "scene.blend shows them"
+    (tmp_path / "scene.blend").unlink()
+    bpy.ops.wm.save_mainfile()
+    assert not folder.exists()
+
+
+def test_an_undone_deletion_keeps_the_files_and_one_that_comes_too_late_says_so(fake, animated, tmp_path):
+    from blender_addon import sequence_files
+
+    fake("ok")
+    bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    bpy.ops.wm.save_mainfile()
+    (folder,) = _relief_folders(tmp_path)
+    item, result_id = _playing(), bpy.context.scene.portrait_relief.results[0].result_id
+    sequence_files.forget(folder)  # deleted, and brought back by undo
+    bpy.ops.wm.save_mainfile()
+    assert len(list(folder.iterdir())) == 8
+    shown = bpy.context.window_manager.portrait_relief
+    path = item.modifiers[0].filepath
+    bpy.ops.portrait_relief.delete_result()
+    bpy.ops.wm.save_mainfile()
+    assert not folder.exists() and sequence_files.folder_of(result_id) is None
+    sequence_files.after_undo()
+    assert shown.message == ""
+    back = bpy.data.objects.new("back", bpy.data.meshes.new("back"))  # as undo brings it back
+    back.modifiers.new("Sequence", "MESH_CACHE").filepath = path
+    sequence_files.after_undo()
+    assert "deleted when the .blend was saved" in shown.message
+
+
+def test_finished_frames_are_imported_while_the_others_are_made_and_after_a_cancel(fake, animated, tmp_path):
+    from blender_addon import requests, runtime, sequences
+
+    fake("slow")
+    with pytest.raises(RuntimeError, match="None of the frames"):
+        bpy.ops.portrait_relief.import_finished_frames()
+    # As the operator does with a window; in background mode it waits for the end.
+    given, frames = requests.sequence_input(animated, sequences.scene_range(animated))
+    sequence = sequences.plan(given, frames, animated.portrait_relief.sequence_folder, fresh=False)
+    job = runtime.submit_sequence(animated, given, frames, sequence)
+
+    def until_frames(count: int) -> None:
+        end_s = time.monotonic() + 20
+        while sequence.came < count:
+            assert time.monotonic() < end_s and not job.state.ended
+            runtime._on_timer()
+            time.sleep(0.005)
+
+    until_frames(1)
+    assert bpy.ops.portrait_relief.import_finished_frames() == {"FINISHED"}
+    results = animated.portrait_relief.results
+    assert job.state.value == "RUNNING" and results[0].summary == "Frames 11 to 11"
+    assert _deepest(_playing(), 11) == pytest.approx(0.1, rel=0.01)
+    until_frames(2)
+    begun = sequences.import_steps(animated, sequences.finished_of(animated, job), "b" * 32)
+    while not list(sequence.folder.path.glob("relief bbbbbbbb/rgb_*.png")):
+        next(begun)
+    begun.close()  # as when another file is opened
+    assert not list(sequence.folder.path.glob("relief bbbbbbbb"))
+    # With a window it comes in small steps of the timer's, beside the job.
+    steps = sequences.import_steps(animated, sequences.finished_of(animated, job), "a" * 32)
+    assert runtime.import_meanwhile(steps, "Import", wait=False) is None
+    assert len(results) == 1 and job.state.value == "RUNNING"
+    end_s = time.monotonic() + 10
+    while runtime._meanwhile.busy:
+        assert time.monotonic() < end_s
+        runtime._on_timer()
+    assert [result.summary for result in results][1:] == ["Frames 11 to 12"] and not job.state.ended
+    assert runtime.cancel()
+    while not job.state.ended:
+        runtime._on_timer()
+    assert bpy.ops.portrait_relief.import_finished_frames() == {"FINISHED"}
+    assert results[2].summary == "Frames 11 to 12"
+    assert results[2].details == "seed 0, 1 step, 1.0 s"
+
+
+def test_after_a_crash_the_finished_frames_are_imported_without_a_backend(fake, animated, tmp_path):
+    fake("crash")
+    with pytest.raises(RuntimeError):
+        bpy.ops.portrait_relief.generate_sequence(timeout=30)
+    assert bpy.ops.portrait_relief.import_finished_frames() == {"FINISHED"}
+    assert bpy.context.scene.portrait_relief.results[0].summary.startswith("Frames 11 to 1")
+    settings = bpy.context.scene.portrait_relief
+    settings.seed = 9  # what was made with another seed is none of this sequence's
+    with pytest.raises(RuntimeError, match="None of the frames"):
+        bpy.ops.portrait_relief.import_finished_frames()

@@ -74,7 +74,18 @@ def half_ball(width: int, height: int) -> tuple[array, array]:
 
 
 def recording(drive: dict) -> bytes:
-    """Three frames 0.5 s apart: the jaw opens as far as its strength says, the head turns if it is driven."""
+    """Three frames 0.5 s apart: the jaw opens as far as its strength says, the head turns if it is driven.
+
+    With FAKE_BACKEND_MEASURED (coefficients as JSON) one frame of these.
+    """
+    if measured := json.loads(os.environ.get("FAKE_BACKEND_MEASURED", "{}")):
+        value = {
+            "names": list(measured),
+            "times_s": [0.0],
+            "frames": [list(measured.values())],
+            "found": [True],
+        }
+        return json.dumps(value).encode()
     strength = drive["strength"]
     driven = {"jawOpen": (0.0, 0.4, 0.8)} if strength["jaw"] else {}
     if strength["head"]:
@@ -137,7 +148,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         step = int((time.monotonic() - job["started"]) / STEP_S)
         wanted = job["request"].get("frames") or [job["request"]]
         frame = {"width": job["size"][0], "height": job["size"][1], "mm_per_px": 250.0 / job["size"][1]}
-        report = {"mode": job["request"]["mode"], "crop": job["request"].get("crop") or [3.2, -2.1, 60.8]}
+        asked = job["request"]
+        report: dict[str, Any] = {"mode": asked["mode"], "crop": asked.get("crop") or [3.2, -2.1, 60.8]}
+        told = {"mode": asked["mode"], "steps": asked.get("steps") or 1, "seed": asked.get("seed") or 0}
+        report |= {"settings": told, "seconds": {"model": 0.5}}
         frame |= {"depth_min_mm": 0.0, "depth_max_mm": 100.0, "report": report}
         if MODE == "crash" and len(wanted) > 1 and step >= STEPS * 3:  # in the fourth frame
             os._exit(3)

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the chosen picture tells of how it was made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+
+from ..core import arrays, picture_settings
+from ..core.picture_settings import PictureSettings
+
+
+def told_settings(settings) -> PictureSettings | None:
+    """Those of the chosen picture, where it is one of ours: packed, or a file on disk."""
+    if settings.source == "FILE":
+        return _of_file(settings.filepath)
+    image = settings.image
+    if image is None:
+        return None
+    if image.packed_file is not None:
+        return picture_settings.from_png(bytes(image.packed_file.data))
+    return _of_file(bpy.path.abspath(image.filepath, library=image.library))
+
+
+def _of_file(filepath: str) -> PictureSettings | None:
+    try:
+        with open(Path(bpy.path.abspath(filepath)), "rb") as file:
+            head = file.read(8)
+            whole = head + file.read() if head == arrays.PNG_SIGNATURE else head
+    except OSError:
+        return None
+    return picture_settings.from_png(whole)
+
+
+def look(settings, _context) -> None:
+    """Update function of what chooses the picture: drawing a panel must read no files."""
+    settings.tells_settings = told_settings(settings) is not None
