@@ -45,6 +45,7 @@ if importlib.util.find_spec("bpy") is not None:
         *preferences.CLASSES,
         *operators.CLASSES,
         *panels.CLASSES,
+        *menus.CLASSES,
     )
     _HANDLERS = (
         ("load_pre", runtime.cancel_for_other_file),

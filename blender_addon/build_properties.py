@@ -12,6 +12,7 @@ from . import runtime, tasks
 from .core.errors import AddonError, Problem
 from .core.steps import finish
 from .scene import relief_build
+from .translations import say_whole
 
 
 def _changed(built: PortraitReliefBuild, _context: bpy.types.Context) -> None:
@@ -35,7 +36,7 @@ def rebuild_teller(item_uid: int) -> Callable[[Problem], None]:
 
     def tell(problem: Problem) -> None:
         if problem.code != "relief_was_sculpted":
-            relief_build.show_message(item_uid, problem.text)
+            relief_build.show_message(item_uid, say_whole(problem))
 
     return tell
 
@@ -61,6 +62,7 @@ class PortraitReliefBuild(bpy.types.PropertyGroup):
     )
     grid: EnumProperty(
         name="Grid",
+        description="How the relief's surface is divided into faces",
         items=[
             ("UNIFORM", "Uniform", "Quads of equal size, as sculpting and subdividing like them"),
             ("ADAPTIVE", "Adaptive", "Small triangles where the surface bends, large ones where it is even"),
@@ -125,6 +127,7 @@ class PortraitReliefBuild(bpy.types.PropertyGroup):
     )
     projection: EnumProperty(
         name="Projection",
+        description="How the photo's pixels become points in space",
         items=[
             ("ORTHOGRAPHIC", "Orthographic", "Pixels lie straight behind each other; the photo fits exactly"),
             ("PERSPECTIVE", "Perspective", "Pixels lie on the rays of a camera with the focal length below"),
@@ -144,6 +147,7 @@ class PortraitReliefBuild(bpy.types.PropertyGroup):
     )
     back: EnumProperty(
         name="Back",
+        description="What the relief has behind its surface",
         items=[
             ("OPEN", "Open", "The surface alone"),
             ("SOLID", "Solid", "Walls along the outline and a flat back"),
@@ -164,6 +168,7 @@ class PortraitReliefBuild(bpy.types.PropertyGroup):
     )
     variant: EnumProperty(
         name="Depth By",
+        description="What gives the relief its depth",
         items=[
             ("MESH", "Mesh", "The vertices lie where the depth is: for sculpting and export"),
             ("DISPLACE", "Modifier", "A flat mesh with a Displace modifier that reads the depth picture"),

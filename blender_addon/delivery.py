@@ -16,6 +16,7 @@ from .core.jobs import Job, JobState
 from .core.relief import ReliefError
 from .core.steps import Steps, advance, finish
 from .scene import driving, importing
+from .translations import say
 
 TICK_BUDGET_S = 0.001  # the last of a tick's steps may take some milliseconds more
 
@@ -163,4 +164,4 @@ def _push_undo(message: str) -> None:
     windows = bpy.context.window_manager.windows
     if windows:
         with bpy.context.temp_override(window=windows[0]), contextlib.suppress(RuntimeError):
-            bpy.ops.ed.undo_push(message=message)
+            bpy.ops.ed.undo_push(message=say(message))

@@ -43,6 +43,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
 
     format: EnumProperty(
         name="Format",
+        description="What kind of file is written",
         items=[
             ("STL", "STL", "Shape only, in millimetres: slicers and CAM"),
             ("3MF", "3MF", "Shape and colour in millimetres: slicers and colour printing"),
@@ -59,6 +60,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
     )
     shape: EnumProperty(
         name="Base",
+        description="What the relief stands on, which is what makes it printable",
         items=[
             (BaseShape.SURFACE.value, "Surface Only", "The relief as it is: open, not for printing"),
             (BaseShape.OUTLINE.value, "Head Outline", "Walls along the head's outline down to a flat back"),
@@ -112,6 +114,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
     )
     colour_3mf: EnumProperty(
         name="Colour",
+        description="How a 3MF file carries the picture",
         items=[
             ("TEXTURE", "Picture", "The picture itself: colour printing services"),
             ("VERTEX", "Per Vertex", "One colour a vertex: slicers that know no pictures"),

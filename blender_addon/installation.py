@@ -21,6 +21,7 @@ from .core.environment import Bundle, EnvironmentState
 from .core.errors import AddonError, Problem, Remedy
 from .core.installer import InstallPlan, InstallState
 from .core.launch import ENV_LANDMARKER, ENV_PYTHON
+from .translations import say_sentence
 
 PACKAGE_FOLDER = Path(__file__).resolve().parent
 
@@ -220,7 +221,7 @@ def needs_update() -> bool:
 def show_problem(problem: Problem | None) -> None:
     """Shows a problem, or none any more."""
     shown = bpy.context.window_manager.portrait_relief.install
-    shown.message = problem.message if problem else ""
+    shown.message = say_sentence(problem.message) if problem else ""
     shown.hint = problem.hint if problem else ""
     shown.remedy = (problem.remedy if problem else Remedy.NONE).value
 
@@ -232,7 +233,7 @@ def show() -> bool:
     shown = bpy.context.window_manager.portrait_relief.install
     before = (shown.state, shown.status, round(shown.progress, 3), shown.message)
     shown.state = _installer.state.value
-    shown.status = _installer.status
+    shown.status = say_sentence(_installer.status)
     shown.progress = _installer.progress
     show_problem(_installer.problem if _installer.state is InstallState.FAILED else None)
     return before != (shown.state, shown.status, round(shown.progress, 3), shown.message)

@@ -95,7 +95,12 @@ class PortraitReliefLight(bpy.types.PropertyGroup):
         update=_hdri_changed,
     )
     texture: EnumProperty(
-        name="Texture", items=_TEXTURES, get=_shown_texture, set=_show_texture, options=set()
+        name="Texture",
+        description="What the relief's surface is coloured with",
+        items=_TEXTURES,
+        get=_shown_texture,
+        set=_show_texture,
+        options=set(),
     )
     coloured: BoolProperty(
         name="Coloured Light",
@@ -113,6 +118,7 @@ class PortraitReliefLight(bpy.types.PropertyGroup):
     )
     engine: EnumProperty(
         name="Engine",
+        description="What renders the preview and the still",
         items=[
             ("EEVEE", "EEVEE", "Fast, on the graphics card"),
             ("CYCLES", "Cycles", "Slower, with true soft shadows and bounced light"),

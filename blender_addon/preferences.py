@@ -11,7 +11,7 @@ from .core.launch import ENV_PYTHON, ENV_SOURCE
 from .panels import check_section, install_section
 from .panels.job import draw_wrapped
 from .storage import PACKAGE
-from .translations import say
+from .translations import say, say_whole
 
 
 class PortraitReliefPreferences(bpy.types.AddonPreferences):
@@ -19,6 +19,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
 
     connection: bpy.props.EnumProperty(
         name="Backend",
+        description="Whether Blender starts the process that holds the model, or finds it running",
         items=[
             ("START", "Start It", "Start the backend with the Python named below"),
             ("ATTACH", "Already Running", "Use a backend that runs already, here or on another machine"),
@@ -133,7 +134,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
             check_section.draw_section(layout, context)
         row = layout.row(align=True)
         row.operator("portrait_relief.restart_backend", text="Test: Start the Backend", icon="PLAY")
-        row.operator("portrait_relief.open_log", icon="TEXT")
+        row.operator("portrait_relief.open_log", text="Open Log", icon="TEXT")
         job = context.window_manager.portrait_relief
         if job.backend_message:
             failed = job.backend_state == "FAILED"
@@ -145,7 +146,7 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
         try:
             protocol.parse_address(self.address, self.token)
         except AddonError as error:
-            draw_wrapped(layout.column(align=True), error.problem.text, context, icon="ERROR")
+            draw_wrapped(layout.column(align=True), say_whole(error.problem), context, icon="ERROR")
 
 
 CLASSES = (PortraitReliefPreferences,)

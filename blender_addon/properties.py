@@ -17,7 +17,7 @@ from bpy.props import (
 )
 
 from . import slider_symmetry
-from .core import arkit
+from .core import arkit, arkit_help
 from .core.crop import LARGEST_PX, SMALLEST_PX, largest_side
 from .core.errors import Remedy
 from .scene import chosen_picture, driving, relief_object
@@ -64,13 +64,13 @@ class PortraitReliefMesh(bpy.types.PropertyGroup):
 class PortraitReliefResult(bpy.types.PropertyGroup):
     """One imported result. Its object and images carry `result_id`; no reference is kept, so deleting them is free."""
 
-    result_id: StringProperty()
-    mode: StringProperty()
-    summary: StringProperty()
-    details: StringProperty()
-    report: StringProperty()
-    expression: StringProperty()
-    asked: StringProperty()  # JSON: steps, seed, face and crop of the panel
+    result_id: StringProperty(options={"HIDDEN"})
+    mode: StringProperty(options={"HIDDEN"})
+    summary: StringProperty(options={"HIDDEN"})
+    details: StringProperty(options={"HIDDEN"})
+    report: StringProperty(options={"HIDDEN"})
+    expression: StringProperty(options={"HIDDEN"})
+    asked: StringProperty(options={"HIDDEN"})  # JSON: steps, seed, face and crop of the panel
 
 
 class PortraitReliefSettings(bpy.types.PropertyGroup):
@@ -78,6 +78,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
 
     source: EnumProperty(
         name="Source",
+        description="Where the portrait photo comes from",
         items=[
             ("IMAGE", "Image", "A picture that is open in Blender, also painted, packed or generated ones"),
             ("FILE", "File", "A picture file on disk"),
@@ -201,14 +202,16 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         soft_min=0.1,
         soft_max=10.0,
     )
-    results: CollectionProperty(type=PortraitReliefResult)
-    active_result: IntProperty(name="Result")
+    results: CollectionProperty(type=PortraitReliefResult, options={"HIDDEN"})
+    active_result: IntProperty(
+        name="Result", description="The result that the buttons below the list are about"
+    )
 
 
 for _name in arkit.ARKIT_NAMES:
     PortraitReliefSettings.__annotations__[_name] = FloatProperty(
         name=arkit.label(_name),
-        description=_name,
+        description=arkit_help.HELP[_name],
         min=0.0,
         max=1.0,
         subtype="FACTOR",
@@ -228,15 +231,15 @@ for _name in arkit.POSE_NAMES:
 class Progress:
     """What is shown of anything that runs beside Blender. A mixin: Blender gathers its properties with the class's."""
 
-    state: StringProperty(default="IDLE", options={"SKIP_SAVE"})
-    status: StringProperty(options={"SKIP_SAVE"})
-    progress: FloatProperty(min=0.0, max=1.0, options={"SKIP_SAVE"})
-    message: StringProperty(options={"SKIP_SAVE"})
-    hint: StringProperty(options={"SKIP_SAVE"})
+    state: StringProperty(default="IDLE", options={"HIDDEN", "SKIP_SAVE"})
+    status: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    progress: FloatProperty(min=0.0, max=1.0, options={"HIDDEN", "SKIP_SAVE"})
+    message: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    hint: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     remedy: EnumProperty(
         items=[(remedy.value, remedy.value.capitalize(), "") for remedy in Remedy],
         default=Remedy.NONE.value,
-        options={"SKIP_SAVE"},
+        options={"HIDDEN", "SKIP_SAVE"},
     )
 
 
@@ -253,11 +256,11 @@ class PortraitReliefInstall(Progress, bpy.types.PropertyGroup):
 class PortraitReliefJob(Progress, bpy.types.PropertyGroup):
     """On the window manager: what the panels show of the job and the backend. Never saved."""
 
-    mode: StringProperty(default="generate", options={"SKIP_SAVE"})
-    error_code: StringProperty(options={"SKIP_SAVE"})
-    backend_state: StringProperty(default="STOPPED", options={"SKIP_SAVE"})
-    backend_message: StringProperty(options={"SKIP_SAVE"})
-    install: PointerProperty(type=PortraitReliefInstall, options={"SKIP_SAVE"})
+    mode: StringProperty(default="generate", options={"HIDDEN", "SKIP_SAVE"})
+    error_code: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    backend_state: StringProperty(default="STOPPED", options={"HIDDEN", "SKIP_SAVE"})
+    backend_message: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    install: PointerProperty(type=PortraitReliefInstall, options={"HIDDEN", "SKIP_SAVE"})
 
 
 CLASSES = (

@@ -18,6 +18,7 @@ from .core.jobs import FrameInput, JobInput, Maps
 from .core.session import BackendChoice
 from .core.steps import Steps
 from .scene import animated, driving, images, relief_object, sending_back
+from .translations import say
 
 MODE_LABELS = {"generate": "Generate", "depth": "Estimate Depth", "appearance": "Repaint"}
 
@@ -107,8 +108,8 @@ def summary(mode: str, coefficients: dict[str, float], degrees: dict[str, float]
     if mode == "depth":
         return "Depth of the photo"
     strongest = sorted((name for name in coefficients if coefficients[name]), key=lambda n: -coefficients[n])
-    words = [f"{arkit.label(name)} {coefficients[name]:.2f}" for name in strongest[:3]]
-    words += [f"{name} {value:.0f}°" for name, value in degrees.items() if value]
+    words = [f"{say(arkit.label(name))} {coefficients[name]:.2f}" for name in strongest[:3]]
+    words += [f"{say(name.capitalize())} {value:.0f}°" for name, value in degrees.items() if value]
     return ", ".join(words) or ("Repainted from a relief" if mode == "appearance" else "Neutral")
 
 

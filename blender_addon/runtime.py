@@ -23,7 +23,7 @@ from .core.jobs import FrameInput, Job, JobInput, JobState, Maps
 from .core.session import Session
 from .core.steps import Steps, join_workers
 from .delivery import Delivery, Meanwhile
-from .translations import say, say_problem
+from .translations import say, say_problem, say_sentence
 
 BUSY_INTERVAL_S = 0.03
 PREPARING_INTERVAL_S = 0.005  # many steps of some milliseconds
@@ -303,7 +303,8 @@ def _clear_problem() -> None:
 
 def _show(problem: Problem) -> None:
     shown = bpy.context.window_manager.portrait_relief
-    shown.error_code, shown.message, shown.hint = problem.code, problem.message, problem.hint
+    shown.error_code, shown.hint = problem.code, problem.hint
+    shown.message = say_sentence(problem.message)
     shown.remedy = problem.remedy.value
 
 

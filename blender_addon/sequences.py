@@ -21,7 +21,9 @@ from .core.errors import AddonError
 from .core.jobs import FrameInput, FrameResult, Job, JobInput
 from .core.sequence import SequenceFolder, folder_name, frame_key
 from .core.steps import Steps, advance, finish, in_worker
+from .core.wording import worded
 from .scene import importing, sequence_import
+from .translations import say
 
 MAX_FRAMES = 512  # a job of the backend takes no more
 
@@ -47,10 +49,10 @@ class Sequence:
     def text(self) -> str:
         """`Frame 12 of 48, 0:40 left`."""
         done = len(self.wanted) - len(self.to_make) + self.came
-        text = f"Frame {min(done + 1, len(self.wanted))} of {len(self.wanted)}"
+        text = say("Frame {number} of {all}", number=min(done + 1, len(self.wanted)), all=len(self.wanted))
         if self.came:
             left_s = (time.monotonic() - self.started_s) / self.came * (len(self.to_make) - self.came)
-            text += f", {int(left_s) // 60}:{int(left_s) % 60:02d} left"
+            text += say(", {time} left", time=f"{int(left_s) // 60}:{int(left_s) % 60:02d}")
         return text
 
     def take(self, results: list[FrameResult]) -> None:
@@ -163,7 +165,7 @@ def scene_range(scene: bpy.types.Scene) -> range:
     """From start to end. Raises AddonError for more frames than one job may have."""
     numbers = range(scene.frame_start, scene.frame_end + 1)
     if len(numbers) > MAX_FRAMES:
-        raise AddonError(errors.local("too_many_frames", detail=f"{len(numbers)} frames"))
+        raise AddonError(errors.local("too_many_frames", detail=worded("{count} frames", count=len(numbers))))
     return numbers
 
 
@@ -182,7 +184,7 @@ def import_steps(
         result_id=result_id,
         name=f"{sequence.label} Sequence",
         mode="sequence",
-        summary=f"Frames {numbers[0]} to {numbers[-1]}",
+        summary=say("Frames {first} to {last}", first=numbers[0], last=numbers[-1]),
         expression={},
         asked=sequence.asked,
     )

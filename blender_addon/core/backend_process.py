@@ -17,6 +17,7 @@ from . import errors, protocol
 from .errors import AddonError, Problem
 from .exchange import Address, Exchange, ExchangeError
 from .launch import Launch, child_environment
+from .wording import worded
 
 LOGS_KEPT = 3
 OLD_LOGS_KEPT = 9
@@ -132,7 +133,7 @@ class BackendProcess:
                     **system_arguments,
                 )
         except OSError as error:
-            message = f"The backend's Python cannot be run: {error}."
+            message = worded("The backend's Python cannot be run: {reason}.", reason=error)
             raise self._refused(errors.local("backend_python_missing", message=message)) from error
         self._enter(BackendState.STARTING)
 
@@ -241,9 +242,13 @@ class BackendProcess:
             if self.state is BackendState.FAILED:
                 return
             tail = self.log_tail()
-            self._fail(errors.local("backend_start_failed", detail=tail[:200] or f"exit status {code}"))
+            self._fail(
+                errors.local(
+                    "backend_start_failed", detail=tail[:200] or worded("exit status {code}", code=code)
+                )
+            )
         else:
-            self._fail(errors.local("backend_stopped", detail=f"exit status {code}"))
+            self._fail(errors.local("backend_stopped", detail=worded("exit status {code}", code=code)))
 
     def _read_handshake(self) -> None:
         for line in self._log_text().splitlines():

@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from .height_grid import ReliefSurface
+from .wording import worded
 
 # Part of a medallion's border that its rim takes; the outer half of the rim is flat, the inner half rounded off.
 RIM_SHARE = 0.6
@@ -81,8 +82,12 @@ def frame(surface: ReliefSurface, settings: SolidSettings) -> Frame:
     room = settings.size_mm / 2 - border
     if room <= 0:
         raise ExportError(
-            f"A border of {border:g} mm leaves no room for the relief in {settings.size_mm:g} mm. "
-            "Make the piece larger or its border smaller."
+            worded(
+                "A border of {border:g} mm leaves no room for the relief in {size:g} mm. "
+                "Make the piece larger or its border smaller.",
+                border=border,
+                size=settings.size_mm,
+            )
         )
     scale = room / half.max()
     ground, top = _ground(surface), float(points[:, 2].max())

@@ -18,6 +18,7 @@ from . import errors
 from .errors import AddonError, Problem
 from .launch import Launch, clean_environment
 from .logged_child import LoggedChild
+from .wording import worded
 
 DEADLINE_S = 300.0  # it imports torch and loads the model, on a slow disk too
 LOG_NAME = "doctor.log"
@@ -105,7 +106,9 @@ class Doctor:
         output = self._child.output()
         self._child.kill()
         self._child = None
-        late = errors.local("check_failed", detail=f"no answer after {self.deadline_s:g} s")
+        late = errors.local(
+            "check_failed", detail=worded("no answer after {seconds} s", seconds=f"{self.deadline_s:g}")
+        )
         self.findings = findings_of(output, f"exit status {code}") if code is not None else _failed(late)
         return True
 

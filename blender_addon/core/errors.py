@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from .wording import Sentence, worded
+
 
 class Remedy(Enum):
     """The button the panel offers below an error."""
@@ -410,7 +412,10 @@ def local(code: str, *, message: str = "", detail: str = "") -> Problem:
     """A problem noticed on this side. `message` replaces the sentence, `detail` is put behind it."""
     known = LOCAL_PROBLEMS[code]
     text = message or known.message
-    if detail:
+    if isinstance(text, Sentence) or isinstance(detail, Sentence):
+        sentence = text if isinstance(text, Sentence) else worded(text)
+        text = worded("{sentence} ({detail})", sentence=sentence, detail=detail) if detail else sentence
+    elif detail:
         text = f"{text} ({detail})"
     return Problem(code, text, known.hint, known.remedy)
 
@@ -418,7 +423,9 @@ def local(code: str, *, message: str = "", detail: str = "") -> Problem:
 def from_backend(error: Mapping[str, object], status: int = 0) -> Problem:
     """A problem the backend told of: its JSON {"code", "message", "hint"} and the HTTP status."""
     code = str(error.get("code") or "backend_error")
-    message = str(error.get("message") or f"The backend refused the work (HTTP {status}).")
+    message = str(error.get("message") or "") or worded(
+        "The backend refused the work (HTTP {status}).", status=status
+    )
     hint = " ".join(filter(None, (str(error.get("hint") or ""), _BACKEND_HINTS.get(code))))
     remedy = _BACKEND_REMEDIES.get(code)
     if remedy is None:

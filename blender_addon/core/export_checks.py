@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .wording import worded
+
 SPIKE_FACTOR = 30.0
 
 
@@ -26,13 +28,16 @@ class MeshReport:
     @property
     def faults(self) -> tuple[str, ...]:
         words = (
-            (self.not_finite, "vertices that are not finite"),
-            (self.non_manifold_edges, "edges with more than two faces"),
-            (self.degenerate_faces, "faces without area"),
-            (self.spikes, "edges far longer than the others (spikes)"),
-            (self.uv_outside, "UV coordinates outside the picture"),
+            (self.not_finite, worded("{count} vertices that are not finite", count=self.not_finite)),
+            (
+                self.non_manifold_edges,
+                worded("{count} edges with more than two faces", count=self.non_manifold_edges),
+            ),
+            (self.degenerate_faces, worded("{count} faces without area", count=self.degenerate_faces)),
+            (self.spikes, worded("{count} edges far longer than the others (spikes)", count=self.spikes)),
+            (self.uv_outside, worded("{count} UV coordinates outside the picture", count=self.uv_outside)),
         )
-        return tuple(f"{count} {text}" for count, text in words if count)
+        return tuple(text for count, text in words if count)
 
 
 def check_mesh(positions: np.ndarray, triangles: np.ndarray, uv: np.ndarray) -> MeshReport:

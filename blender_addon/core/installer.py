@@ -23,6 +23,7 @@ from .environment import Bundle, EnvironmentState, Stamp
 from .errors import AddonError, Problem
 from .launch import ENV_CHECKPOINT, ENV_LANDMARKER, clean_environment
 from .logged_child import LoggedChild
+from .wording import worded
 
 UPDATE_SPACE_BYTES = GB
 CACHE_SPACE_BYTES = 4 * GB  # free on top of what is needed: downloads are kept for another try
@@ -198,7 +199,12 @@ class Installer:
         wanted = min(wanted, plan.needed_bytes)
         free = shutil.disk_usage(plan.folder.parent).free
         if free < wanted:
-            detail = f"{wanted / GB:.0f} GB needed, {free / GB:.1f} GB free in {plan.folder.parent}"
+            detail = worded(
+                "{wanted:.0f} GB needed, {free:.1f} GB free in {folder}",
+                wanted=wanted / GB,
+                free=free / GB,
+                folder=plan.folder.parent,
+            )
             raise AddonError(errors.local("install_no_space", detail=detail))
         faces = self._face_steps_of(plan, anew=fresh)
         if (
@@ -303,7 +309,7 @@ class Installer:
         if life != self._life:
             self._life, self._life_s = life, now_s
         elif now_s - self._life_s > (self.quiet_limit_s or step.quiet_s):
-            self._fail(errors.local("install_stuck", detail=step.label.lower()))
+            self._fail(errors.local("install_stuck", detail=step.label))
             return
         bundle, begin = self._plan.bundle, self._begin_progress
         if step in (_PACKAGES, _FACE_PACKAGES) and bundle is not None:
@@ -402,7 +408,9 @@ def _checked_version(output: str) -> str:
     if told is None:
         raise AddonError(errors.local("install_no_python", detail=output.strip()[-200:]))
     if tuple(int(part) for part in told[1].split("."))[:2] < OLDEST_PYTHON:
-        raise AddonError(errors.local("install_old_python", detail=f"this one is {told[1]}"))
+        raise AddonError(
+            errors.local("install_old_python", detail=worded("this one is {version}", version=told[1]))
+        )
     return told[1]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from . import environment, errors
 from .environment import python_in_environment
 from .errors import AddonError
+from .wording import worded
 
 ENV_PYTHON = "PORTRAIT_RELIEF_PYTHON"
 ENV_SOURCE = "PORTRAIT_RELIEF_BACKEND_SOURCE"
@@ -69,9 +70,8 @@ def find_python(chosen: str, source: Path | None, installed: Path, *, inside_ble
         if path.is_dir():  # people choose the environment's folder
             path = python_in_environment(path)
         if not path.is_file():
-            raise AddonError(
-                errors.local("backend_python_missing", message=f"The backend's Python is not there: {named}.")
-            )
+            message = worded("The backend's Python is not there: {path}.", path=named)
+            raise AddonError(errors.local("backend_python_missing", message=message))
         return path
     if source is not None and python_in_environment(source / ".venv").is_file():
         return python_in_environment(source / ".venv")

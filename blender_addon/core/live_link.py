@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from . import arkit
 from .arkit import ARKIT_NAMES, POSE_LIMIT_DEG
+from .wording import worded
 
 DEFAULT_FRAMES_PER_S = 60.0  # what the app records at
 _TIME_COLUMN = "timecode"
@@ -60,7 +61,7 @@ def read(text: str) -> Recording:
                 degrees = math.degrees(_finite(row[column]))
                 frame[name] = min(POSE_LIMIT_DEG, max(-POSE_LIMIT_DEG, degrees))
         except (IndexError, ValueError) as error:
-            raise ValueError(f"line {number} is not complete") from error
+            raise ValueError(worded("line {number} is not complete", number=number)) from error
         frames.append(frame)
     lowered = [cell.lower() for cell in header]
     codes = [row[lowered.index(_TIME_COLUMN)] for row in rows[1:]] if _TIME_COLUMN in lowered else []

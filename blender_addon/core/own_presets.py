@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .arkit import ARKIT_NAMES
 from .whole_file import write_whole
+from .wording import worded
 
 SUFFIX = ".json"
 MAX_NAME = 60
@@ -48,7 +49,9 @@ def load(path: Path) -> dict[str, float]:
         if not all(math.isfinite(value) for value in numbers.values()):
             raise ValueError("not finite")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path.name} is damaged; delete it or save the preset again") from error
+        raise ValueError(
+            worded("{name} is damaged; delete it or save the preset again", name=path.name)
+        ) from error
     return {name: min(1.0, max(0.0, value)) for name, value in numbers.items()}
 
 
@@ -77,7 +80,7 @@ def rename(folder: Path, old: str, new: str) -> None:
     """Raises ValueError for a bad or taken name, OSError when it is gone."""
     source, target = path_of(folder, old), path_of(folder, new)
     if target.exists() and not target.samefile(source):
-        raise ValueError(f"There is a preset “{new.strip()}” already")
+        raise ValueError(worded("There is a preset “{name}” already", name=new.strip()))
     source.rename(target)
     picture = thumbnail_of(folder, old)
     if picture.is_file():

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from . import errors
 from .errors import Problem
+from .wording import worded
 
 _COLLECTED = re.compile(r"^(?:Collecting|Requirement already satisfied:|Processing)\s+(\S+)", re.MULTILINE)
 _LAST_DOWNLOAD = re.compile(r"^\s*Downloading\s+(\S+)\s+\(([\d.]+)\s*([kMG]?B)\)", re.MULTILINE)
@@ -47,20 +48,26 @@ def progress(output: str, expected_packages: int, downloaded_bytes: int = 0) -> 
     """From pip's output so far. `downloaded_bytes` of the file being fetched; pip itself tells no more in a log."""
     installing = _INSTALLING.search(output)
     if installing:
-        return PipProgress(f"Unpacking {len(installing[1].split(','))} packages", 1 - _INSTALLING_SHARE / 2)
+        text = worded("Unpacking {count} packages", count=len(installing[1].split(",")))
+        return PipProgress(text, 1 - _INSTALLING_SHARE / 2)
     names = list(dict.fromkeys(_plain_name(name) for name in _COLLECTED.findall(output)))
     if not names:
         return PipProgress("Asking which packages are needed", 0.0)
     total = max(expected_packages, len(names))
     fraction = (len(names) - 1) / total
-    text = f"Package {len(names)} of {total}: {names[-1]}"
+    text = worded("Package {number} of {total}: {name}", number=len(names), total=total, name=names[-1])
     downloads = list(_LAST_DOWNLOAD.finditer(output))
     if downloads:
         size_bytes = float(downloads[-1][2]) * _UNITS[downloads[-1][3]]
         part = min(1.0, downloaded_bytes / size_bytes) if size_bytes else 0.0
         if size_bytes >= 10**7 and 0 < part < 1:
             name = downloads[-1][1].rsplit("/", 1)[-1].split("-")[0]
-            text = f"{name}: {downloaded_bytes / 1e6:.0f} of {size_bytes / 1e6:.0f} MB"
+            text = worded(
+                "{name}: {here:.0f} of {all:.0f} MB",
+                name=name,
+                here=downloaded_bytes / 1e6,
+                all=size_bytes / 1e6,
+            )
     return PipProgress(text, fraction * (1 - _INSTALLING_SHARE))
 
 

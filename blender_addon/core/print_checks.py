@@ -14,6 +14,7 @@ from .base_shapes import BaseShape, SolidSettings
 from .export_checks import check_mesh
 from .height_grid import ReliefSurface
 from .print_solid import Piece
+from .wording import listed, worded
 
 # Part of a relief's area that may lie below an overhang before it is worth a word.
 HIDDEN_SHARE = 0.005
@@ -90,7 +91,10 @@ def _relief(surface: ReliefSurface) -> Finding:
     faults = check_mesh(surface.points, surface.triangles, surface.uv).faults
     if not faults:
         return Finding("relief", Severity.OK, 0, "The relief itself has no faults.")
-    text = f"The relief has {', '.join(faults)}. Smooth or delete these places in sculpt or edit mode."
+    text = worded(
+        "The relief has {faults}. Smooth or delete these places in sculpt or edit mode.",
+        faults=listed(faults),
+    )
     return Finding("relief", Severity.WARNING, len(faults), text)
 
 
@@ -106,7 +110,10 @@ def _closed(piece: Piece, settings: SolidSettings) -> list[Finding]:
                 "watertight",
                 Severity.WARNING,
                 report.open_edges,
-                f"Not watertight: {report.open_edges} open edges. It cannot be printed; give it a base.",
+                worded(
+                    "Not watertight: {count} open edges. It cannot be printed; give it a base.",
+                    count=report.open_edges,
+                ),
                 close,
             )
         )
@@ -119,8 +126,11 @@ def _closed(piece: Piece, settings: SolidSettings) -> list[Finding]:
                 "manifold",
                 Severity.ERROR,
                 faults,
-                f"Not manifold: {faults} edges with more than two faces or faces that look both ways. "
-                "Choose a base; a solid is built anew.",
+                worded(
+                    "Not manifold: {count} edges with more than two faces or faces that look both ways. "
+                    "Choose a base; a solid is built anew.",
+                    count=faults,
+                ),
                 {"shape": BaseShape.OUTLINE} if settings.shape is BaseShape.SURFACE else {},
             )
         )
@@ -133,8 +143,11 @@ def _closed(piece: Piece, settings: SolidSettings) -> list[Finding]:
                 "degenerate",
                 Severity.WARNING,
                 count,
-                f"{count} faces without area or vertices that are not finite. "
-                "Merge by distance in edit mode, or choose a base.",
+                worded(
+                    "{count} faces without area or vertices that are not finite. "
+                    "Merge by distance in edit mode, or choose a base.",
+                    count=count,
+                ),
                 {"shape": BaseShape.OUTLINE} if settings.shape is BaseShape.SURFACE else {},
             )
         )
@@ -149,14 +162,14 @@ def _hidden(surface: ReliefSurface, settings: SolidSettings) -> Finding:
     if share <= HIDDEN_SHARE:
         return Finding("overlap", Severity.OK, share, "The relief does not overlap itself.")
     if settings.shape is BaseShape.SURFACE:
-        text = "Mills cannot reach there."
+        text = worded("{share:.1%} of the relief overlap themselves. Mills cannot reach there.", share=share)
     else:
-        text = (
-            "A solid has only what is seen from the front; smooth these places in sculpt mode to keep them."
+        text = worded(
+            "{share:.1%} of the relief overlap themselves. "
+            "A solid has only what is seen from the front; smooth these places in sculpt mode to keep them.",
+            share=share,
         )
-    return Finding(
-        "overlap", Severity.WARNING, share, f"{share:.1%} of the relief overlap themselves. {text}"
-    )
+    return Finding("overlap", Severity.WARNING, share, text)
 
 
 def _thickness(piece: Piece, settings: SolidSettings, limits: Limits) -> Finding:
@@ -174,8 +187,12 @@ def _thickness(piece: Piece, settings: SolidSettings, limits: Limits) -> Finding
             "thickness",
             Severity.ERROR,
             piece.thinnest_mm,
-            f"Too thin: {piece.thinnest_mm:.2f} mm where {limits.thinnest_mm:.2f} mm are needed. "
-            "Raise the base's or the wall's thickness.",
+            worded(
+                "Too thin: {found:.2f} mm where {needed:.2f} mm are needed. "
+                "Raise the base's or the wall's thickness.",
+                found=piece.thinnest_mm,
+                needed=limits.thinnest_mm,
+            ),
             change,
         )
     if piece.narrow_mm2 > limits.thinnest_mm**2:
@@ -183,11 +200,16 @@ def _thickness(piece: Piece, settings: SolidSettings, limits: Limits) -> Finding
             "thickness",
             Severity.WARNING,
             piece.narrow_mm2,
-            f"{piece.narrow_mm2:.1f} mm² at the outline are narrower than {limits.thinnest_mm:.2f} mm. "
-            "Choose a plate, or a larger size.",
+            worded(
+                "{area:.1f} mm² at the outline are narrower than {needed:.2f} mm. "
+                "Choose a plate, or a larger size.",
+                area=piece.narrow_mm2,
+                needed=limits.thinnest_mm,
+            ),
             {"shape": BaseShape.OVAL},
         )
-    return Finding("thickness", Severity.OK, piece.thinnest_mm, f"At least {piece.thinnest_mm:.2f} mm thick.")
+    text = worded("At least {found:.2f} mm thick.", found=piece.thinnest_mm)
+    return Finding("thickness", Severity.OK, piece.thinnest_mm, text)
 
 
 def overhang_share(piece: Piece, limit_deg: float) -> float:
@@ -206,18 +228,22 @@ def overhang_share(piece: Piece, limit_deg: float) -> float:
 def _overhang(piece: Piece, settings: SolidSettings, limits: Limits) -> Finding:
     share = overhang_share(piece, limits.overhang_deg)
     if share <= OVERHANG_SHARE:
-        return Finding("overhang", Severity.OK, share, f"No overhang beyond {limits.overhang_deg:.0f}°.")
+        text = worded("No overhang beyond {limit:.0f}°.", limit=limits.overhang_deg)
+        return Finding("overhang", Severity.OK, share, text)
     hollow = settings.hollow_wall_mm > 0
-    remedy = (
+    text = worded(
+        "{share:.0%} of the surface hang over by more than {limit:.0f}°. "
         "That is the hollow's ceiling: print with support, standing, or solid."
         if hollow
-        else "Print it with support."
+        else "{share:.0%} of the surface hang over by more than {limit:.0f}°. Print it with support.",
+        share=share,
+        limit=limits.overhang_deg,
     )
     return Finding(
         "overhang",
         Severity.WARNING,
         share,
-        f"{share:.0%} of the surface hang over by more than {limits.overhang_deg:.0f}°. {remedy}",
+        text,
         {"hollow_wall_mm": 0.0} if hollow else {},
     )
 
@@ -225,12 +251,16 @@ def _overhang(piece: Piece, settings: SolidSettings, limits: Limits) -> Finding:
 def _faces(piece: Piece, settings: SolidSettings, limits: Limits) -> Finding:
     count = len(piece.triangles)
     if count <= limits.most_faces:
-        return Finding("triangles", Severity.OK, count, f"{count:,} triangles.")
+        return Finding("triangles", Severity.OK, count, worded("{count:,} triangles.", count=count))
     return Finding(
         "triangles",
         Severity.WARNING,
         count,
-        f"{count:,} triangles are more than most slicers take ({limits.most_faces:,}). Lower the target.",
+        worded(
+            "{count:,} triangles are more than most slicers take ({most:,}). Lower the target.",
+            count=count,
+            most=limits.most_faces,
+        ),
         {"target_faces": min(settings.target_faces, limits.most_faces // 2)},
     )
 
@@ -243,7 +273,9 @@ def _size(size_mm: tuple[float, float, float], settings: SolidSettings, limits: 
     scale = max(min(pair) for pair in fits)
     too_tall = depth > bed[2] + 1e-3
     if scale >= 1 - 1e-5 and not too_tall:
-        return Finding("size", Severity.OK, max(width, height, depth), f"{told}; fits the bed.")
+        return Finding(
+            "size", Severity.OK, max(width, height, depth), worded("{size}; fits the bed.", size=told)
+        )
     change: dict[str, object] = {}
     if scale < 1:
         change["size_mm"] = math.floor(settings.size_mm * scale * 10) / 10
@@ -255,6 +287,10 @@ def _size(size_mm: tuple[float, float, float], settings: SolidSettings, limits: 
         "size",
         Severity.ERROR,
         max(width, height, depth),
-        f"{told} do not fit the bed of {bed[0]:g} x {bed[1]:g} x {bed[2]:g} mm. Make it smaller.",
+        worded(
+            "{size} do not fit the bed of {bed}. Make it smaller.",
+            size=told,
+            bed=f"{bed[0]:g} x {bed[1]:g} x {bed[2]:g} mm",
+        ),
         change,
     )

@@ -15,6 +15,7 @@ from . import base_shapes
 from .base_shapes import BaseShape, ExportError, Frame, SolidSettings
 from .grid_cut import Cut, cut
 from .height_grid import Grid, ReliefSurface, outline_seeds, sample, spread
+from .wording import told
 
 # From the head's outline to the plate and inside a hollow, surfaces lean by this much: upright steps would follow the
 # grid's stairs, and neither a mill nor a mould likes them.
@@ -105,7 +106,7 @@ def build(surface: ReliefSurface, settings: SolidSettings, narrowest_mm: float =
     try:
         made = cut(field.grid, field.inside)
     except ValueError as error:
-        raise ExportError(str(error)) from error
+        raise ExportError(told(error)) from error
     top = made.value(field.top)
     hollow = settings.hollow_wall_mm > 0
     bottom = made.value(_hollow(field, settings)) if hollow else np.zeros_like(top)

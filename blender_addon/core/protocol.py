@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from . import errors
 from .errors import AddonError
 from .exchange import Address, Answer, BadAnswerError, Body, Exchange
+from .wording import worded
 
 PROTOCOL = 1
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
@@ -154,7 +155,12 @@ def check_protocol(value: Mapping[str, object]) -> None:
     """Raises AddonError when a handshake or health answer speaks another protocol than this add-on."""
     if value.get("protocol") != PROTOCOL:
         theirs = value.get("protocol")
-        raise AddonError(errors.local("wrong_protocol", detail=f"protocol {theirs}, wanted {PROTOCOL}"))
+        raise AddonError(
+            errors.local(
+                "wrong_protocol",
+                detail=worded("protocol {theirs}, wanted {ours}", theirs=theirs, ours=PROTOCOL),
+            )
+        )
 
 
 @dataclass(frozen=True)

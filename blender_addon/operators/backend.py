@@ -9,6 +9,7 @@ from bpy.props import FloatProperty
 from .. import checking, runtime, storage
 from ..core import bug_report
 from ..core.errors import AddonError
+from ..translations import say, say_whole
 from .reporting import ReportingMixin
 
 
@@ -52,7 +53,7 @@ class PORTRAIT_RELIEF_OT_stop_backend(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_free_memory(bpy.types.Operator):
     bl_idname = "portrait_relief.free_memory"
-    bl_label = "Free Memory"
+    bl_label = "Free Backend Memory"
     bl_description = "Give the model's memory back, also the graphics card's; the next job loads it again"
 
     @classmethod
@@ -63,14 +64,14 @@ class PORTRAIT_RELIEF_OT_free_memory(bpy.types.Operator):
         try:
             runtime.free_memory()
         except AddonError as error:
-            self.report({"WARNING"}, error.problem.text)
+            self.report({"WARNING"}, say_whole(error.problem))
             return {"CANCELLED"}
         return {"FINISHED"}
 
 
 class PORTRAIT_RELIEF_OT_open_log(ReportingMixin, bpy.types.Operator):
     bl_idname = "portrait_relief.open_log"
-    bl_label = "Open Log"
+    bl_label = "Open Backend Log"
     bl_description = "Open what the backend wrote"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
@@ -79,7 +80,7 @@ class PORTRAIT_RELIEF_OT_open_log(ReportingMixin, bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_copy_report(bpy.types.Operator):
     bl_idname = "portrait_relief.copy_report"
-    bl_label = "Copy Report"
+    bl_label = "Copy Backend Report"
     bl_description = (
         "Copy versions, device, the last error, the last check and the end of the log, for a bug report"
     )
@@ -102,13 +103,13 @@ class PORTRAIT_RELIEF_OT_copy_report(bpy.types.Operator):
         context.window_manager.clipboard = report
         if bpy.app.background:  # where there is no clipboard
             print(report)
-        self.report({"INFO"}, "The report is in the clipboard")
+        self.report({"INFO"}, say("The report is in the clipboard"))
         return {"FINISHED"}
 
 
 class PORTRAIT_RELIEF_OT_open_preferences(bpy.types.Operator):
     bl_idname = "portrait_relief.open_preferences"
-    bl_label = "Open Preferences"
+    bl_label = "Portrait Relief Preferences"
     bl_description = "Choose the backend's Python, a running backend or a model folder"
 
     @classmethod

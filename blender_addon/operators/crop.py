@@ -7,11 +7,12 @@ import bpy
 
 from .. import crop_overlay, runtime
 from ..core.crop import Crop, from_drag
+from ..translations import say
 
 
 class PORTRAIT_RELIEF_OT_draw_crop(bpy.types.Operator):
     bl_idname = "portrait_relief.draw_crop"
-    bl_label = "Draw Crop"
+    bl_label = "Draw Crop round the Head"
     bl_description = "Drag a square round the whole head, hair and chin included, in this Image Editor"
     bl_options = {"REGISTER", "UNDO"}
 
@@ -26,7 +27,7 @@ class PORTRAIT_RELIEF_OT_draw_crop(bpy.types.Operator):
         self._start = None
         crop_overlay.drawn_on = context.space_data.image.session_uid
         context.window.cursor_modal_set("CROSSHAIR")
-        context.workspace.status_text_set("Drag a square round the whole head. Escape: as before")
+        context.workspace.status_text_set(say("Drag a square round the whole head. Escape: as before"))
         context.window_manager.modal_handler_add(self)
         return {"RUNNING_MODAL"}
 

@@ -36,7 +36,12 @@ class _DriveOperator(JobOperator):
     """What a photo and a movie have in common: a file browser, the regions, and the job."""
 
     mode = "drive"
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File",
+        description="The photo or movie of the driver",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
     filter_image: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     strength: FloatProperty(
@@ -100,6 +105,7 @@ class PORTRAIT_RELIEF_OT_drive_from_footage(_DriveOperator, bpy.types.Operator):
     filter_movie: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     motion: EnumProperty(
         name="Motion",
+        description="How the driver's movements become the portrait's",
         items=[
             (
                 "relative",
@@ -124,7 +130,9 @@ class PORTRAIT_RELIEF_OT_drive_from_footage(_DriveOperator, bpy.types.Operator):
     smoothing: FloatProperty(
         name="Smoothing", description="Less jitter; fast movements get weaker", default=0.3, min=0.0, max=1.0
     )
-    start_frame: IntProperty(name="Start Frame", description="Of the scene", default=1)
+    start_frame: IntProperty(
+        name="Start Frame", description="The scene's frame that the first keyframe is written to", default=1
+    )
     whole_sequence: BoolProperty(
         name="Whole Sequence",
         description="Take all pictures of the numbered sequence that the chosen one belongs to",

@@ -14,6 +14,7 @@ from ..core import arkit, drive_job, live_link
 from ..core.errors import AddonError
 from ..core.live_link import Recording
 from ..scene import driving
+from ..translations import say, say_error
 from .drive import OWN_ITEMS
 from .expression import set_sliders
 from .jobs import JobOperator
@@ -21,7 +22,7 @@ from .jobs import JobOperator
 
 class PORTRAIT_RELIEF_OT_read_shape_keys(bpy.types.Operator):
     bl_idname = "portrait_relief.read_shape_keys"
-    bl_label = "Read Shape Keys"
+    bl_label = "Read ARKit Shape Keys"
     bl_description = "Set the sliders to what the driving mesh's ARKit shape keys show at this frame"
     bl_options = {"REGISTER", "UNDO"}
 
@@ -47,10 +48,19 @@ class PORTRAIT_RELIEF_OT_import_live_link(JobOperator, bpy.types.Operator):
     def poll(cls, _context: bpy.types.Context) -> bool:
         return True  # what needs no backend can be done while it works
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File",
+        description="The recording that the app wrote, a .csv",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
     filter_glob: StringProperty(default="*.csv", options={"HIDDEN"})
-    start_frame: IntProperty(name="Start Frame", default=1)
-    strength: FloatProperty(name="Strength", default=1.0, min=0.0, max=2.0)
+    start_frame: IntProperty(
+        name="Start Frame", description="The scene's frame that the first keyframe is written to", default=1
+    )
+    strength: FloatProperty(
+        name="Strength", description="Weaker or stronger than the recording", default=1.0, min=0.0, max=2.0
+    )
     relative: BoolProperty(
         name="Relative to the First Frame",
         description="Take the recording's first frame as the actor's face at rest, and only what changes from there",
@@ -92,8 +102,9 @@ class PORTRAIT_RELIEF_OT_import_live_link(JobOperator, bpy.types.Operator):
         try:
             recording = live_link.read(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:  # a UnicodeDecodeError is a ValueError
-            reason = "it is no text" if isinstance(error, UnicodeDecodeError) else str(error)
-            self.report({"ERROR"}, f"{path.name} is no Live Link Face recording: {reason}")
+            reason = say("it is no text") if isinstance(error, UnicodeDecodeError) else say_error(error)
+            text = say("{name} is no Live Link Face recording: {reason}", name=path.name, reason=reason)
+            self.report({"ERROR"}, text)
             return {"CANCELLED"}
         if self.mirror:
             recording = live_link.mirrored(recording)
@@ -118,7 +129,8 @@ class PORTRAIT_RELIEF_OT_import_live_link(JobOperator, bpy.types.Operator):
             span = driving.write_relative(
                 scene, recording, own, start_frame=self.start_frame, strength=self.strength, wanted=wanted
             )
-        self.report({"INFO"}, f"{sum(name in wanted for name in recording.names)} sliders over {span} frames")
+        count = sum(name in wanted for name in recording.names)
+        self.report({"INFO"}, say("{count} sliders over {span} frames", count=count, span=span))
         return {"FINISHED"}
 
     def _own(self, settings: bpy.types.PropertyGroup) -> dict[str, float] | None:

@@ -13,8 +13,10 @@ from ..core.base_shapes import ExportError
 from ..core.errors import AddonError, Problem, Remedy
 from ..core.print_checks import Finding, Severity
 from ..core.steps import Steps, finish
+from ..core.wording import told
 from ..scene import albedo, exporting, importing, sending_back
 from ..scene.export_files import FORMATS
+from ..translations import say, say_error, say_problem, say_whole
 from .tasks import Report, TaskOperator
 
 _MOST_ROUNDS = 4  # mending one thing may bring up another
@@ -32,7 +34,7 @@ class _ExportOperator:
         try:
             made = yield from exporting.check_steps(item, scene.portrait_relief_export)
         except (ExportError, MemoryError) as error:
-            text = str(error) or "There is not enough memory. Ask for fewer triangles."
+            text = told(error) or "There is not enough memory. Ask for fewer triangles."
             chosen = importing.find_scene(scene_uid).portrait_relief_export
             show(chosen, name, [Finding("piece", Severity.ERROR, 0, text)])
             raise AddonError(Problem("no_piece", text, "", Remedy.NONE)) from error
@@ -44,19 +46,25 @@ class _ExportOperator:
         try:
             return finish(self.check_steps(context.scene, context.view_layer.objects.active))
         except AddonError as error:
-            self.report({"ERROR"}, error.problem.text)  # pyright: ignore[reportAttributeAccessIssue]
+            self.report({"ERROR"}, say_whole(error.problem))  # pyright: ignore[reportAttributeAccessIssue]
             return None
 
 
 def show(chosen, name: str, findings: list[Finding]) -> None:
     """Keeps a report for the panel."""
-    chosen.report = "\n".join(f"{finding.severity.value}|{finding.sentence}" for finding in findings)
+    chosen.report = "\n".join(
+        f"{finding.severity.value}|{say_problem(finding.sentence)}" for finding in findings
+    )
     chosen.report_object = name
     chosen.can_fix = bool(print_checks.changes(findings))
 
 
 def problems(findings: list[Finding]) -> list[Finding]:
     return [finding for finding in findings if finding.severity is not Severity.OK]
+
+
+def sentences(findings: list[Finding]) -> str:
+    return " ".join(say_problem(finding.sentence) for finding in findings)
 
 
 class PORTRAIT_RELIEF_OT_check_relief(_ExportOperator, TaskOperator, bpy.types.Operator):
@@ -76,8 +84,8 @@ class PORTRAIT_RELIEF_OT_check_relief(_ExportOperator, TaskOperator, bpy.types.O
         made = yield from self.check_steps(scene, item)
         found = problems(made.findings)
         if found:
-            return "WARNING", " ".join(finding.sentence for finding in found)
-        return "INFO", f"No faults: {made.summary}"
+            return "WARNING", sentences(found)
+        return "INFO", say("No faults: {summary}", summary=made.summary)
 
 
 def _is_in_the_report(_problem: Problem) -> None:
@@ -86,7 +94,7 @@ def _is_in_the_report(_problem: Problem) -> None:
 
 class PORTRAIT_RELIEF_OT_fix_export(_ExportOperator, TaskOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.fix_export"
-    bl_label = "Fix"
+    bl_label = "Fix for Export"
     bl_description = "Change the settings so that what the report names is mended"
 
     @classmethod
@@ -109,8 +117,8 @@ class PORTRAIT_RELIEF_OT_fix_export(_ExportOperator, TaskOperator, bpy.types.Ope
             yield
         left = problems(made.findings)
         if left:
-            return "WARNING", "Left: " + " ".join(finding.sentence for finding in left)
-        return "INFO", f"No faults left: {made.summary}"
+            return "WARNING", say("Left: {faults}", faults=sentences(left))
+        return "INFO", say("No faults left: {summary}", summary=made.summary)
 
 
 class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
@@ -119,7 +127,9 @@ class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
     bl_description = "Write the active relief with the settings of the Export panel"
     bl_options = {"REGISTER"}
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File", description="The file that is written", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
     filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     check_existing: BoolProperty(default=True, options={"HIDDEN"})
 
@@ -143,7 +153,7 @@ class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
         item, chosen = context.view_layer.objects.active, context.scene.portrait_relief_export
         path = Path(bpy.path.abspath(self.filepath))
         if not path.name or path.is_dir():
-            self.report({"ERROR"}, "No file name is given.")
+            self.report({"ERROR"}, say("No file name is given."))
             return {"CANCELLED"}
         path = exporting.corrected_path(path, chosen.format).absolute()
         manager = context.window_manager
@@ -157,8 +167,8 @@ class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
             manager.progress_update(40)
             exporting.write(item, chosen, made, path, lambda part: manager.progress_update(100 * part))
         except (ExportError, OSError, RuntimeError) as error:
-            reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            self.report({"ERROR"}, f"{path.name} was not written: {reason}")
+            text = say("{name} was not written: {reason}", name=path.name, reason=say_error(error))
+            self.report({"ERROR"}, text)
             return {"CANCELLED"}
         finally:
             if context.window is not None:
@@ -167,7 +177,7 @@ class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
         found = problems(made.findings)
         text = f"{path.name}: {made.summary}"
         if found:
-            text += ". " + " ".join(finding.sentence for finding in found)
+            text += ". " + sentences(found)
         self.report({"WARNING" if found else "INFO"}, text)
         return {"FINISHED"}
 

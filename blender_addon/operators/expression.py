@@ -49,7 +49,9 @@ class PORTRAIT_RELIEF_OT_apply_preset(bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     preset: EnumProperty(
-        name="Expression", items=[(preset.identifier, preset.label, "") for preset in presets.PRESETS]
+        name="Expression",
+        description="Which of the library's expressions",
+        items=[(preset.identifier, preset.label, "") for preset in presets.PRESETS],
     )
 
     @classmethod
@@ -67,12 +69,13 @@ class PORTRAIT_RELIEF_OT_apply_preset(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_reset_expression(bpy.types.Operator):
     bl_idname = "portrait_relief.reset_expression"
-    bl_label = "Reset"
+    bl_label = "Reset Expression"
     bl_description = "Set these sliders to 0"
     bl_options = {"REGISTER", "UNDO"}
 
     region: EnumProperty(
         name="Region",
+        description="Which sliders are set to 0",
         items=[("ALL", "All", ""), ("POSE", "Pose", "")]
         + [(name.upper(), name, "") for name in arkit.REGIONS],
         default="ALL",
@@ -88,7 +91,7 @@ class PORTRAIT_RELIEF_OT_reset_expression(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_mirror_expression(bpy.types.Operator):
     bl_idname = "portrait_relief.mirror_expression"
-    bl_label = "Mirror"
+    bl_label = "Mirror Expression"
     bl_description = "Swap the left and the right side of the expression and the pose"
     bl_options = {"REGISTER", "UNDO"}
 

@@ -7,6 +7,7 @@ import bpy
 
 from .. import sequence_files
 from ..scene import albedo, chosen_picture, images, lighting, relief_build, relief_object, relit_still
+from ..translations import say
 from .expression import apply_settings
 from .results import ResultOperator
 
@@ -34,7 +35,7 @@ class PORTRAIT_RELIEF_OT_restore_settings(bpy.types.Operator):
         settings = context.scene.portrait_relief
         found = chosen_picture.told_settings(settings)
         if found is None:
-            self.report({"WARNING"}, "The chosen picture does not tell how it was made")
+            self.report({"WARNING"}, say("The chosen picture does not tell how it was made"))
             return {"CANCELLED"}
         apply_settings(settings, found)
         return {"FINISHED"}
@@ -89,7 +90,7 @@ def delete_data(result_id: str, layer: bpy.types.ViewLayer) -> None:
 
 class PORTRAIT_RELIEF_OT_compare_results(bpy.types.Operator):
     bl_idname = "portrait_relief.compare_results"
-    bl_label = "Side by Side"
+    bl_label = "Show Reliefs Side by Side"
     bl_description = "Show the reliefs of all results in a row, in the order of the list, to compare them"
     bl_options = {"REGISTER", "UNDO"}
 
@@ -102,7 +103,7 @@ class PORTRAIT_RELIEF_OT_compare_results(bpy.types.Operator):
         found = [relief_object.find(result.result_id, context.view_layer) for result in results]
         reliefs = [item for item in found if item is not None]
         if len(reliefs) < 2:
-            self.report({"WARNING"}, "There are not two reliefs left to compare")
+            self.report({"WARNING"}, say("There are not two reliefs left to compare"))
             return {"CANCELLED"}
         for item in reliefs:
             relief_object.reveal(item)

@@ -70,7 +70,7 @@ class PORTRAIT_RELIEF_OT_install_backend(_EnvironmentOperator, bpy.types.Operato
             installation.show_problem(error.problem)
             return self.ended(error.problem)
         return context.window_manager.invoke_props_dialog(
-            self, width=_DIALOG_WIDTH_PX, title="Install the Backend", confirm_text="Install"
+            self, width=_DIALOG_WIDTH_PX, title=say("Install the Backend"), confirm_text=say("Install")
         )
 
     def draw(self, _context: bpy.types.Context) -> None:
@@ -119,7 +119,7 @@ class PORTRAIT_RELIEF_OT_remove_backend(_EnvironmentOperator, bpy.types.Operator
 
     def invoke(self, context: bpy.types.Context, _event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_props_dialog(
-            self, width=_DIALOG_WIDTH_PX, title="Remove the Backend", confirm_text="Remove"
+            self, width=_DIALOG_WIDTH_PX, title=say("Remove the Backend"), confirm_text=say("Remove")
         )
 
     def draw(self, _context: bpy.types.Context) -> None:
@@ -130,7 +130,7 @@ class PORTRAIT_RELIEF_OT_remove_backend(_EnvironmentOperator, bpy.types.Operator
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
         if not installation.environment_folder().exists():
-            self.report({"WARNING"}, "No backend is installed")
+            self.report({"WARNING"}, say("No backend is installed"))
             return {"CANCELLED"}
         return self.begin(remove=True, fresh=False)
 

@@ -17,6 +17,7 @@ from ..core.errors import AddonError
 from ..core.jobs import JobInput, Maps
 from ..core.steps import Steps
 from ..scene import sending_back
+from ..translations import say
 from .reporting import ReportingMixin
 
 
@@ -39,7 +40,7 @@ class JobOperator(ReportingMixin):
     @classmethod
     def poll(cls, _context: bpy.types.Context) -> bool:
         if runtime.is_busy():
-            cls.poll_message_set("Portrait Relief is still at work")
+            cls.poll_message_set(say("Portrait Relief is still at work"))
             return False
         return True
 
@@ -59,14 +60,14 @@ class JobOperator(ReportingMixin):
 
 class PORTRAIT_RELIEF_OT_generate(JobOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.generate"
-    bl_label = "Generate"
+    bl_label = "Generate Portrait Relief"
     bl_description = "Give the portrait the expression below and make a relief of it"
     mode = "generate"
 
 
 class PORTRAIT_RELIEF_OT_estimate_depth(JobOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.estimate_depth"
-    bl_label = "Estimate Depth"
+    bl_label = "Estimate Portrait Depth"
     bl_description = "Make a relief of the photo as it is"
     mode = "depth"
 
@@ -77,7 +78,9 @@ class PORTRAIT_RELIEF_OT_relief_from_photo(JobOperator, bpy.types.Operator):
     bl_description = "Choose a portrait photo on disk and make a relief of it as it is"
     mode = "depth"
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File", description="The portrait photo", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
     filter_image: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
 
@@ -107,7 +110,7 @@ class PORTRAIT_RELIEF_OT_repaint(JobOperator, bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_cancel(bpy.types.Operator):
     bl_idname = "portrait_relief.cancel"
-    bl_label = "Cancel"
+    bl_label = "Cancel Portrait Relief"
     bl_description = "Stop the work; nothing is imported"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
@@ -116,7 +119,7 @@ class PORTRAIT_RELIEF_OT_cancel(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_dismiss(bpy.types.Operator):
     bl_idname = "portrait_relief.dismiss"
-    bl_label = "Dismiss"
+    bl_label = "Dismiss Message"
     bl_description = "Take this message away"
 
     def execute(self, _context: bpy.types.Context) -> set[str]:

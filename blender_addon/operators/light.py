@@ -45,10 +45,14 @@ class _LightOperator(ReportingMixin):
 
 class PORTRAIT_RELIEF_OT_apply_light_rig(_LightOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.apply_light_rig"
-    bl_label = "Light Rig"
+    bl_label = "Apply Light Rig"
     bl_description = "Light the active relief with this rig, in place of the one it has"
 
-    rig: EnumProperty(name="Rig", items=[(rig.identifier, rig.label, rig.description) for rig in RIGS])
+    rig: EnumProperty(
+        name="Rig",
+        description="Where the lights stand and how soft they are",
+        items=[(rig.identifier, rig.label, rig.description) for rig in RIGS],
+    )
 
     @classmethod
     def description(cls, _context: bpy.types.Context, properties) -> str:
@@ -74,7 +78,12 @@ class PORTRAIT_RELIEF_OT_load_hdri(_LightOperator, bpy.types.Operator):
     bl_label = "Load HDRI"
     bl_description = "Light the scene with a picture of its surroundings; the world it has is kept"
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File",
+        description="The picture of the surroundings, .hdr or .exr",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE"},
+    )
     filter_image: BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
 
@@ -128,12 +137,12 @@ class PORTRAIT_RELIEF_OT_relight_preview(_LightOperator, bpy.types.Operator):
     bl_label = "Relight Preview"
     bl_description = "Show the relief lit anew in the 3D View: without the photo's light, and with a rig's"
 
-    engine: EnumProperty(name="Engine", items=_ENGINES)
+    engine: EnumProperty(name="Engine", description="What renders the preview", items=_ENGINES)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         item, area = context.active_object, viewing.view3d(context)
         if area is None:
-            self.report({"ERROR"}, "There is no 3D View to show it in.")
+            self.report({"ERROR"}, say("There is no 3D View to show it in"))
             return {"CANCELLED"}
 
         def work() -> None:
@@ -157,7 +166,7 @@ class PORTRAIT_RELIEF_OT_relight_preview(_LightOperator, bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_end_preview(_LightOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.end_preview"
-    bl_label = "End Preview"
+    bl_label = "End Relight Preview"
     bl_description = "Show the 3D View as it was before; rig and texture stay"
     reads_shape = False
 
@@ -172,11 +181,15 @@ class PORTRAIT_RELIEF_OT_end_preview(_LightOperator, bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_relit_still(_LightOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.relit_still"
-    bl_label = "Relit Still"
+    bl_label = "Render Relit Still"
     bl_description = "Render the relief by the photo's own camera and lay it over the photo, pixel on pixel"
 
-    engine: EnumProperty(name="Engine", items=_ENGINES, default="CYCLES")
-    samples: IntProperty(name="Samples", default=64, min=1, max=4096)
+    engine: EnumProperty(
+        name="Engine", description="What renders the still", items=_ENGINES, default="CYCLES"
+    )
+    samples: IntProperty(
+        name="Samples", description="Samples a pixel of the still", default=64, min=1, max=4096
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -213,7 +226,7 @@ class PORTRAIT_RELIEF_OT_relit_still(_LightOperator, bpy.types.Operator):
             return {"PASS_THROUGH"}
         try:
             if not self._rendered.is_file():
-                self.report({"INFO"}, "The still was cancelled")
+                self.report({"INFO"}, say("The still was cancelled"))
                 return {"CANCELLED"}
             item = next((each for each in bpy.data.objects if each.session_uid == self._item_uid), None)
             if not sending_back.is_relief(item):

@@ -12,6 +12,7 @@ from .. import own_presets_folder, requests, thumbnails
 from ..core import arkit, own_presets
 from ..core.errors import AddonError
 from ..scene import images
+from ..translations import say_error
 from .expression import set_sliders
 
 THUMBNAIL_PX = 128
@@ -19,7 +20,9 @@ THUMBNAIL_PX = 128
 
 class _OwnPreset:
     bl_options = {"REGISTER", "UNDO"}
-    name: StringProperty(name="Name", options={"SKIP_SAVE"})
+    name: StringProperty(
+        name="Name", description="What the expression is called in the library", options={"SKIP_SAVE"}
+    )
 
 
 def _refresh() -> None:
@@ -46,8 +49,7 @@ def _picture(settings) -> bytes | None:
 
 
 def _refused(operator: bpy.types.Operator, name: str, error: Exception) -> set[str]:
-    text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-    operator.report({"ERROR"}, f"“{name}”: {text}")
+    operator.report({"ERROR"}, f"“{name}”: {say_error(error)}")
     _refresh()  # its file may have gone
     return {"CANCELLED"}
 
@@ -94,7 +96,9 @@ class PORTRAIT_RELIEF_OT_rename_own_preset(_OwnPreset, bpy.types.Operator):
     bl_description = "Give an expression of your own another name"
     bl_options = {"REGISTER"}
 
-    new_name: StringProperty(name="New Name", options={"SKIP_SAVE"})
+    new_name: StringProperty(
+        name="New Name", description="What it shall be called from now on", options={"SKIP_SAVE"}
+    )
 
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:
         self.new_name = self.name

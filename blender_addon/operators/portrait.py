@@ -9,6 +9,7 @@ import bpy
 from bpy.props import BoolProperty, StringProperty
 
 from .. import runtime
+from ..translations import say
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -22,7 +23,7 @@ def camera_background(scene: bpy.types.Scene) -> bpy.types.Image | None:
 
 class PORTRAIT_RELIEF_OT_use_editor_image(bpy.types.Operator):
     bl_idname = "portrait_relief.use_editor_image"
-    bl_label = "Use Shown Picture"
+    bl_label = "Use Shown Picture as Portrait"
     bl_description = "Take the picture in this Image Editor as the source"
     bl_options = {"REGISTER", "UNDO"}
 
@@ -40,11 +41,13 @@ class PORTRAIT_RELIEF_OT_use_editor_image(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_choose_picture(bpy.types.Operator):
     bl_idname = "portrait_relief.choose_picture"
-    bl_label = "Choose Picture"
+    bl_label = "Choose Portrait Photo"
     bl_description = "Open a portrait photo as the source"
     bl_options = {"REGISTER", "UNDO"}
 
-    filepath: StringProperty(subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File", description="The portrait photo", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
     filter_image: BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
 
@@ -59,7 +62,8 @@ class PORTRAIT_RELIEF_OT_choose_picture(bpy.types.Operator):
         try:
             settings.image = bpy.data.images.load(self.filepath, check_existing=True)
         except RuntimeError as error:
-            self.report({"ERROR"}, f"{Path(self.filepath).name} cannot be opened: {error}")
+            text = say("{name} cannot be opened: {reason}", name=Path(self.filepath).name, reason=str(error))
+            self.report({"ERROR"}, text)
             return {"CANCELLED"}
         settings.source = "IMAGE"
         runtime.forget_problem()
@@ -68,7 +72,7 @@ class PORTRAIT_RELIEF_OT_choose_picture(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_use_camera_background(bpy.types.Operator):
     bl_idname = "portrait_relief.use_camera_background"
-    bl_label = "Use Camera Background"
+    bl_label = "Use Camera Background as Portrait"
     bl_description = "Take the camera's background picture as the source"
     bl_options = {"REGISTER", "UNDO"}
 

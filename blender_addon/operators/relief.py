@@ -8,6 +8,7 @@ from bpy.props import BoolProperty
 
 from ..core.errors import Problem
 from ..scene import relief_build
+from ..translations import say_whole
 from .tasks import TaskOperator
 
 
@@ -46,7 +47,7 @@ class PORTRAIT_RELIEF_OT_rebuild_relief(TaskOperator, bpy.types.Operator):
         steps = relief_build.told_steps(item, overwrite=self.overwrite)
 
         def tell(problem: Problem) -> None:
-            relief_build.show_message(item_uid, problem.text)
+            relief_build.show_message(item_uid, say_whole(problem))
 
         return self.run("rebuild", steps, tell, "Rebuild Relief")
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import bpy
 
 from ..core.errors import Problem
+from ..translations import say, say_whole
 
 
 class ReportingMixin:
@@ -20,13 +21,13 @@ class ReportingMixin:
         """What `execute` returns; with a problem scripts get its sentences as RuntimeError."""
         if problem is None:
             return {"FINISHED"}
-        self.report({"ERROR"}, problem.text)
+        self.report({"ERROR"}, say_whole(problem))
         return {"CANCELLED"}
 
     def opened(self, path: Path, missing: str) -> set[str]:
         """Opens a text file in the system's program for it, or prints its name in background mode."""
         if not path.is_file():
-            self.report({"WARNING"}, missing)
+            self.report({"WARNING"}, say(missing))
             return {"CANCELLED"}
         if bpy.app.background:
             print(path)

@@ -19,7 +19,7 @@ from ..core.picture_settings import PictureSettings
 from ..core.relief import ReliefError
 from ..core.whole_file import write_whole
 from ..scene import images, importing, relief_object
-from ..translations import say
+from ..translations import say, say_error
 from .expression import apply_options, apply_settings
 
 # The parts' names, first as the backend's command line writes them, then as they are called here.
@@ -84,7 +84,9 @@ class PORTRAIT_RELIEF_OT_import_result(bpy.types.Operator):
     )
     bl_options = {"REGISTER", "UNDO"}
 
-    directory: StringProperty(name="Folder", subtype="DIR_PATH")
+    directory: StringProperty(
+        name="Folder", description="The folder that the result was saved to", subtype="DIR_PATH"
+    )
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
 
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:
@@ -99,12 +101,13 @@ class PORTRAIT_RELIEF_OT_import_result(bpy.types.Operator):
                 result_id=uuid.uuid4().hex,
                 name=f"{folder.name} Relief",
                 mode="import",
-                summary=f"From {folder.name}",
+                summary=say("From {name}", name=folder.name),
                 expression={},
             )
             importing.import_result(context.scene, result, description)
         except (ReliefError, ValueError, OSError, RuntimeError) as error:
-            self.report({"ERROR"}, f"{folder.name} cannot be imported: {error}")
+            text = say("{name} cannot be imported: {reason}", name=folder.name, reason=say_error(error))
+            self.report({"ERROR"}, text)
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -134,7 +137,9 @@ class PORTRAIT_RELIEF_OT_save_picture(ResultOperator, bpy.types.Operator):
     )
     bl_options = {"REGISTER"}
 
-    filepath: StringProperty(name="File", subtype="FILE_PATH", options={"SKIP_SAVE"})
+    filepath: StringProperty(
+        name="File", description="The file that is written", subtype="FILE_PATH", options={"SKIP_SAVE"}
+    )
     check_existing: BoolProperty(default=True, options={"HIDDEN"})
     filter_image: BoolProperty(default=True, options={"HIDDEN"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
@@ -177,12 +182,11 @@ class PORTRAIT_RELIEF_OT_select_result(ResultOperator, bpy.types.Operator):
         result = self.result(context)
         item = relief_object.find(result.result_id, context.view_layer) if result else None
         if item is None:
-            self.report(
-                {"WARNING"}, "The relief of this result was deleted, or its collection is switched off"
-            )
+            text = say("The relief of this result was deleted, or its collection is switched off")
+            self.report({"WARNING"}, text)
             return {"CANCELLED"}
         if context.mode != "OBJECT":
-            self.report({"WARNING"}, "Leave the present mode first")
+            self.report({"WARNING"}, say("Leave the present mode first"))
             return {"CANCELLED"}
         for other in context.view_layer.objects:
             if other.select_get():
@@ -198,14 +202,14 @@ class PORTRAIT_RELIEF_OT_select_result(ResultOperator, bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_use_result(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.use_result"
-    bl_label = "Use as Source"
+    bl_label = "Use Result as Source"
     bl_description = "Take this result's picture as the next source"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         result = self.result(context)
         image = images.find(result.result_id, "rgb") if result else None
         if image is None:
-            self.report({"WARNING"}, "The picture of this result was deleted")
+            self.report({"WARNING"}, say("The picture of this result was deleted"))
             return {"CANCELLED"}
         settings = context.scene.portrait_relief
         settings.source, settings.image = "IMAGE", image
@@ -224,10 +228,10 @@ class PORTRAIT_RELIEF_OT_recall_expression(ResultOperator, bpy.types.Operator):
         settings = context.scene.portrait_relief
         if result.mode == "sequence":
             apply_options(settings, _options(result))
-            self.report({"INFO"}, "Its expressions are keyframes; seed, steps, face and crop are set")
+            self.report({"INFO"}, say("Its expressions are keyframes; seed, steps, face and crop are set"))
             return {"FINISHED"}
         if result.mode not in EXPRESSION_MODES:
-            self.report({"WARNING"}, "This result was made without an expression")
+            self.report({"WARNING"}, say("This result was made without an expression"))
             return {"CANCELLED"}
         given = _asked(json.loads(result.expression or "{}"))
         apply_settings(settings, replace(_options(result), **given))
@@ -260,7 +264,7 @@ def _asked(values: dict[str, float]) -> dict[str, dict[str, float]]:
 
 class PORTRAIT_RELIEF_OT_remove_result(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.remove_result"
-    bl_label = "Remove from List"
+    bl_label = "Remove Result from List"
     bl_description = "Take this result off the list; its object and pictures stay"
 
     def execute(self, context: bpy.types.Context) -> set[str]:

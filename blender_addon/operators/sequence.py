@@ -11,13 +11,14 @@ from bpy.props import BoolProperty
 from .. import requests, runtime, sequences
 from ..core import errors
 from ..core.errors import AddonError, Problem
+from ..translations import say
 from .jobs import JobOperator
 from .reporting import ReportingMixin
 
 
 class PORTRAIT_RELIEF_OT_generate_sequence(JobOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.generate_sequence"
-    bl_label = "Generate Sequence"
+    bl_label = "Generate Expression Sequence"
     bl_description = (
         "Generate the animated expression for every frame from the scene's start to its end, as one relief that plays. "
         "Frames that were finished before are not made again"
@@ -37,7 +38,7 @@ class PORTRAIT_RELIEF_OT_generate_sequence(JobOperator, bpy.types.Operator):
                     given, frames, scene.portrait_relief.sequence_folder, fresh=self.fresh
                 )
                 if not sequence.to_make:
-                    self.report({"INFO"}, "All frames were there already")
+                    self.report({"INFO"}, say("All frames were there already"))
                     return self.ended(_import(scene, sequence, wait=self.wait))
                 runtime.submit_sequence(scene, given, frames, sequence)
             except OSError as error:

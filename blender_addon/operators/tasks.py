@@ -11,6 +11,7 @@ from bpy.props import BoolProperty, StringProperty
 from .. import runtime, tasks
 from ..core.errors import AddonError, Problem
 from ..core.steps import Steps, finish
+from ..translations import say
 from .reporting import ReportingMixin
 
 Report = tuple[str, str]  # Blender's word for how severe it is, and the text
@@ -28,7 +29,7 @@ class TaskOperator(ReportingMixin):
     def may_begin(cls, kind: str) -> bool:
         """For `poll`."""
         if tasks.is_busy(kind):
-            cls.poll_message_set("Portrait Relief is still at work")
+            cls.poll_message_set(say("Portrait Relief is still at work"))
             return False
         return True
 
@@ -50,7 +51,7 @@ class TaskOperator(ReportingMixin):
 
 class PORTRAIT_RELIEF_OT_cancel_task(bpy.types.Operator):
     bl_idname = "portrait_relief.cancel_task"
-    bl_label = "Cancel"
+    bl_label = "Cancel Work"
     bl_description = "Stop this work; everything stays as it is"
 
     kind: StringProperty(options={"HIDDEN", "SKIP_SAVE"})

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..scene import images, relit_still, sending_back, viewing
+from ..translations import say
 
 
 class PORTRAIT_RELIEF_OT_view_relief(bpy.types.Operator):
@@ -20,7 +21,7 @@ class PORTRAIT_RELIEF_OT_view_relief(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         area = viewing.view3d(context)
         if area is None:
-            self.report({"WARNING"}, "There is no 3D View to show it in")
+            self.report({"WARNING"}, say("There is no 3D View to show it in"))
             return {"CANCELLED"}
         viewing.look_at(area, context.active_object)
         return {"FINISHED"}
@@ -28,7 +29,7 @@ class PORTRAIT_RELIEF_OT_view_relief(bpy.types.Operator):
 
 class PORTRAIT_RELIEF_OT_show_still(bpy.types.Operator):
     bl_idname = "portrait_relief.show_still"
-    bl_label = "Show Still"
+    bl_label = "Show Relit Still"
     bl_description = "Show the active relief's relit still in an Image Editor, or in a window of its own"
 
     @classmethod

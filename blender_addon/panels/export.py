@@ -66,7 +66,7 @@ class _ExportPanel(PanelMixin):
             draw_wrapped(column, sentence, context, icon=_ICONS[severity])
         if chosen.can_fix:
             column.separator()
-            column.operator("portrait_relief.fix_export", icon="TOOL_SETTINGS")
+            column.operator("portrait_relief.fix_export", text="Fix", icon="TOOL_SETTINGS")
 
 
 class _PrinterPanel(PanelMixin):

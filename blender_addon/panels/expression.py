@@ -25,7 +25,7 @@ class _ExpressionPanel(PanelMixin):
         row.prop(settings, "expression_strength", slider=True)
         row.prop(settings, "symmetric", text="", icon="MOD_MIRROR")
         row = column.row(align=True)
-        row.operator("portrait_relief.mirror_expression", icon="ARROW_LEFTRIGHT")
+        row.operator("portrait_relief.mirror_expression", text="Mirror", icon="ARROW_LEFTRIGHT")
         row.operator("portrait_relief.reset_expression", text="Reset All", icon="LOOP_BACK").region = "ALL"
         row.menu("PORTRAIT_RELIEF_MT_own_presets", text="", icon="DOWNARROW_HLT")
         layout.prop(settings, "keep_unset")
@@ -91,7 +91,7 @@ class _DrivingPanel(PanelMixin):
                 text=say("{count} of {all} sliders follow it", count=count, all=len(arkit.ARKIT_NAMES)),
                 icon="SHAPEKEY_DATA",
             )
-            column.operator("portrait_relief.read_shape_keys", icon="IMPORT")
+            column.operator("portrait_relief.read_shape_keys", text="Read Shape Keys", icon="IMPORT")
             column.prop(settings, "driving_motion", text="")
             if settings.driving_motion == "relative":
                 measured = driving.own_expression(settings) is not None
@@ -111,7 +111,9 @@ class _DrivingPanel(PanelMixin):
         row = column.row(align=True)
         row.prop(scene, "frame_start", text="Start")
         row.prop(scene, "frame_end", text="End")
-        column.operator("portrait_relief.generate_sequence", icon="RENDER_ANIMATION")
+        column.operator(
+            "portrait_relief.generate_sequence", text="Generate Sequence", icon="RENDER_ANIMATION"
+        )
         column.operator("portrait_relief.import_finished_frames", icon="IMPORT")
         column.prop(settings, "sequence_folder", text="")
 

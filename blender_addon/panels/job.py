@@ -80,8 +80,8 @@ class _MainPanel(PanelMixin):
         self._draw_source(layout, context, settings)
         column = layout.column(align=True)
         column.scale_y = 1.3
-        column.operator("portrait_relief.generate", icon="SHADERFX")
-        column.operator("portrait_relief.estimate_depth", icon="MOD_DISPLACE")
+        column.operator("portrait_relief.generate", text="Generate", icon="SHADERFX")
+        column.operator("portrait_relief.estimate_depth", text="Estimate Depth", icon="MOD_DISPLACE")
         if job.install.state == InstallState.RUNNING.value:
             draw_install_progress(layout, job.install)
         elif job.state in _WORKING:
@@ -115,7 +115,9 @@ class _MainPanel(PanelMixin):
         if settings.source == "FILE":
             return
         if camera_background(context.scene) not in {None, settings.image}:
-            column.operator("portrait_relief.use_camera_background", icon="CAMERA_DATA")
+            column.operator(
+                "portrait_relief.use_camera_background", text="Use Camera Background", icon="CAMERA_DATA"
+            )
         space = context.space_data
         in_editor = space.type == "IMAGE_EDITOR"
         if in_editor and bpy.ops.image.clipboard_paste.poll():
@@ -171,7 +173,7 @@ class _AdvancedPanel(PanelMixin):
             column.prop(settings, "crop_top", text="Top")
             column.prop(settings, "crop_side", text="Side")
         if context.space_data.type == "IMAGE_EDITOR":
-            column.operator("portrait_relief.draw_crop", icon="SELECT_SET")
+            column.operator("portrait_relief.draw_crop", text="Draw Crop", icon="SELECT_SET")
 
 
 class _BackendPanel(PanelMixin):
@@ -188,7 +190,7 @@ class _BackendPanel(PanelMixin):
             row.operator("portrait_relief.start_backend", text="Start", icon="PLAY")
         else:
             row.operator("portrait_relief.restart_backend", text="Restart", icon="FILE_REFRESH")
-            row.operator("portrait_relief.free_memory", icon="TRASH")
+            row.operator("portrait_relief.free_memory", text="Free Memory", icon="TRASH")
         row.operator("portrait_relief.open_log", text="", icon="TEXT")
         row.operator("portrait_relief.copy_report", text="", icon="COPYDOWN")
         row.operator("portrait_relief.open_preferences", text="", icon="PREFERENCES")

@@ -92,13 +92,13 @@ class PORTRAIT_RELIEF_PT_light_view3d(PanelMixin, bpy.types.Panel):
             row.operator("portrait_relief.end_preview", text="", icon="X")
         row = column.row(align=True)
         row.scale_y = 1.3
-        button = row.operator("portrait_relief.relit_still", icon="RENDER_STILL")
+        button = row.operator("portrait_relief.relit_still", text="Relit Still", icon="RENDER_STILL")
         button.engine, button.samples = chosen.engine, chosen.samples
         row.prop(chosen, "samples", text="")
         still = still_of(item)
         if still is not None:
             row = column.row(align=True)
-            row.operator("portrait_relief.show_still", icon="IMAGE_DATA")
+            row.operator("portrait_relief.show_still", text="Show Still", icon="IMAGE_DATA")
             row.context_pointer_set("edit_image", still)
             row.operator("image.save_as", text="", icon="FILE_TICK")
 

@@ -48,9 +48,9 @@ class _ResultsPanel(PanelMixin):
             self._draw_notes(layout, active)
             grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
             grid.operator("portrait_relief.select_result", icon="RESTRICT_SELECT_OFF")
-            grid.operator("portrait_relief.use_result", icon="IMAGE_DATA")
+            grid.operator("portrait_relief.use_result", text="Use as Source", icon="IMAGE_DATA")
             grid.operator("portrait_relief.recall_expression", text="Recall Sliders", icon="LOOP_BACK")
-            grid.operator("portrait_relief.compare_results", icon="ALIGN_JUSTIFY")
+            grid.operator("portrait_relief.compare_results", text="Side by Side", icon="ALIGN_JUSTIFY")
         else:
             layout.label(text="No results yet", icon="INFO")
             layout.operator("portrait_relief.import_result", icon="IMPORT")

@@ -9,6 +9,7 @@ import numpy as np
 from ..core import arrays, delight, errors
 from ..core.errors import AddonError, Remedy
 from ..core.steps import Steps, finish, in_worker
+from ..core.wording import told
 from . import images, sending_back
 
 KIND = "albedo"
@@ -79,7 +80,7 @@ def _file_steps(
         found = delight.delight(rgb, normals, coloured=coloured, strength=strength)
     except delight.DelightError as error:
         raise AddonError(
-            errors.Problem("no_head", str(error), "Choose another relief.", Remedy.NONE)
+            errors.Problem("no_head", told(error), "Choose another relief.", Remedy.NONE)
         ) from error
     yield
     return png_of(found.albedo)

@@ -17,6 +17,8 @@ from ..core.height_grid import ReliefSurface
 from ..core.print_checks import Finding, Limits, Severity
 from ..core.print_solid import Piece
 from ..core.steps import Steps, finish, in_worker
+from ..core.wording import worded
+from ..translations import say
 from . import export_files, export_sources, images, mesh_reading
 from .export_files import FORMATS, Painted
 
@@ -48,8 +50,9 @@ class Checked:
         size = f"{width:.1f} x {height:.1f} x {depth:.1f} mm"
         if isinstance(self.made, HeightMap):
             rows, columns = self.made.height_mm.shape
-            return f"{size}, {columns} x {rows} pixels of {self.made.mm_per_px[0]:.3f} mm"
-        return f"{size}, {len(self.made.triangles):,} triangles"
+            side_mm, pixels = self.made.mm_per_px[0], f"{columns} x {rows}"
+            return say("{size}, {pixels} pixels of {side:.3f} mm", size=size, pixels=pixels, side=side_mm)
+        return say("{size}, {count:,} triangles", size=size, count=len(self.made.triangles))
 
 
 def check(item: bpy.types.Object, chosen) -> Checked:
@@ -102,7 +105,9 @@ def _colour(item: bpy.types.Object) -> Finding:
     if not width:
         text = "The relief has no picture; the file gets plain base colour."
         return Finding("picture", Severity.WARNING, 0, text)
-    return Finding("picture", Severity.OK, width, f"Picture of {width} x {height} px.")
+    return Finding(
+        "picture", Severity.OK, width, worded("Picture of {width} x {height} px.", width=width, height=height)
+    )
 
 
 def write(item: bpy.types.Object, chosen, checked: Checked, path: Path, progress: Progress) -> list[Path]:
@@ -111,7 +116,7 @@ def write(item: bpy.types.Object, chosen, checked: Checked, path: Path, progress
     Returns the files, the main one first. Raises ExportError, OSError or RuntimeError (Blender's own).
     """
     if not path.parent.is_dir():
-        raise ExportError(f"There is no folder {path.parent}.")
+        raise ExportError(worded("There is no folder {folder}.", folder=path.parent))
     with temp_files.temporary_folder(path.parent) as folder:
         work = folder / path.name
         if isinstance(checked.made, HeightMap):
@@ -127,7 +132,11 @@ def write(item: bpy.types.Object, chosen, checked: Checked, path: Path, progress
         beside = [path.parent / file.relative_to(folder) for file in written if file != work]
         taken = [file.name for file in beside if file.exists()]
         if taken and not path.exists():  # not of an earlier export of this name
-            raise ExportError(f"{taken[0]} is there already and would be overwritten. Choose another name.")
+            raise ExportError(
+                worded(
+                    "{name} is there already and would be overwritten. Choose another name.", name=taken[0]
+                )
+            )
         for file in beside:
             file.parent.mkdir(exist_ok=True)
             os.replace(folder / file.relative_to(path.parent), file)

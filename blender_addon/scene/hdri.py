@@ -9,6 +9,7 @@ import bpy
 
 from ..core import errors
 from ..core.errors import AddonError, Remedy
+from ..core.wording import worded
 
 WORLD_KEY = "portrait_relief_hdri"
 BEFORE_KEY = (
@@ -34,7 +35,8 @@ def apply_hdri(scene: bpy.types.Scene, item: bpy.types.Object, filepath: str) ->
     if image is None or not readable:
         if image is not None and image.users == 0:
             bpy.data.images.remove(image)
-        message = f"{bpy.path.basename(filepath) or 'The HDRI'} cannot be read as a picture."
+        name = bpy.path.basename(filepath) or worded("The HDRI")
+        message = worded("{name} cannot be read as a picture.", name=name)
         raise AddonError(errors.Problem("no_hdri", message, "Choose an .hdr or .exr file.", Remedy.NONE))
     restore(scene, keep=image)
     world = bpy.data.worlds.new("Portrait HDRI")

@@ -13,6 +13,7 @@ import numpy as np
 from ..core import arrays, errors, exr, picture_file
 from ..core.errors import AddonError, Remedy
 from ..core.steps import Steps
+from ..core.wording import worded
 
 KIND_KEY = "portrait_relief_kind"
 NO_DEPTH = 0.49  # coverage below which a relief has no surface
@@ -90,14 +91,17 @@ def srgb_of_image(image: bpy.types.Image) -> np.ndarray:
     never touches them. Raises AddonError for images without pixels.
     """
     if image.source in {"MOVIE", "SEQUENCE", "TILED"}:
-        raise _no_picture(f"“{image.name}” is not a single picture.", "Choose a still picture.")
+        raise _no_picture(
+            worded("“{name}” is not a single picture.", name=image.name), "Choose a still picture."
+        )
     if image.type == "RENDER_RESULT":
         raise _no_picture("A render result cannot be read directly.", "Save it and open the file.")
     count = len(image.pixels)  # also loads it from disk
     width, height = image.size
     if not count or not width or not height:
         raise _no_picture(
-            f"“{image.name}” has no pixels, perhaps its file is missing.", "Choose another picture."
+            worded("“{name}” has no pixels, perhaps its file is missing.", name=image.name),
+            "Choose another picture.",
         )
     channels = image.channels
     pixels = np.empty(count, np.float32)
@@ -123,7 +127,10 @@ def read_file(filepath: str) -> tuple[bytes, str]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise _no_picture(
-            f"{path.name or 'The picture'} cannot be read: {reason}.", "Choose another picture."
+            worded(
+                "{name} cannot be read: {reason}.", name=path.name or worded("The picture"), reason=reason
+            ),
+            "Choose another picture.",
         ) from error
 
 

@@ -14,6 +14,7 @@ from ..core.jobs import FrameResult
 from ..core.placement import Placement
 from ..core.relief import ReliefMesh, ReliefOptions, build_steps
 from ..core.steps import Steps, finish, in_worker
+from ..translations import say
 from . import images, material, relief_build, relief_object
 from .relief_object import MeshArrays
 
@@ -170,7 +171,8 @@ def details(report: object) -> str:
         words.append(f"face {number} of {len(faces)}")
     if isinstance(settings, dict) and settings.get("seed") is not None:
         steps = settings.get("steps") or 1
-        words += [f"seed {settings['seed']}", f"{steps} step{'s' if steps != 1 else ''}"]
+        words.append(say("seed {number}", number=settings["seed"]))
+        words.append(say("{count} steps", count=steps) if steps != 1 else say("1 step"))
     if isinstance(seconds, dict):
         total = sum(value for value in seconds.values() if isinstance(value, (int, float)))
         words.append(f"{total:.1f} s")

@@ -16,6 +16,7 @@ from ..core.plain_mesh import spread_to_vertices
 from ..core.projection import Projection, camera_distance_mm
 from ..core.relief import ReliefError, ReliefMesh, ReliefOptions, build_steps, mended_map
 from ..core.steps import Steps, finish, in_worker
+from ..core.wording import told
 from . import images, material, relief_object
 from .relief_object import MeshArrays
 
@@ -337,7 +338,7 @@ def _rebuilt_steps(read: _Shape | None, pixels: np.ndarray, plan: _Plan) -> Step
     try:
         made = yield from build_steps(source.depth_mm, source.coverage, source.mm_per_px, plan.options)
     except ReliefError as error:
-        raise _problem("no_head", str(error), "Trim less of its edge.") from error
+        raise _problem("no_head", told(error), "Trim less of its edge.") from error
     shaped = _shaped(made, plan)
     yield
     scale = 0.0 if plan.displaced else plan.depth_scale

@@ -14,6 +14,7 @@ from mathutils import Matrix, Vector
 
 from ..core import errors
 from ..core.errors import AddonError, Remedy
+from ..core.wording import worded
 from . import albedo, relief_object
 
 KIND = "relit"
@@ -42,7 +43,7 @@ def make_scene(
     """
     albedo.photo_of(item)
     if item.hide_render:
-        message = f"“{item.name}” is hidden from renders."
+        message = worded("“{name}” is hidden from renders.", name=item.name)
         hint = "Click the camera beside it in the Outliner, then try again."
         raise AddonError(errors.Problem("relief_hidden", message, hint, Remedy.NONE))
     if item.data.portrait_relief.camera_distance_mm > 0:

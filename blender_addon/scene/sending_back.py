@@ -16,6 +16,7 @@ from ..core.placement import Placement
 from ..core.plain_mesh import PlainMesh
 from ..core.projection import Projection
 from ..core.steps import Steps, finish
+from ..translations import say
 from . import mesh_reading, relief_object
 
 
@@ -27,10 +28,10 @@ def is_relief(item: bpy.types.Object | None) -> bool:
 def is_at_hand(operator: type[bpy.types.Operator], item: bpy.types.Object | None) -> bool:
     """For `poll`: whether `item` is a relief whose shape can be read; tells the user what is in the way."""
     if item is None or not is_relief(item):
-        operator.poll_message_set("Make a relief the active object")
+        operator.poll_message_set(say("Make a relief the active object"))
         return False
     if relief_object.is_held_elsewhere(item.data):
-        operator.poll_message_set("Leave edit mode, or switch dynamic topology off, first")
+        operator.poll_message_set(say("Leave edit mode, or switch dynamic topology off, first"))
         return False
     return True
 

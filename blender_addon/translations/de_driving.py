@@ -13,6 +13,10 @@ DRIVING: dict[str, str] = {
         "Die Ausdrücke eines Gesichts in einem Film oder in Bildern als Keyframes der Regler schreiben"
     ),
     "Motion": "Bewegung",
+    "How the driver's movements become the portrait's": (
+        "Wie die Bewegungen des steuernden Gesichts zu denen des Porträts werden"
+    ),
+    "The photo or movie of the driver": "Das Foto oder der Film des steuernden Gesichts",
     "Relative": "Relativ",
     "The portrait's face moves as far as the driver's does from its neutral one": (
         "Das Gesicht des Porträts bewegt sich so weit wie das steuernde von seinem neutralen aus"
@@ -70,7 +74,6 @@ DRIVING: dict[str, str] = {
     "Take all pictures of the numbered sequence that the chosen one belongs to": (
         "Alle Bilder der nummerierten Sequenz nehmen, zu der das gewählte gehört"
     ),
-    "Of the scene": "Der Szene",
     "Face Landmarker": "Gesichtsmodell",
     "Another face_landmarker.task than the one that Face Following installs; empty for that one": (
         "Ein anderes face_landmarker.task als das, das „Gesichtsverfolgung“ installiert; leer für dieses"

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 INSTALL: dict[str, str] = {
+    "Downloading face following": "Die Gesichtsverfolgung wird heruntergeladen",
+    "Downloading the face model": "Das Gesichtsmodell wird heruntergeladen",
+    "Testing face following": "Die Gesichtsverfolgung wird getestet",
     "{count} packages: downloads {download}, takes {disk} on disk": (
         "{count} Pakete: lädt {download} herunter, belegt {disk} auf der Platte"
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from blender_addon.core.environment import Bundle
 from tests.blender_addon.tiny_wheels import write_bundle
 
 ROOT = Path(__file__).resolve().parents[3]
-LINUX = {"system": "linux", "processor": "x86_64"}
+LINUX: dict[str, Any] = {"system": "linux", "processor": "x86_64"}
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 

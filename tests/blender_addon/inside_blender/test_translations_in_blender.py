@@ -3,12 +3,15 @@
 
 from __future__ import annotations
 
-import ast
 import string
 from pathlib import Path
 
 import bpy
 import pytest
+
+from tests.blender_addon.inside_blender import drawing, wording_scan
+from tests.blender_addon.inside_blender.test_light_in_blender import head  # noqa: F401
+from tests.blender_addon.inside_blender.wording_scan import Wording
 
 ROOT = Path(__file__).resolve().parents[3]
 # Beside our own names: what is called the same everywhere, and what never shows.
@@ -27,26 +30,13 @@ def _of_properties(struct) -> set[str]:
     return texts
 
 
-def _of_layouts() -> set[str]:
-    """Constant texts of labels, buttons and headings, and templates that go through `say`."""
-    texts = set()
-    for path in (ROOT / "blender_addon").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if not isinstance(node, ast.Call):
-                continue
-            values = [word.value for word in node.keywords if word.arg in ("text", "heading")]
-            if isinstance(node.func, ast.Name) and node.func.id == "say" and node.args:
-                values.append(node.args[0])
-            texts |= {value.value for value in values if isinstance(value, ast.Constant)}
-    return texts
-
-
 def shown_texts() -> set[str]:
     import blender_addon
     from blender_addon import runtime
     from blender_addon.core import arkit, errors, presets
+    from blender_addon.panels import job
 
-    texts = _of_layouts()
+    texts = set(wording_scan.of_the_addon(ROOT / "blender_addon").texts)
     for cls in blender_addon._CLASSES:
         texts |= {getattr(cls, "bl_label", ""), getattr(cls, "bl_description", "")}
         if issubclass(cls, bpy.types.Operator):
@@ -55,6 +45,7 @@ def shown_texts() -> set[str]:
         else:
             texts |= _of_properties(cls.bl_rna)
     texts |= {text for problem in errors.LOCAL_PROBLEMS.values() for text in (problem.message, problem.hint)}
+    texts |= {label for _operator, label, _icon in job._REMEDY_BUTTONS.values()}
     texts |= {preset.label for preset in presets.PRESETS}
     texts |= {*runtime._STATE_LABELS.values(), *runtime._BACKEND_LABELS.values()}
     return {text for text in texts if any(letter.isalpha() for letter in text)} - set(arkit.ARKIT_NAMES)
@@ -65,6 +56,28 @@ def test_everything_that_is_shown_has_a_german_text(addon):
 
     assert len(shown_texts()) > 400
     assert sorted(shown_texts() - set(GERMAN)) == []
+
+
+def test_nothing_that_is_shown_is_put_together_without_a_template(addon):
+    assert wording_scan.of_the_addon(ROOT / "blender_addon").faults == []
+
+
+def test_the_scan_finds_untranslatable_texts(tmp_path):
+    path = tmp_path / "operators.py"
+    path.write_text(
+        "self.report({'INFO'}, 'It is done')\n"
+        "self.report({'INFO'}, f'{count} done')\n"
+        "self.report({'INFO'}, say('All done') if whole else f'{a}: {b}')\n"
+        "cls.poll_message_set('Not now')\n"
+        "raise ExportError(f'{count} faults')\n"
+        "raise ExportError(worded('{count} new faults', count=3))\n"
+        "message, hint = f'{name} is away.', 'Find it.'\n"
+    )
+    found = Wording()
+    wording_scan.scan(path, found)
+    lines = sorted(fault.split()[0] for fault in found.faults)
+    assert lines == [f"operators.py:{line}" for line in (1, 2, 4, 5, 7)]
+    assert found.texts == {"All done", "{count} new faults", "Find it."}
 
 
 def test_translations_keep_the_places_of_names_and_numbers(addon):
@@ -104,3 +117,72 @@ def test_the_interface_speaks_german_and_forgets_it_when_switched_off(addon):
         blender_addon.register()
     finally:
         view.language = before
+
+
+@pytest.fixture
+def in_german(addon, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Our own table without Blender's languages, which the bpy wheels do not carry."""
+    from blender_addon import translations
+
+    monkeypatch.setattr(translations, "_look_up", lambda text: translations.GERMAN.get(text, text))
+
+
+def test_sentences_with_numbers_in_them_are_said_wherever_they_were_made(in_german):
+    from blender_addon.core import errors
+    from blender_addon.core.base_shapes import ExportError
+    from blender_addon.core.wording import listed, worded
+    from blender_addon.translations import say_error, say_problem, say_sentence, say_whole
+
+    faults = listed([worded("{count} faces without area", count=2), worded("{count} frames", count=3)])
+    assert faults == "2 faces without area, 3 frames"
+    sentence = worded(
+        "The relief has {faults}. Smooth or delete these places in sculpt or edit mode.", faults=faults
+    )
+    assert sentence.startswith("The relief has 2 faces without area, 3 frames. Smooth")
+    assert say_problem(sentence).startswith("Das Relief hat 2 Flächen ohne Inhalt, 3 Bilder. Glätte")
+    assert say_error(ExportError(worded("There is no folder {folder}.", folder="/x"))) == (
+        "Den Ordner /x gibt es nicht."
+    )
+    assert say_error(OSError(28, "No space left")) == "No space left"
+    problem = errors.local("too_many_frames", detail=worded("{count} frames", count=600))
+    assert problem.message == "One sequence can have up to 512 frames. (600 frames)"
+    assert say_whole(problem).startswith(
+        "Eine Sequenz kann bis zu 512 Bilder haben. (600 Bilder) Verkürze den Bildbereich"
+    )
+    named = errors.local("import_failed", detail="There is no head in the result.")
+    assert say_problem(named.message).endswith("importiert werden. (Im Ergebnis ist kein Kopf.)")
+    assert say_sentence(named.message) == named.message  # said where it is drawn
+    braces = worded("“{name}” is hidden from renders.", name="{a}")
+    assert say_problem(braces) == "„{a}“ ist beim Rendern verborgen."
+
+
+def test_checks_errors_dialogs_and_progress_are_german(in_german, head):  # noqa: F811
+    from blender_addon import runtime
+    from blender_addon.core import errors
+    from blender_addon.core.pip_output import progress
+    from blender_addon.operators.install import PORTRAIT_RELIEF_OT_remove_backend
+    from blender_addon.translations import say_sentence
+
+    chosen = bpy.context.scene.portrait_relief_export
+    chosen.shape, chosen.bed_mm = "RECTANGLE", (10.0, 10.0, 10.0)
+    assert bpy.ops.portrait_relief.check_relief() == {"FINISHED"}
+    assert "passen nicht auf das Druckbett von 10 x 10 x 10 mm. Mache es kleiner." in chosen.report
+    assert " bed " not in chosen.report and "triangles" not in chosen.report
+    with pytest.raises(RuntimeError, match="kann nicht als Bild gelesen werden. Wähle eine .hdr"):
+        bpy.ops.portrait_relief.load_hdri(filepath="/no/where.hdr")
+    message = errors.from_backend({}, 500)
+    runtime.show_problem(message)
+    shown = bpy.context.window_manager.portrait_relief
+    assert shown.message == "Das Backend lehnte die Arbeit ab (HTTP 500)."
+    drawn = drawing.Drawn()
+    with drawing.editor("VIEW_3D") as context:
+        drawing.draw(PORTRAIT_RELIEF_OT_remove_backend, context, drawn)
+    assert drawn.texts[0].startswith("Löscht diesen Ordner.")
+    assert say_sentence(progress("Collecting numpy\n", 5).text) == "Paket 1 von 5: numpy"
+
+
+def test_a_detail_in_brackets_that_is_not_ours_stays(in_german):
+    from blender_addon.translations import say_problem
+
+    assert say_problem("The backend does not answer. (refused)") == "Das Backend antwortet nicht. (refused)"
+    assert say_problem("Somebody else's words (and more)") == "Somebody else's words (and more)"

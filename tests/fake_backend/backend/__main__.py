@@ -107,7 +107,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        print(format % args, file=sys.stderr)
+        sys.stderr.write(f"{format % args}\n")
 
     def send(self, status: int, body: bytes, content_type: str = "application/json") -> None:
         self.send_response(status)
@@ -214,9 +214,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             "started": time.monotonic(),
             "cancelled": False,
         }
-        print(
-            "request", json.dumps(request), sorted(str(name) for name in fields), file=sys.stderr, flush=True
-        )
+        # In one piece: other requests' threads write in between the parts of a print.
+        sys.stderr.write(f"request {json.dumps(request)} {sorted(str(name) for name in fields)}\n")
+        sys.stderr.flush()
         self.send_json(202, {"job_id": job_id, "state": "queued"})
 
     def do_DELETE(self) -> None:
