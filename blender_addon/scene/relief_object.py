@@ -75,7 +75,8 @@ def make_mesh(
     `arrays`: from `arrays_of` at `new_place(size)`, where they were made before.
     """
     mesh = begun_mesh(name, size=size, depth_scale=depth_scale)
-    while not filled_further(mesh, relief, arrays or arrays_of(relief, new_place(size), depth_scale)):
+    filling = arrays or arrays_of(relief, new_place(size), depth_scale)
+    while not filled_further(mesh, relief, filling):
         pass
     return mesh
 
