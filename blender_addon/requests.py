@@ -151,6 +151,7 @@ def job_input(settings, mode: str) -> JobInput:
         seed=settings.seed,
         face=settings.face - 1 if settings.face else None,
         crop=crop(settings, content),
+        drawn_crop=(settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None,
         label=bpy.path.display_name_from_filepath(name) or "Portrait",
     )
 
@@ -160,7 +161,7 @@ def asked(given: JobInput) -> dict[str, object]:
     options: dict[str, object] = {"steps": given.steps or 0, "seed": given.seed}
     if given.mode == "appearance":
         return options
-    return {**options, "face": 0 if given.face is None else given.face + 1, "crop": given.crop}
+    return {**options, "face": 0 if given.face is None else given.face + 1, "crop": given.drawn_crop}
 
 
 def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobInput, Steps[Maps]]:

@@ -77,7 +77,10 @@ class JobInput:
     steps: int | None = None
     seed: int = 0
     face: int | None = None
-    crop: tuple[int, int, int] | None = None  # left, top, side in pixels of the photo
+    crop: tuple[int, int, int] | None = None  # left, top, side in pixels of the upright photo
+    drawn_crop: tuple[int, int, int] | None = (
+        None  # as the panel has it, on the photo as it is stored; not sent
+    )
     maps: Maps = field(default_factory=dict)
     label: str = ""
     frames: tuple[FrameInput, ...] = ()

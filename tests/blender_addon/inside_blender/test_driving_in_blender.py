@@ -155,6 +155,7 @@ def test_a_phone_held_upright_sends_an_upright_picture_and_crop(addon, tmp_path)
     settings.crop_left, settings.crop_top, settings.crop_side, settings.use_crop = 10, 3, 32, True
     sent = requests.job_input(settings, "depth")
     assert sent.portrait == content and sent.crop == (40 - 3 - 32, 10, 32)
+    assert requests.asked(sent)["crop"] == (10, 3, 32)  # what the panel recalls
     settings.source, settings.filepath = "FILE", str(tmp_path / "phone.jpg")
     assert requests.job_input(settings, "depth").crop == (10, 3, 32)
 
