@@ -22,6 +22,7 @@ if importlib.util.find_spec("bpy") is not None:
             build_properties,
             crop_overlay,
             export_properties,
+            late_imports,
             light_properties,
             menus,
             operators,
@@ -68,7 +69,7 @@ if importlib.util.find_spec("bpy") is not None:
         crop_overlay.add()
         for name, handler in _HANDLERS:
             getattr(bpy.app.handlers, name).append(handler)
-        runtime.import_ahead()
+        late_imports.begin()
         if not bpy.app.binary_path:
             # bpy as a Python module crashes or hangs at exit (4.2) when classes are still registered.
             atexit.register(unregister)

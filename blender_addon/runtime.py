@@ -7,15 +7,13 @@ the very same state machine by `run_job_blocking`.
 
 from __future__ import annotations
 
-import importlib
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import replace
 
 import bpy
 
-from . import checking, installation, requests, sequences, storage, tasks
+from . import checking, installation, late_imports, requests, sequences, storage, tasks
 from .core import errors, temp_files
 from .core.backend_process import BackendState
 from .core.errors import AddonError, Problem, Remedy
@@ -28,11 +26,6 @@ from .translations import say, say_problem, say_sentence
 BUSY_INTERVAL_S = 0.03
 PREPARING_INTERVAL_S = 0.005  # many steps of some milliseconds
 IDLE_INTERVAL_S = 1.0  # only looks whether the backend still runs
-_IMPORT_INTERVAL_S = 0.1
-
-# Modules that take some 20 ms to import together, and none of them more than a few when those before it are there.
-_LATE = ("locale", "calendar", "email.utils", "email.feedparser", "email.message", "ssl", "http.client")
-_to_import: list[str] = []
 
 # In the middle of these the user holds data that an import would change under their hands.
 _STROKES = ("TRANSFORM_OT_", "SCULPT_OT_", "PAINT_OT_", "GREASE_PENCIL_OT_", "GPENCIL_OT_")
@@ -79,25 +72,10 @@ def is_busy() -> bool:
     return _session is not None and (_session.busy or _undelivered() is not None)
 
 
-def import_ahead() -> None:
-    """With a window: what the first job needs beside what enabling imported, one of them a tick."""
-    if not bpy.app.background and not bpy.app.timers.is_registered(_import_next):
-        _to_import[:] = [name for name in _LATE if name not in sys.modules]
-        bpy.app.timers.register(_import_next, first_interval=IDLE_INTERVAL_S, persistent=True)
-
-
-def _import_next() -> float | None:
-    if not _to_import:
-        return None
-    importlib.import_module(_to_import.pop(0))
-    return _IMPORT_INTERVAL_S
-
-
 def close() -> None:
     """Ends the backend, the timers, the job and an installation; for unregister."""
     global _session
-    if bpy.app.timers.is_registered(_import_next):
-        bpy.app.timers.unregister(_import_next)
+    late_imports.end()
     installation.close()
     checking.forget()
     _delivery.drop()

@@ -69,7 +69,7 @@ Body = Sequence[bytes | bytearray]
 
 
 def _request_head(address: Address, method: str, path: str, headers: Mapping[str, str], length: int) -> bytes:
-    from . import http_text  # http.client is slow to import, see `runtime.import_ahead`
+    from . import http_text  # http.client is slow to import, see `late_imports`
 
     fields = {"Connection": "close", "Accept-Encoding": "identity", **headers}
     if address.token:
