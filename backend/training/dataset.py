@@ -99,7 +99,7 @@ def expression_values(expression: dict[str, float], pose_deg: tuple[float, float
 
 
 def load_shot(path: Path, extras: bool = False) -> Shot:
-    """Read one .npz of the renderer, of format 1, 2 or 3.
+    """Read one .npz of the renderer, of formats 1 to 4.
 
     Args:
         extras: also keep normals, region masks and landmarks (three bytes a pixel more), where there are any.

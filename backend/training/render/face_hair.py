@@ -17,7 +17,8 @@ from backend.training.render.face_paint import (
     lips_mask,
     to_px,
 )
-from backend.training.render.geometry import Topology, head_topology
+from backend.training.render.geometry import Topology, head_topology, headwear_cover
+from backend.training.render.hair_strands import drawn_roots, unit
 from backend.training.render.identity import Identity
 
 POINTS = 6
@@ -61,39 +62,33 @@ class FaceHair:
 def _frames(positions: np.ndarray, corners: np.ndarray, shares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Roots [N, 3] and the axes of their quads [N, 3, 3], a row each."""
     p = positions[corners]
-    first = _unit(p[:, 1] - p[:, 0] + p[:, 2] - p[:, 3])
-    normal = _unit(np.cross(first, p[:, 3] - p[:, 0] + p[:, 2] - p[:, 1]))
+    first = unit(p[:, 1] - p[:, 0] + p[:, 2] - p[:, 3])
+    normal = unit(np.cross(first, p[:, 3] - p[:, 0] + p[:, 2] - p[:, 1]))
     return (p * shares[..., None]).sum(1), np.stack([first, np.cross(normal, first), normal], 1)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
-
-
-def face_hair_of(assets: HeadAssets, identity: Identity, shot: ShotSpec, points: int = POINTS) -> FaceHair:
-    """The brows of a shot, and its beard where it has one, on its neutral head; `points` of each hair."""
+def face_hair_of(assets: HeadAssets, identity: Identity, shot: ShotSpec) -> FaceHair:
+    """The brows of a shot, and its beard where it has one, on its neutral head."""
     topology = head_topology(assets)
     head = topology.operator @ identity.vertices
     rng = np.random.default_rng([shot.seed, 17])
-    parts = [_brows(topology, head, shot, points, rng)]
+    parts = [_brows(topology, head, shot, rng)]
     if shot.beard in BEARD_HAIRS:
-        parts.append(_beard(assets, topology, head, shot, points, rng))
+        parts.append(_beard(assets, topology, head, shot, rng))
     names = ("quad", "shares", "local", "radius", "shade", "face")
     return FaceHair(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
 
 
-def _brows(
-    topology: Topology, head: np.ndarray, shot: ShotSpec, points: int, rng: np.random.Generator
-) -> FaceHair:
+def _brows(topology: Topology, head: np.ndarray, shot: ShotSpec, rng: np.random.Generator) -> FaceHair:
     least, most = BROW_HAIRS
     count = 2 * round(least + (most - least) * shot.brow_weight)
-    quad, shares = _drawn(topology, head, _on_vertices(topology, brows_of(shot)), count, rng)
+    quad, shares = drawn_roots(head, topology.quads, _on_vertices(topology, brows_of(shot)), count, rng)
     place = _at(topology.rest, topology, quad, shares)
     side, along = np.sign(place[:, 0]), np.clip((np.abs(place[:, 0]) - 0.12) / 0.45, 0, 1)
     angle = np.radians(70 - 75 * along + rng.normal(0, 12, count))  # up at the nose, sideways at the temple
     ahead = np.stack([side * np.cos(angle), 0.7 * np.sin(angle), np.zeros(count)], 1)
     length = rng.uniform(*BROW_LENGTH_DM, count)
-    return _grown(topology, head, (quad, shares), ahead, length, (0.35, 0.0), BROW_RADIUS_DM, points, rng)
+    return _grown(topology, head, (quad, shares), ahead, length, (0.35, 0.0), BROW_RADIUS_DM, rng)
 
 
 def _beard(
@@ -101,14 +96,15 @@ def _beard(
     topology: Topology,
     head: np.ndarray,
     shot: ShotSpec,
-    points: int,
     rng: np.random.Generator,
 ) -> FaceHair:
     count, lengths, radius = BEARD_HAIRS[shot.beard]
     density = np.clip(_on_vertices(topology, beard_mask(shot.beard, lips_mask(assets))) - 0.15, 0, 1)
     # Moustaches are thicker than what grows on cheeks.
-    density = density * np.where(_is_moustache(topology.rest), 2.5, 1.0)
-    quad, shares = _drawn(topology, head, density, count, rng)
+    density = (
+        density * np.where(_is_moustache(topology.rest), 2.5, 1.0) * (1 - headwear_cover(shot, topology))
+    )
+    quad, shares = drawn_roots(head, topology.quads, density, count, rng)
     place = _at(topology.rest, topology, quad, shares)
     side, moustache = np.tanh(place[:, 0] / 0.1), _is_moustache(place)
     ahead = np.stack([np.where(moustache, 0.9 * side, 0.15 * side), -np.ones(count), np.zeros(count)], 1)
@@ -117,7 +113,7 @@ def _beard(
     chin = np.clip((MOUTH_Y_DM + 0.15 - place[:, 1]) / 0.3, 0, 1)
     length = shot_length * (0.35 + 0.65 * chin) * rng.uniform(0.6, 1.15, count)
     length = np.where(moustache, np.minimum(length, 0.11), length)
-    return _grown(topology, head, (quad, shares), ahead, length, (0.55, 0.35), radius, points, rng)
+    return _grown(topology, head, (quad, shares), ahead, length, (0.55, 0.35), radius, rng)
 
 
 def _is_moustache(places: np.ndarray) -> np.ndarray:
@@ -134,7 +130,6 @@ def _grown(
     length: np.ndarray,
     lift_and_fall: tuple[float, float],
     radius: float,
-    points: int,
     rng: np.random.Generator,
 ) -> FaceHair:
     """Hairs of `length` [N] that leave the skin by `lift` of its normal towards `ahead` [N, 3], and bend down by `fall`
@@ -144,9 +139,9 @@ def _grown(
     count = len(quad)
     root, axes = _frames(head, topology.quads[quad], shares)
     normal = axes[:, 2]
-    along_skin = _unit(ahead - (ahead * normal).sum(1, keepdims=True) * normal)
-    start = _unit(along_skin + lift * normal + rng.normal(0, 0.16, (count, 3)))
-    t = np.linspace(0, 1, points)[None, :, None]
+    along_skin = unit(ahead - (ahead * normal).sum(1, keepdims=True) * normal)
+    start = unit(along_skin + lift * normal + rng.normal(0, 0.16, (count, 3)))
+    t = np.linspace(0, 1, POINTS)[None, :, None]
     bend = -fall * t**2 * np.array([0.0, 1.0, 0.0])
     world = length[:, None, None] * (t * start[:, None] + bend)
     local = np.einsum("nkc,nac->nka", world, axes)
@@ -162,18 +157,6 @@ def _on_vertices(topology: Topology, mask: np.ndarray) -> np.ndarray:
     x, y = to_px(topology.rest[:, 0], topology.rest[:, 1])
     cols, rows = (np.clip(v.astype(int), 0, SIZE_PX - 1) for v in (x, y))
     return mask[rows, cols] * topology.front * topology.skin
-
-
-def _drawn(
-    topology: Topology, head: np.ndarray, density: np.ndarray, count: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """Quads [N] and shares [N, 4] of random roots, as dense as area and `density` [R] say."""
-    p = head[topology.quads]
-    area = np.linalg.norm(np.cross(p[:, 2] - p[:, 0], p[:, 3] - p[:, 1]), axis=1)
-    weight = area * np.clip(density[topology.quads].mean(1) - 0.06, 0, None)
-    quad = rng.choice(len(weight), count, p=weight / weight.sum())
-    u, v = rng.random((2, count))
-    return quad, np.stack([(1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v], 1)
 
 
 def _at(values: np.ndarray, topology: Topology, quad: np.ndarray, shares: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from backend.training.render.geometry import hairline, head_topology, lattice_no
 from backend.training.render.identity import Identity
 
 CLUMPS = 260
+LEAST_DENSITY = 0.08
 SURFACE_DM = 0.12  # within this height over the skin strands follow the comb; above it they hang
 # No strand in front of the eyes, nose and mouth: half width, height over the eyes and depth (dm) of that box.
 FREE_HALF_WIDTH_DM, FREE_ABOVE_EYES_DM, FREE_FRONT_DM = 0.60, 0.24, 0.45
@@ -96,21 +97,30 @@ def grow(shot: ShotSpec, head: NeutralHead) -> Strands | None:
 
 def _roots(head: NeutralHead, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Random points on the quads, as dense as area and hair density say: positions and normals [N, 3]."""
-    corners = head.positions[head.quads]  # [Q, 4, 3]
-    area = 0.5 * np.linalg.norm(
-        np.cross(corners[:, 2] - corners[:, 0], corners[:, 3] - corners[:, 1]), axis=1
-    )
-    weight = area * np.clip(head.density[head.quads].mean(1) - 0.08, 0, 1)
-    if weight.sum() < 1e-6:
-        return np.zeros((0, 3)), np.zeros((0, 3))
-    quad = rng.choice(len(weight), count, p=weight / weight.sum())
-    u, v = rng.random((2, count, 1))
-    shares = np.stack([(1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v], 1)  # [N, 4, 1]
-    normal = (head.normals[head.quads[quad]] * shares).sum(1)
-    return (corners[quad] * shares).sum(1), normal / np.linalg.norm(normal, axis=1, keepdims=True)
+    quad, shares = drawn_roots(head.positions, head.quads, head.density, count, rng)
+    corners = head.quads[quad]
+    normal = (head.normals[corners] * shares[..., None]).sum(1)
+    return (head.positions[corners] * shares[..., None]).sum(1), unit(normal)
 
 
-def _unit(vectors: np.ndarray) -> np.ndarray:
+def drawn_roots(
+    positions: np.ndarray, quads: np.ndarray, density: np.ndarray, count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Quads [N] of vertices [R, 3] and shares of their corners [N, 4], as dense as area and `density` [R] say; less
+    than `LEAST_DENSITY` is none. N is 0 where nothing grows, else `count`."""
+    p = positions[quads]
+    area = np.linalg.norm(np.cross(p[:, 2] - p[:, 0], p[:, 3] - p[:, 1]), axis=1)
+    weight = area * np.maximum(density[quads].mean(1) - LEAST_DENSITY, 0)
+    total = weight.sum()
+    if total < 1e-6:
+        return np.zeros(0, np.int64), np.zeros((0, 4))
+    quad = rng.choice(len(weight), count, p=weight / total)
+    u, v = rng.random((2, count))
+    return quad, np.stack([(1 - u) * (1 - v), u * (1 - v), u * v, (1 - u) * v], 1)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Of length 1 along the last axis."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9)
 
 
@@ -127,7 +137,7 @@ def _comb(points: np.ndarray, style: StrandStyle, shot: ShotSpec, fringe: np.nda
     up = np.stack([0.2 * side, 0.6 * ones, 0.1 * ones], 1)
     chosen = {"forward": forward, "back": back, "part": parted, "up": up}[style.comb]
     falls_forward = np.stack([0.35 * side, -0.8 * ones, 0.9 * ones], 1)
-    return _unit(np.where(fringe[:, None], falls_forward, chosen))
+    return unit(np.where(fringe[:, None], falls_forward, chosen))
 
 
 def _grow(
@@ -147,7 +157,7 @@ def _grow(
     wild = np.stack([lattice_noise(roots, rng, 4.0) for _ in range(3)], 1) * style.wildness
     wild += rng.normal(0, 0.35 * style.wildness, wild.shape)
     combed = _along(_comb(roots, style, shot, fringe), normals)
-    direction = _unit(style.lift * normals + (1 - style.lift) * combed + 0.3 * wild)
+    direction = unit(style.lift * normals + (1 - style.lift) * combed + 0.3 * wild)
     clearance = rng.uniform(0.01, style.volume_dm, len(roots))
     points = [roots]
     for number in range(1, style.points):
@@ -159,16 +169,16 @@ def _grow(
         combed = _along(_comb(place, style, shot, fringe), normal)
         fall = style.gravity * (0.4 + 0.6 * number / style.points) * (1.6 - on_skin)
         wanted = on_skin * combed + 0.25 * direction + np.array([0.0, -1.0, 0.0]) * fall + 0.35 * wild
-        direction = _unit((1 - _STIFFNESS) * direction + _STIFFNESS * _unit(wanted))
+        direction = unit((1 - _STIFFNESS) * direction + _STIFFNESS * unit(wanted))
         moved = _pushed_out(head, surface, place + step[:, None] * direction, clearance)
-        direction = _unit(moved - place)
+        direction = unit(moved - place)
         points.append(place + step[:, None] * direction)
     return np.stack(points, 1)
 
 
 def _along(vectors: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """Vectors made tangent to the surface."""
-    return _unit(vectors - (vectors * normals).sum(1, keepdims=True) * normals)
+    return unit(vectors - (vectors * normals).sum(1, keepdims=True) * normals)
 
 
 def _pushed_out(head: NeutralHead, surface: KDTree, points: np.ndarray, clearance: np.ndarray) -> np.ndarray:
@@ -196,8 +206,8 @@ def _curled(points: np.ndarray, style: StrandStyle, shot: ShotSpec, rng: np.rand
     """Helices round the middle lines; clumps of neighbours curl alike."""
     if shot.strand_curl_dm <= 0:
         return points
-    tangent = _unit(np.gradient(points, axis=1))
-    first = _unit(np.cross(tangent, np.array([0.31, 0.17, 0.94])))
+    tangent = unit(np.gradient(points, axis=1))
+    first = unit(np.cross(tangent, np.array([0.31, 0.17, 0.94])))
     second = np.cross(tangent, first)
     travelled = np.linalg.norm(np.diff(points, axis=1), axis=2).cumsum(1)
     travelled = np.concatenate([np.zeros((len(points), 1)), travelled], 1)
