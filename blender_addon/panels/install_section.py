@@ -76,13 +76,13 @@ def _draw_downloads(layout: bpy.types.UILayout, context: bpy.types.Context, show
             download=size_text(smaller.download_bytes),
             disk=size_text(smaller.disk_bytes),
         )
-        layout.label(text=text, icon="INFO", translate=False)
+        draw_wrapped(layout, text, context, icon="INFO")
     if shown.show_packages:
         draw_packages(layout, brought, letters_across(context))
 
 
 def _draw_face_following(layout: bpy.types.UILayout, chosen, carried: Bundle) -> None:
-    """The tick, and what it brings."""
+    """The tick, and below it what it brings."""
     row = layout.row()
     row.enabled = not installation.is_busy()
     row.prop(chosen, "face_following")
@@ -95,7 +95,7 @@ def _draw_face_following(layout: bpy.types.UILayout, chosen, carried: Bundle) ->
     else:
         size = size_text(sum(package.download_bytes for package in brought))
         text = say("{name} and its model, {size}", name=name, size=size)
-    row.label(text=text, translate=False)
+    layout.label(text=text, icon="BLANK1", translate=False)
 
 
 def _sentence(state: EnvironmentState, carried: str) -> str:
