@@ -66,7 +66,8 @@ def test_the_record_is_of_the_locks_versions(repository: Path):
     told = json.loads((repository / "requirements-sizes.json").read_text(encoding="utf-8"))
     assert re.fullmatch(r"\d{4}-\d{2}-\d{2}", told["recorded"])
     targets = {target.name: target for target in package_sizes.TARGETS}
-    assert {"linux-cuda", "linux-cpu", "windows-cpu", "macos"} <= set(told["machines"]) <= set(targets)
+    backends, faces = {"linux-cuda", "linux-cpu", "windows-cpu", "macos"}, {"linux", "windows", "macos"}
+    assert backends | {f"{name}-faces" for name in faces} <= set(told["machines"]) <= set(targets)
     for name, rows in told["machines"].items():
         recorded = {f"{package}=={version}".lower() for package, version, *_sizes in rows}
         assert {line.lower() for line in package_sizes.requirements_of(targets[name])} <= recorded, name

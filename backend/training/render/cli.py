@@ -20,7 +20,7 @@ from backend.training.render.distributions import TEST_SEEDS_FROM
 from backend.training.render.frames import FRAMES_PER_SHOT, chosen_frames
 from backend.training.render.manifest import Manifest
 
-# Noise of a frame at the mouth and the eyes, against 256 samples: 6 samples 31 dB, 12 33, 64 38 (strands: 22, 23, 27).
+# At the mouth, against 256 samples: 6 samples 30 dB, 12 31, 64 36; hair 20, 23, 28 (`backend.training.render_noise`).
 SAMPLES = {"train": 12, "test": 64}
 RESOLUTION_PX = 256
 

@@ -51,7 +51,7 @@ def test_a_failing_check_comes_with_its_remedy(repository: Path, tmp_path: Path)
     [
         ("", "exit status 0"),
         ("raise ImportError('libGL is missing')", "libGL is missing"),
-        ("print('{')", "{"),
+        ("print('{')", "({)"),
     ],
 )
 def test_a_backend_that_cannot_answer_is_a_problem_with_its_last_words(code: str, said: str, tmp_path: Path):

@@ -54,19 +54,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[_Server]]:
 
 
 @pytest.fixture
-def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InstallPlan:
-    links = write_bundle(tmp_path / "extension")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(links))
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.delenv("PORTRAIT_RELIEF_LANDMARKER", raising=False)
-    return InstallPlan(
-        folder=tmp_path / "user" / environment.FOLDER_NAME,
-        storage=tmp_path / "user",
-        base_python=Path(sys.executable),
-        bundle=environment.find_bundle(tmp_path / "extension"),
-        face_following=True,
-    )
+def plan(plan: InstallPlan) -> InstallPlan:
+    """The tick is set."""
+    return replace(plan, face_following=True)
 
 
 def install(plan: InstallPlan) -> tuple[Installer, set[str]]:

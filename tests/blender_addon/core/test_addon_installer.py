@@ -37,21 +37,6 @@ def several_environments(test):
     return pytest.mark.slow(pytest.mark.timeout(600)(test))
 
 
-@pytest.fixture
-def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> InstallPlan:
-    links = write_bundle(tmp_path / "extension")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(links))
-    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
-    monkeypatch.delenv("PORTRAIT_RELIEF_PYTHON", raising=False)
-    return InstallPlan(
-        folder=tmp_path / "user" / environment.FOLDER_NAME,
-        storage=tmp_path / "user",
-        base_python=Path(sys.executable),
-        bundle=environment.find_bundle(tmp_path / "extension"),
-    )
-
-
 def install(plan: InstallPlan) -> Installer:
     installer = Installer()
     installer.start(plan)
