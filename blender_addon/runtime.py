@@ -192,7 +192,7 @@ def _on_timer() -> float | None:
         if problem is not None:
             show_problem(problem)
     sync()
-    at_work = is_busy() or aside or _meanwhile.busy
+    at_work = is_busy() or aside or _meanwhile.busy or sequences.is_writing()
     if not current.needs_ticks and not at_work:
         return None
     if current.job is not None and current.job.state is JobState.PREPARING:
@@ -238,10 +238,11 @@ def _collect(*, wait: bool = False) -> None:
     """Keeps what has come of a sequence; where that is impossible, the work is stopped."""
     job = _session.job if _session else None
     if job is None or sequences.of(job) is None:
+        sequences.flush()  # what a sequence left before this job
         return
     try:
         sequences.collect(job, wait=wait)
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         job.cancel()
         job.problem = errors.local("folder_not_writable", detail=str(error))
 
@@ -377,6 +378,7 @@ def _redraw() -> None:
 def cancel_for_other_file(_file=None, _other=None) -> None:
     """Before another file is opened: the result would land in a file that it does not belong to."""
     _meanwhile.drop()
+    tasks.cancel()
     cancel()
 
 

@@ -81,7 +81,7 @@ class Sequence:
                 finish(writing)
             elif not advance(writing, 0.0):
                 self._writing = writing
-        except OSError:
+        except (OSError, MemoryError):
             self._pending.clear()
             raise
 
@@ -140,8 +140,13 @@ def collect(job: Job, *, wait: bool = False) -> None:
 def flush() -> None:
     """Returns when all frames that came are written, as far as they can be."""
     for sequence in _of_job.values():
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, MemoryError):
             sequence.flush()
+
+
+def is_writing() -> bool:
+    """Whether frames that came wait for the disk: then ticks go on, though their job may have ended."""
+    return any(sequence._pending for sequence in _of_job.values())
 
 
 def finished_of(scene: bpy.types.Scene, job: Job | None) -> Sequence:
@@ -158,7 +163,8 @@ def finished_of(scene: bpy.types.Scene, job: Job | None) -> Sequence:
     there = {number: key for number, key in sequence.wanted.items() if number not in missing}
     if not there:
         raise AddonError(errors.local("no_finished_frames"))
-    return replace(sequence, wanted=there, _pending=deque(), _writing=None)
+    folder = SequenceFolder(sequence.folder.path)  # of its own: the job goes on writing to the other
+    return replace(sequence, folder=folder, wanted=there, _pending=deque(), _writing=None)
 
 
 def scene_range(scene: bpy.types.Scene) -> range:

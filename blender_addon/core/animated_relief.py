@@ -69,14 +69,17 @@ def point_cache_steps(
     written in a step a frame.
     """
     part = path.with_suffix(".part")
-    with open(part, "wb") as file:
-        file.write(
-            struct.pack("<12siiffi", b"POINTCACHE2\0", 1, vertices, float(first_frame), 1.0, len(samples))
-        )
-        for number in samples:
-            values = np.ascontiguousarray(positions(number), np.float32)
-            if values.shape != (vertices, 3):
-                raise ValueError(f"frame {number} has {values.shape} instead of {vertices} points")
-            file.write(values.tobytes())
-            yield
-    os.replace(part, path)
+    try:
+        with open(part, "wb") as file:
+            file.write(
+                struct.pack("<12siiffi", b"POINTCACHE2\0", 1, vertices, float(first_frame), 1.0, len(samples))
+            )
+            for number in samples:
+                values = np.ascontiguousarray(positions(number), np.float32)
+                if values.shape != (vertices, 3):
+                    raise ValueError(f"frame {number} has {values.shape} instead of {vertices} points")
+                file.write(values.tobytes())
+                yield
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -30,6 +30,12 @@ class Placement:
         """[3]: what one millimetre of depth moves a point by."""
         return self.axes[:, 2]
 
+    def is_like(self, other: Placement) -> bool:
+        """Whether it moves points as `other` does, but for rounding."""
+        return np.allclose(self.axes, other.axes, rtol=1e-4, atol=1e-9) and np.allclose(
+            self.origin, other.origin, rtol=1e-4, atol=1e-6
+        )
+
     def positions(self, points_mm: np.ndarray) -> np.ndarray:
         """x, z and depth in mm [N, 3], the depth at the mesh's depth scale -> mesh coordinates float32 [N, 3]."""
         points_mm, axes = np.asarray(points_mm, np.float32), self.axes.astype(np.float32)

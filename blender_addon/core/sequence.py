@@ -25,7 +25,7 @@ from .jobs import FrameInput, FrameResult, JobInput
 from .whole_file import write_whole
 
 MANIFEST = "sequence.json"
-CACHE = "relief.pc2"
+CACHE, CACHE_PART = "relief.pc2", "relief.part"
 USED_BY = "used by.json"  # in a relief's folder: the .blend files that were saved with it
 _FORMAT = "portrait-relief-sequence"
 
@@ -66,14 +66,23 @@ def users_of(folder: Path) -> set[str]:
     """The .blend files that were saved while they showed the relief in `folder`, as far as they are still there."""
     try:
         named = json.loads((folder / USED_BY).read_text(encoding="utf-8"))
-        return {path for path in named if isinstance(path, str) and Path(path).is_file()}
+        paths = {os.path.normpath(folder / path) for path in named if isinstance(path, str)}
+        return {path for path in paths if Path(path).is_file()}
     except (OSError, ValueError, TypeError):
         return set()
 
 
 def write_users(folder: Path, users: set[str]) -> None:
-    """Raises OSError."""
-    write_whole(folder / USED_BY, json.dumps(sorted(users)).encode())
+    """As seen from the folder, so that a project may be moved. Raises OSError."""
+    names = sorted(_seen_from(folder, user) for user in users)
+    write_whole(folder / USED_BY, json.dumps(names).encode())
+
+
+def _seen_from(folder: Path, path: str) -> str:
+    try:
+        return os.path.relpath(path, folder)
+    except ValueError:  # on another drive of Windows
+        return path
 
 
 def delete_relief_folder(folder: Path) -> None:
@@ -82,7 +91,7 @@ def delete_relief_folder(folder: Path) -> None:
     if not is_relief_folder(folder):
         return
     for path in list(folder.iterdir()):
-        if path.name in (CACHE, USED_BY) or re.fullmatch(r"rgb_\d{4,}\.png", path.name):
+        if path.name in (CACHE, CACHE_PART, USED_BY) or re.fullmatch(r"rgb_\d{4,}\.png", path.name):
             path.unlink()
     with contextlib.suppress(OSError):  # something of the artist's lies in it
         folder.rmdir()

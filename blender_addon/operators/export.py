@@ -8,6 +8,7 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
+from .. import runtime
 from ..core import print_checks
 from ..core.base_shapes import ExportError
 from ..core.errors import AddonError, Problem, Remedy
@@ -88,8 +89,10 @@ class PORTRAIT_RELIEF_OT_check_relief(_ExportOperator, TaskOperator, bpy.types.O
         return "INFO", say("No faults: {summary}", summary=made.summary)
 
 
-def _is_in_the_report(_problem: Problem) -> None:
-    """The panel shows the report."""
+def _is_in_the_report(problem: Problem) -> None:
+    """A piece that cannot be made stands in the panel's report; anything else is shown as errors are."""
+    if problem.code != "no_piece":
+        runtime.show_problem(problem)
 
 
 class PORTRAIT_RELIEF_OT_fix_export(_ExportOperator, TaskOperator, bpy.types.Operator):

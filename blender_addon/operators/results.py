@@ -19,7 +19,7 @@ from ..core.picture_settings import PictureSettings
 from ..core.relief import ReliefError
 from ..core.whole_file import write_whole
 from ..scene import images, importing, relief_object
-from ..translations import say, say_error
+from ..translations import say, say_error, say_whole
 from .expression import apply_options, apply_settings
 
 # The parts' names, first as the backend's command line writes them, then as they are called here.
@@ -152,6 +152,14 @@ class PORTRAIT_RELIEF_OT_save_picture(ResultOperator, bpy.types.Operator):
         context.window_manager.fileselect_add(self)
         return {"RUNNING_MODAL"}
 
+    def check(self, _context: bpy.types.Context) -> bool:
+        """The file browser's: shows the ending that will be written, and so warns of the right file."""
+        right = bpy.path.ensure_ext(self.filepath, ".png")
+        changed = right != self.filepath and bool(Path(self.filepath).name)
+        if changed:
+            self.filepath = right
+        return changed
+
     def execute(self, context: bpy.types.Context) -> set[str]:
         result = self.result(context)
         image = images.find(result.result_id, "rgb") if result else None
@@ -162,7 +170,7 @@ class PORTRAIT_RELIEF_OT_save_picture(ResultOperator, bpy.types.Operator):
         try:
             write_whole(path, images.own_png(image))
         except AddonError as error:
-            self.report({"ERROR"}, error.problem.message)
+            self.report({"ERROR"}, say_whole(error.problem))
             return {"CANCELLED"}
         except OSError as error:
             reason = error.strerror or str(error)

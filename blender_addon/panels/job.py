@@ -110,7 +110,7 @@ class _MainPanel(PanelMixin):
             column.prop(settings, "filepath", text="")
         else:
             column.template_ID(settings, "image", open="portrait_relief.choose_picture")
-        if settings.tells_settings:
+        if settings.tells_settings and (settings.source == "FILE" or settings.image is not None):
             column.operator("portrait_relief.restore_settings", icon="LOOP_BACK")
         if settings.source == "FILE":
             return

@@ -255,8 +255,11 @@ def rebuild_steps(item: bpy.types.Object, *, overwrite: bool = False) -> Steps[N
         raise AddonError(errors.local("relief_removed"))
     if not can_rebuild(item) and not bpy.app.background:  # scripts may, in any mode
         raise AddonError(errors.local("relief_in_use"))
-    if not overwrite and not np.array_equal(_positions(item.data), before):
-        raise AddonError(errors.local("relief_was_sculpted"))
+    if not overwrite:
+        now = _read_shape(item.data)  # refuses what was added meanwhile
+        moved = not np.array_equal(now.positions, before) and now.is_moved()  # not by the depth scale alone
+        if moved or not now.place.is_like(plan.place):
+            raise AddonError(errors.local("relief_was_sculpted"))
     _exchange(item, plan, done)
 
 

@@ -197,6 +197,29 @@ def test_files_that_a_copy_or_another_blend_uses_stay(fake, animated, tmp_path):
     assert not folder.exists()
 
 
+def test_a_moved_project_still_knows_who_uses_a_sequence(tmp_path):
+    from blender_addon.core import sequence
+
+    project = tmp_path / "project"
+    folder = project / "Anna" / "relief 0123abcd"
+    folder.mkdir(parents=True)
+    (project / "a.blend").write_bytes(b"")
+    sequence.write_users(folder, {str(project / "a.blend")})
+    project.rename(tmp_path / "moved")
+    moved = tmp_path / "moved"
+    assert sequence.users_of(moved / "Anna" / "relief 0123abcd") == {str(moved / "a.blend")}
+
+
+def test_a_cache_given_up_leaves_nothing(tmp_path):
+    from blender_addon.core.animated_relief import point_cache_steps
+
+    steps = point_cache_steps(tmp_path / "relief.pc2", 2, [1, 2], lambda _number: np.zeros((2, 3)), 1)
+    next(steps)
+    assert [path.name for path in tmp_path.iterdir()] == ["relief.part"]
+    steps.close()
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_undone_deletion_keeps_the_files_and_one_that_comes_too_late_says_so(fake, animated, tmp_path):
     from blender_addon import sequence_files
 

@@ -153,6 +153,39 @@ def test_what_was_sculpted_while_a_rebuild_was_at_work_stays(head):
     assert bpy.context.window_manager.portrait_relief.error_code == "relief_was_sculpted"
 
 
+@pytest.mark.parametrize("what", ["shape keys", "colours"])
+def test_what_was_added_while_a_rebuild_was_at_work_stays(head, what):
+    from blender_addon import runtime, tasks
+    from blender_addon.scene import relief_build
+
+    told, built = [], head.data.portrait_relief_build
+    built.auto_update, built.density = False, 96
+    runtime.begin_task(tasks.Task("rebuild", relief_build.rebuild_steps(head), told.append))
+    if what == "shape keys":
+        head.shape_key_add(name="Basis")
+    else:
+        head.data.color_attributes.new("Paint", "BYTE_COLOR", "POINT")
+    until_done()
+    assert [problem.code for problem in told] == ["relief_was_sculpted"]
+    assert len(head.data.vertices) == SIDE * SIDE
+    assert head.data.shape_keys is not None or len(head.data.color_attributes) == 1
+
+
+def test_a_depth_scale_moved_while_a_rebuild_was_at_work_counts(head):
+    from blender_addon import runtime, tasks
+    from blender_addon.scene import relief_build
+
+    told, built = [], head.data.portrait_relief_build
+    built.auto_update, built.density = False, 96
+    runtime.begin_task(tasks.Task("rebuild", relief_build.rebuild_steps(head), told.append))
+    head.data.portrait_relief.depth_scale = 0.5
+    until_done()
+    assert told == [] and len(head.data.vertices) < SIDE * SIDE
+    assert head.data.portrait_relief.applied_depth_scale == 0.5
+    depth_m = np.ptp([vertex.co.y for vertex in head.data.vertices])
+    assert depth_m == pytest.approx(0.5 * 0.057, rel=0.05)
+
+
 def test_the_albedo_is_made_anew_in_the_same_image(head):
     from blender_addon.scene import albedo, images
 
