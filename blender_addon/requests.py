@@ -20,8 +20,6 @@ from .core.steps import Steps
 from .scene import animated, driving, images, relief_object, sending_back
 from .translations import say
 
-MODE_LABELS = {"generate": "Generate", "depth": "Estimate Depth", "appearance": "Repaint"}
-
 
 def backend_choice() -> BackendChoice:
     """The backend that the preferences and the environment name. Raises AddonError."""

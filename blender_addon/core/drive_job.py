@@ -32,6 +32,9 @@ class DriveInput(JobInput):
     sliders instead.
     """
 
+    mode: str = "drive"
+    portrait: bytes = b""
+    portrait_name: str = ""
     driver: bytes = b""
     driver_name: str = "driver"
     drive: Mapping[str, object] = field(default_factory=dict)
@@ -83,9 +86,6 @@ def measure_input(portrait: bytes, name: str) -> MeasureInput:
     """What measures the expression of a portrait (an image file's content)."""
     drive = {"motion": "absolute", "smoothing": 0.0, "strength": {**strengths(REGIONS, 1.0), "head": 0.0}}
     return MeasureInput(
-        mode="drive",
-        portrait=b"",
-        portrait_name="",
         driver=portrait,
         driver_name=name,
         drive=drive,

@@ -81,9 +81,6 @@ class PORTRAIT_RELIEF_OT_expression_from_photo(_DriveOperator, bpy.types.Operato
     def drive_input(self, _context: bpy.types.Context) -> DriveInput:
         name, content = drive_job.read_driver([Path(bpy.path.abspath(self.filepath))])
         return DriveInput(
-            mode="drive",
-            portrait=b"",
-            portrait_name="",
             driver=content,
             driver_name=name,
             drive={
@@ -174,7 +171,6 @@ class PORTRAIT_RELIEF_OT_drive_from_footage(_DriveOperator, bpy.types.Operator):
             wanted = arkit.ARKIT_NAMES + (arkit.POSE_NAMES if settings.use_pose else ())
             drive["own_values"] = {name: round(getattr(settings, name), 4) for name in wanted}
         return DriveInput(
-            mode="drive",
             portrait=photo[0],
             portrait_name=photo[1],
             driver=content,

@@ -7,7 +7,7 @@ import bpy
 from bpy.props import BoolProperty
 
 from ..core.errors import Problem
-from ..scene import relief_build
+from ..scene import built_shape, relief_build
 from ..translations import say_whole
 from .tasks import TaskOperator
 
@@ -31,7 +31,7 @@ class PORTRAIT_RELIEF_OT_rebuild_relief(TaskOperator, bpy.types.Operator):
         mesh = context.active_object.data
         if relief_build.needs_only_a_normal_map(mesh):
             return self.execute(context)
-        if not self.overwrite and relief_build.is_edited(mesh):
+        if not self.overwrite and built_shape.is_edited(mesh):
             self.overwrite = True  # what the user confirms
             return context.window_manager.invoke_props_dialog(self, width=360)
         return self.execute(context)

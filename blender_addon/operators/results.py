@@ -127,6 +127,15 @@ class ResultOperator:
         index = settings.active_result if self.index < 0 else self.index
         return settings.results[index] if 0 <= index < len(settings.results) else None
 
+    def picture(self, context: bpy.types.Context) -> bpy.types.Image | None:
+        """The result's picture; that it was deleted is reported."""
+        result = self.result(context)
+        image = images.find(result.result_id, "rgb") if result else None
+        if image is None:
+            text = say("The picture of this result was deleted")
+            self.report({"WARNING"}, text)  # pyright: ignore[reportAttributeAccessIssue]
+        return image
+
 
 class PORTRAIT_RELIEF_OT_save_picture(ResultOperator, bpy.types.Operator):
     bl_idname = "portrait_relief.save_picture"
@@ -161,10 +170,8 @@ class PORTRAIT_RELIEF_OT_save_picture(ResultOperator, bpy.types.Operator):
         return changed
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        result = self.result(context)
-        image = images.find(result.result_id, "rgb") if result else None
+        image = self.picture(context)
         if image is None:
-            self.report({"WARNING"}, say("The picture of this result was deleted"))
             return {"CANCELLED"}
         path = Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), ".png"))
         try:
@@ -214,10 +221,8 @@ class PORTRAIT_RELIEF_OT_use_result(ResultOperator, bpy.types.Operator):
     bl_description = "Take this result's picture as the next source"
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        result = self.result(context)
-        image = images.find(result.result_id, "rgb") if result else None
+        image = self.picture(context)
         if image is None:
-            self.report({"WARNING"}, say("The picture of this result was deleted"))
             return {"CANCELLED"}
         settings = context.scene.portrait_relief
         settings.source, settings.image = "IMAGE", image

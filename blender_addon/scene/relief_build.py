@@ -12,16 +12,14 @@ from ..core import errors, relief_back
 from ..core.detail_map import detail_normals
 from ..core.errors import AddonError, Problem, Remedy
 from ..core.placement import Placement
-from ..core.plain_mesh import spread_to_vertices
 from ..core.projection import Projection, camera_distance_mm
 from ..core.relief import ReliefError, ReliefMesh, ReliefOptions, build_steps, mended_map
 from ..core.steps import Steps, finish, in_worker
 from ..core.wording import told
-from . import images, material, relief_object
+from . import built_shape, images, material, relief_object
+from .built_shape import BuiltShape
 from .relief_object import MeshArrays
 
-# In sizes of a grid cell: what moved a vertex further than that was no rounding.
-EDITED = 2e-3
 DISPLACEMENT_KIND, NORMALS_KIND = "displacement", "normals"
 SCALE_KEY = "portrait_relief_depth_scale"  # on a normal map: what it was made for
 _OPTIONS = (
@@ -42,22 +40,8 @@ _OPTIONS = (
 )
 
 
-@dataclass(frozen=True)
-class Source:
-    """What a relief is built from: the maps float32 [H, W] (depth in mm, NaN outside the head) and their scale."""
-
-    depth_mm: np.ndarray
-    coverage: np.ndarray
-    mm_per_px: float
-
-
 def _problem(code: str, message: str, hint: str) -> AddonError:
     return AddonError(Problem(code, message, hint, Remedy.NONE))
-
-
-def source_of(mesh: bpy.types.Mesh) -> Source:
-    """From the packed depth picture. Raises AddonError where it was deleted or changed in size."""
-    return Source(*images.depth_of(_depth_pixels(mesh)), mesh.portrait_relief.mm_per_px)
 
 
 def _depth_pixels(mesh: bpy.types.Mesh) -> np.ndarray:
@@ -84,104 +68,6 @@ def can_rebuild(item: bpy.types.Object | None) -> bool:
         and item.mode == "OBJECT"
         and not relief_object.is_animated(item)
     )
-
-
-def is_edited(mesh: bpy.types.Mesh) -> bool:
-    """Whether it is no longer what was built: sculpted, edited, remeshed, with shape keys, or with what an artist
-    put on its points and faces."""
-    try:
-        return _read_shape(mesh).is_moved()
-    except AddonError:
-        return True
-
-
-@dataclass(frozen=True)
-class _Shape:
-    """What tells whether vertices were moved since they were built."""
-
-    positions: np.ndarray  # float32 [V, 3]
-    corner_vertex: np.ndarray
-    corner_uv: np.ndarray
-    depth_mm: np.ndarray
-    place: Placement
-    projection: Projection
-    photo_size_px: tuple[int, int]
-    origin_px: tuple[float, float]
-    mm_per_px: float
-    depth_scale: float
-
-    def is_moved(self) -> bool:
-        """No bpy."""
-        error = np.abs(self.positions - self.place.positions(self._built_points()))
-        cell = max(self.mm_per_px * max(self.photo_size_px) / 1024, 0.05)
-        cell *= float(np.linalg.norm(self.place.axes[:, 0]))
-        furthest = float(np.abs(self.positions).max(initial=1.0))
-        return bool(error.max(initial=0.0) > max(EDITED * cell, 2e-6 * furthest))
-
-    def _built_points(self) -> np.ndarray:
-        """x, z and depth in mm [V, 3] as UVs and depths tell them."""
-        uv = spread_to_vertices(self.corner_uv, self.corner_vertex, len(self.positions), 0.0)
-        width, height = self.photo_size_px
-        x_mm = (uv[:, 0] * width - self.origin_px[0]) * self.mm_per_px
-        z_mm = (self.origin_px[1] - (1 - uv[:, 1]) * height) * self.mm_per_px
-        x_mm, z_mm = self.projection.unprojected(x_mm, z_mm, self.depth_mm)
-        return np.stack([x_mm, z_mm, self.depth_mm * self.depth_scale], 1)
-
-
-def _read_shape(mesh: bpy.types.Mesh) -> _Shape:
-    """Raises AddonError where it is seen at once that the mesh is no longer what was built."""
-    kept, built = mesh.portrait_relief, mesh.portrait_relief_build
-    depths, layer = mesh.attributes.get(relief_object.DEPTH_ATTRIBUTE), relief_object.photo_uv(mesh)
-    counts = (len(mesh.vertices), len(mesh.loops))
-    if (
-        mesh.shape_keys is not None
-        or depths is None
-        or depths.domain != "POINT"
-        or layer is None
-        or _has_more_than_a_shape(mesh)
-        or (built.vertices and (built.vertices, built.corners) != counts)
-    ):
-        raise AddonError(errors.local("relief_was_sculpted"))
-    corner_vertex = np.empty(counts[1], np.int32)
-    mesh.attributes[".corner_vert"].data.foreach_get("value", corner_vertex)
-    corner_uv = np.empty((counts[1], 2), np.float32)
-    layer.uv.foreach_get("vector", corner_uv.ravel())
-    depth = np.empty(counts[0], np.float32)
-    depths.data.foreach_get("value", depth)
-    return _Shape(
-        _positions(mesh),
-        corner_vertex,
-        corner_uv,
-        depth,
-        relief_object.placement_of(mesh),
-        relief_object.projection_of(mesh),
-        (kept.photo_size_px[0], kept.photo_size_px[1]),
-        (kept.origin_px[0], kept.origin_px[1]),
-        kept.mm_per_px,
-        0.0 if kept.displaced else kept.applied_depth_scale,
-    )
-
-
-def _has_more_than_a_shape(mesh: bpy.types.Mesh) -> bool:
-    """Painted colours or weights, a second UV map, a sculpting mask, faces with another material: lost if rebuilt."""
-    if len(mesh.uv_layers) > 1 or len(mesh.color_attributes):
-        return True
-    if any(item.vertex_groups for item in bpy.data.objects if item.data == mesh):
-        return True
-    for name, kind in (("material_index", np.int32), (".sculpt_mask", np.float32)):
-        attribute = mesh.attributes.get(name)
-        if attribute is not None and len(attribute.data):
-            values = np.empty(len(attribute.data), kind)
-            attribute.data.foreach_get("value", values)
-            if values.any():
-                return True
-    return False
-
-
-def _positions(mesh: bpy.types.Mesh) -> np.ndarray:
-    values = np.empty(len(mesh.vertices) * 3, np.float32)
-    mesh.attributes["position"].data.foreach_get("vector", values)
-    return values.reshape(-1, 3)
 
 
 def options_of(built) -> ReliefOptions:
@@ -245,8 +131,8 @@ def rebuild_steps(item: bpy.types.Object, *, overwrite: bool = False) -> Steps[N
     if not overwrite and needs_only_a_normal_map(mesh):
         yield from _normal_map_steps(mesh, item_uid)
         return
-    read = None if overwrite else _read_shape(mesh)
-    before, plan = _positions(mesh), _plan_of(mesh)
+    read = None if overwrite else built_shape.read(mesh)
+    before, plan = built_shape.positions(mesh), _plan_of(mesh)
     pixels = _depth_pixels(mesh)
     yield
     done = yield from in_worker(_rebuilt_steps(read, pixels, plan))
@@ -256,7 +142,7 @@ def rebuild_steps(item: bpy.types.Object, *, overwrite: bool = False) -> Steps[N
     if not can_rebuild(item) and not bpy.app.background:  # scripts may, in any mode
         raise AddonError(errors.local("relief_in_use"))
     if not overwrite:
-        now = _read_shape(item.data)  # refuses what was added meanwhile
+        now = built_shape.read(item.data)  # refuses what was added meanwhile
         moved = not np.array_equal(now.positions, before) and now.is_moved()  # not by the depth scale alone
         if moved or not now.place.is_like(plan.place):
             raise AddonError(errors.local("relief_was_sculpted"))
@@ -331,15 +217,15 @@ def _plan_of(mesh: bpy.types.Mesh) -> _Plan:
     )
 
 
-def _rebuilt_steps(read: _Shape | None, pixels: np.ndarray, plan: _Plan) -> Steps[_Rebuilt]:
+def _rebuilt_steps(read: BuiltShape | None, pixels: np.ndarray, plan: _Plan) -> Steps[_Rebuilt]:
     """From the depth picture's pixels. No bpy. Raises AddonError where no head is left, or `read` was sculpted."""
     if read is not None and read.is_moved():
         raise AddonError(errors.local("relief_was_sculpted"))
     yield
-    source = Source(*images.depth_of(pixels), plan.mm_per_px)
+    depth_mm, coverage = images.depth_of(pixels)
     yield
     try:
-        made = yield from build_steps(source.depth_mm, source.coverage, source.mm_per_px, plan.options)
+        made = yield from build_steps(depth_mm, coverage, plan.mm_per_px, plan.options)
     except ReliefError as error:
         raise _problem("no_head", told(error), "Trim less of its edge.") from error
     shaped = _shaped(made, plan)
@@ -348,7 +234,7 @@ def _rebuilt_steps(read: _Shape | None, pixels: np.ndarray, plan: _Plan) -> Step
     arrays = yield from relief_object.array_steps(shaped, plan.place, scale)
     displacement = normals = None
     if plan.displaced or plan.normal_map:
-        depth, valid = mended_map(source.depth_mm, source.coverage, source.mm_per_px, plan.options)
+        depth, valid = mended_map(depth_mm, coverage, plan.mm_per_px, plan.options)
         yield
         if plan.displaced:
             displacement = yield from images.data_file_steps(depth)

@@ -54,7 +54,7 @@ def evaluated(item: bpy.types.Object) -> np.ndarray:
 
 
 def test_density_and_grid_change_the_mesh_and_nothing_else(head):
-    from blender_addon.scene import relief_build
+    from blender_addon.scene import built_shape
 
     material, before = head.data.materials[0], len(head.data.vertices)
     head.location, head.rotation_euler, head.scale = (1, 2, 3), (0.1, 0.2, 0.3), (2, 2, 2)
@@ -64,7 +64,7 @@ def test_density_and_grid_change_the_mesh_and_nothing_else(head):
     assert head.data.materials[0] == material and head.modifiers[0].name == "Mine"
     np.testing.assert_allclose([*head.location, *head.scale], [1, 2, 3, 2, 2, 2])
     head.data.portrait_relief_build.density = 512
-    assert len(head.data.vertices) == before and not relief_build.is_edited(head.data)
+    assert len(head.data.vertices) == before and not built_shape.is_edited(head.data)
     head.data.portrait_relief_build.grid = "ADAPTIVE"
     head.data.portrait_relief_build.tolerance_mm = 2.0
     assert len(head.data.vertices) < before * 0.7
@@ -124,13 +124,13 @@ def test_a_sculpted_relief_is_only_overwritten_when_asked(head):
 
 
 def test_an_applied_transform_is_kept(head):
-    from blender_addon.scene import relief_build
+    from blender_addon.scene import built_shape
 
     head.rotation_euler, head.scale = (0.0, 0.0, 1.0), (2, 2, 2)
     bpy.context.view_layer.update()
     before = [head.matrix_world @ vertex.co for vertex in head.data.vertices]
     bpy.ops.object.transform_apply(location=False, rotation=True, scale=True)
-    assert not relief_build.is_edited(head.data)
+    assert not built_shape.is_edited(head.data)
     assert bpy.ops.portrait_relief.rebuild_relief() == {"FINISHED"}
     after = [head.matrix_world @ vertex.co for vertex in head.data.vertices]
     np.testing.assert_allclose(after, before, atol=1e-4)
@@ -163,7 +163,7 @@ def test_backs_are_closed_and_do_not_reach_the_depth_that_is_sent(head, back, gr
 
 
 def test_perspective_lies_on_the_cameras_rays_and_comes_back_as_the_same_depth(head):
-    from blender_addon.scene import relief_build, sending_back
+    from blender_addon.scene import built_shape, sending_back
 
     before, width = sending_back.depth_map(head), np.ptp(coordinates(head.data)[:, 0])
     built = head.data.portrait_relief_build
@@ -178,7 +178,7 @@ def test_perspective_lies_on_the_cameras_rays_and_comes_back_as_the_same_depth(h
     flat = (uv.reshape(-1, 2)[:, 0] - 0.5) * 0.24
     seen = points[corner, 0] / (1 - depth[corner] / 480.0)
     np.testing.assert_allclose(seen, flat, atol=1e-5)
-    assert np.ptp(points[:, 0]) < width and not relief_build.is_edited(mesh)
+    assert np.ptp(points[:, 0]) < width and not built_shape.is_edited(mesh)
     after = sending_back.depth_map(head)
     np.testing.assert_allclose(after[20:76, 20:76], before[20:76, 20:76], atol=2.0)
     mesh.portrait_relief.depth_scale = 0.6
@@ -189,7 +189,7 @@ def test_perspective_lies_on_the_cameras_rays_and_comes_back_as_the_same_depth(h
 
 
 def test_the_displace_modifier_gives_the_same_shape_and_the_slider_moves_it(head, tmp_path):
-    from blender_addon.scene import relief_build, sending_back
+    from blender_addon.scene import built_shape, sending_back
 
     before, sent = evaluated(head), sending_back.depth_map(head)
     head.modifiers.new("Mine", "SUBSURF").show_viewport = False
@@ -198,7 +198,7 @@ def test_the_displace_modifier_gives_the_same_shape_and_the_slider_moves_it(head
     assert [modifier.name for modifier in head.modifiers] == ["Relief Depth", "Mine"]
     inner = np.hypot(before[:, 0], before[:, 2]) < 0.085
     np.testing.assert_allclose(evaluated(head)[inner], before[inner], atol=5e-4)
-    assert not relief_build.is_edited(head.data)
+    assert not built_shape.is_edited(head.data)
     head.data.portrait_relief.depth_scale = 0.5
     np.testing.assert_allclose(evaluated(head)[inner, 1], 0.5 * before[inner, 1], atol=5e-4)
     np.testing.assert_allclose(sending_back.depth_map(head)[30:60, 30:60], sent[30:60, 30:60], atol=1.5)
@@ -272,9 +272,9 @@ def test_another_uv_map_does_not_mislead_depth_scale(head):
 
 @pytest.mark.parametrize("work", ["colours", "weights", "uv", "material"])
 def test_what_an_artist_put_on_a_relief_is_not_rebuilt_away_unasked(head, work):
-    from blender_addon.scene import relief_build
+    from blender_addon.scene import built_shape
 
-    assert not relief_build.is_edited(head.data)
+    assert not built_shape.is_edited(head.data)
     if work == "colours":
         head.data.color_attributes.new("Col", "FLOAT_COLOR", "POINT")
     elif work == "weights":
@@ -283,9 +283,9 @@ def test_what_an_artist_put_on_a_relief_is_not_rebuilt_away_unasked(head, work):
         head.data.uv_layers.new(name="Bake")
     else:
         head.data.materials.append(bpy.data.materials.new("Gold"))
-        assert not relief_build.is_edited(head.data)
+        assert not built_shape.is_edited(head.data)
         head.data.polygons[3].material_index = 1
-    assert relief_build.is_edited(head.data)
+    assert built_shape.is_edited(head.data)
 
 
 def test_in_edit_mode_the_buttons_say_what_to_do(head):
