@@ -113,7 +113,7 @@ class CroppedFrames:
         None  # [B, 3, R, R] x right, y up, z towards the camera; NaN off the head or unknown
     )
     masks: Tensor | None = (
-        None  # [B, 7, R, R] the regions of `encoding.FACE_REGIONS`, 0..1; NaN where unknown
+        None  # [B, 8, R, R] the regions of `encoding.FACE_REGIONS`, 0..1; NaN where unknown
     )
 
 

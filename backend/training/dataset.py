@@ -32,7 +32,7 @@ ARRAYS = ("depth_mm", "coverage", "face", "motion", "visible")
 PICTURE_ARRAYS = {True: ("light", "alpha"), False: ("rgba",)}
 EXTRA_ARRAYS = ("normal", "regions", "landmarks", "landmarks_visible")  # format 3, kept when asked for
 DEPTH_LIMIT_MM = 400.0  # farther points (shoulders seen past the neck) are of no use
-HAIR_REACH_MM = 14.0
+HAIR_REACH_MM, FACE_HAIR_REACH_MM = 14.0, 6.0  # gaps between strands that are closed
 REGIONS = (("mouth",), ("left_eye", "right_eye"))  # boxes of the renderer that count as one region
 REGION_MARGIN = 0.35  # boxes are widened by this share of their size on each side
 EXPRESSION_SIZE = len(ARKIT_NAMES) + len(POSE_NAMES)
@@ -99,7 +99,7 @@ def expression_values(expression: dict[str, float], pose_deg: tuple[float, float
 
 
 def load_shot(path: Path, extras: bool = False) -> Shot:
-    """Read one .npz of the renderer, of formats 1 to 4.
+    """Read one .npz of the renderer, of formats 1 to 5.
 
     Args:
         extras: also keep normals, region masks and landmarks (three bytes a pixel more), where there are any.
@@ -117,8 +117,11 @@ def load_shot(path: Path, extras: bool = False) -> Shot:
             arrays["solid"] = known.astype(np.uint8)
             depth = np.where(known, arrays["depth_mm"], np.float16(0))
             if "hair" in data:  # shots of before there were strands have none
-                reach_px = HAIR_REACH_MM / parameters["shot"]["span_mm"] * depth.shape[-1]
-                depth = hair_volume(depth, known, data["hair"] > 64, reach_px)
+                px_per_mm = depth.shape[-1] / parameters["shot"]["span_mm"]
+                depth = hair_volume(depth, known, data["hair"] > 64, HAIR_REACH_MM * px_per_mm)
+                if "regions" in data:
+                    brows = face_hair_area(data["regions"], FACE_HAIR_REACH_MM * px_per_mm)
+                    depth = hair_volume(depth, known, brows, FACE_HAIR_REACH_MM * px_per_mm)
             arrays["depth_mm"] = depth
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
@@ -153,6 +156,31 @@ def hair_volume(depth_mm: np.ndarray, known: np.ndarray, hair: np.ndarray, reach
         smooth = ndimage.gaussian_filter(np.where(here, closed, 0), side / 4) / np.maximum(weight, 1e-3)
         result[frame] = np.where(here, smooth, depth_mm[frame])
     return result
+
+
+def face_hair_area(regions: np.ndarray, reach_px: float) -> np.ndarray:
+    """Where brows and beards grow, the skin between their hairs included, but no lips and eyes.
+
+    Args:
+        regions: uint8 [K, S, S], bits of `encoding.FACE_REGIONS`; shots of before format 5 mark none.
+        reach_px: the widest gap between two hairs.
+
+    Returns:
+        bool [K, S, S].
+    """
+    strands = decode_region(regions, "face_hair")
+    if not strands.any():
+        return strands
+    between = np.zeros_like(strands)
+    radius = max(1, round(reach_px / 2))
+    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
+    for frame, marked in enumerate(strands):
+        between[frame] = ndimage.binary_closing(np.pad(marked, radius), y**2 + x**2 <= radius**2)[
+            radius:-radius, radius:-radius
+        ]
+    for name in ("mouth", "eyeball", "glasses"):
+        between &= ~decode_region(regions, name)
+    return (strands | between) & ~decode_region(regions, "hair")
 
 
 class ShotLibrary:
@@ -223,7 +251,7 @@ class RawFrames:
         None  # [B, 3, S, S] x right, y up, z towards the camera; NaN for shots that have none
     )
     masks: Tensor | None = (
-        None  # [B, 7, S, S] the regions of `encoding.FACE_REGIONS`; NaN for shots that have none
+        None  # [B, 8, S, S] the regions of `encoding.FACE_REGIONS`; NaN for shots that have none
     )
 
 

@@ -7,6 +7,7 @@ Frame 0 is the reference picture of the shot. All numbers are drawn from the sho
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -211,6 +212,16 @@ def _tint(rng: np.random.Generator, colour: tuple[float, ...], spread: float) ->
     return (float(r), float(g), float(b))
 
 
+def _fabric(rng: np.random.Generator) -> tuple[float, float, float]:
+    """Linear albedo of a cloth: mostly muted, dark as often as bright, one in six vivid."""
+    bright = float(np.exp(rng.uniform(np.log(0.02), np.log(0.75))))
+    vivid = rng.random() < 1 / 6
+    saturation = float(rng.uniform(0.6, 0.95) if vivid else rng.beta(1.3, 3.0))
+    pure = np.array(colorsys.hsv_to_rgb(rng.random(), 1.0, 1.0))
+    r, g, b = bright * (1 - saturation + saturation * pure)
+    return (float(r), float(g), float(b))
+
+
 AXES = ("light", "yaw", "pitch", "roll", "distance", "hair", "strands", "glasses", "headwear", "tone")
 
 
@@ -254,7 +265,7 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
     skin = np.exp((1 - tone) * np.log(SKIN_DARK) + tone * np.log(SKIN_LIGHT)) * np.exp(
         rng.normal(0, [0.08, 0.06, 0.08])
     )
-    weights = np.array([0.22, 0.24, 0.2, 0.08, 0.12, 0.05 + 0.4 * age, 0.03 + 0.3 * age])
+    weights = np.array([0.22, 0.24, 0.2, 0.08, 0.12, 0.02 + 0.4 * age**2, 0.01 + 0.3 * age**2])
     if tone < 0.45:  # light hair on dark skin is rare, and dyed
         weights[3:5] *= 0.15
     hair_colour = HAIR_COLOURS[int(rng.choice(len(HAIR_COLOURS), p=weights / weights.sum()))]
@@ -292,7 +303,7 @@ def sample_shot(seed: int, gender: float, age: float, hair_meshes: list[str]) ->
         beard=beard,
         brow_weight=float(rng.uniform(0.35, 1.0)),
         iris=_tint(rng, IRIS_COLOURS[int(rng.choice(len(IRIS_COLOURS), p=iris_chances))], 0.25),
-        cloth=_tint(rng, tuple(rng.uniform(0.01, 0.8, 3)), 0.2),
+        cloth=_fabric(rng),
         neckline_dm=float(rng.uniform(5.45, 6.05)),
         light_kind=light_kind,
         world_strength=strength,
@@ -318,7 +329,7 @@ def _looks(rng: np.random.Generator, gender: float, age: float) -> dict[str, Any
     lips = ((0.35, 0.02, 0.03), (0.28, 0.06, 0.06), (0.10, 0.012, 0.02), (0.45, 0.12, 0.14))
     lids = ((0.08, 0.05, 0.04), (0.05, 0.05, 0.07), (0.16, 0.07, 0.08), (0.06, 0.08, 0.10))
     return {
-        "headwear_colour": _tint(rng, tuple(rng.uniform(0.02, 0.7, 3)), 0.2),
+        "headwear_colour": _fabric(rng),
         "headwear_edge_dm": float(np.clip(rng.normal(7.74, 0.07), 7.6, 7.95)),
         "makeup": float(rng.uniform(0.2, 1.0)) if wears else 0.0,
         "lipstick": _tint(rng, lips[int(rng.integers(len(lips)))], 0.25),

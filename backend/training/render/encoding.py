@@ -15,9 +15,10 @@ white."""
 LUMINANCE = (0.2126, 0.7152, 0.0722)
 SHOULDER_FROM, SHOULDER_SOFTNESS = 0.8, 0.35
 
-FACE_REGIONS = ("left_eye", "right_eye", "mouth", "eyeball", "mouth_inside", "glasses", "hair")
+FACE_REGIONS = ("left_eye", "right_eye", "mouth", "eyeball", "mouth_inside", "glasses", "hair", "face_hair")
 """Bits of the region mask, lowest first. Eyes (of the subject) hold lids, lashes and eyeball, the mouth lips and
-inside; "eyeball" and "mouth_inside" (teeth and tongue too) tell what is open."""
+inside; "eyeball" and "mouth_inside" (teeth and tongue too) tell what is open; "face_hair", from format 5 on, is where
+a hair of brows or beard is seen at all."""
 
 
 def light_scale(linear: np.ndarray) -> float:

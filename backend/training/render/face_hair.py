@@ -30,6 +30,8 @@ BEARD_HAIRS = {
     "goatee": (2200, (0.07, 0.22), 0.0045),
     "full": (7500, (0.08, 0.34), 0.0045),
 }
+# Of the base mesh: beards end under the chin or at the throat. The painted mask is a projection from the front.
+BEARD_ENDS_DM = {"stubble": 5.98, "moustache": 6.3, "goatee": 6.28, "full": 6.0}
 BROW_HAIRS = (180, 480)  # at the least and at the greatest weight
 BROW_LENGTH_DM, BROW_RADIUS_DM = (0.03, 0.075), 0.0028
 
@@ -100,10 +102,9 @@ def _beard(
 ) -> FaceHair:
     count, lengths, radius = BEARD_HAIRS[shot.beard]
     density = np.clip(_on_vertices(topology, beard_mask(shot.beard, lips_mask(assets))) - 0.15, 0, 1)
-    # Moustaches are thicker than what grows on cheeks.
-    density = (
-        density * np.where(_is_moustache(topology.rest), 2.5, 1.0) * (1 - headwear_cover(shot, topology))
-    )
+    density *= np.where(_is_moustache(topology.rest), 2.5, 1.0)  # thicker than what grows on cheeks
+    density *= 1 - headwear_cover(shot, topology)
+    density *= np.clip(0.5 + (topology.rest[:, 1] - BEARD_ENDS_DM[shot.beard]) / 0.12, 0, 1)
     quad, shares = drawn_roots(head, topology.quads, density, count, rng)
     place = _at(topology.rest, topology, quad, shares)
     side, moustache = np.tanh(place[:, 0] / 0.1), _is_moustache(place)

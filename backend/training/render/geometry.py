@@ -185,9 +185,11 @@ def hairline(shot: ShotSpec, topology: Topology) -> np.ndarray:
 
 
 def clothing(shot: ShotSpec, topology: Topology) -> tuple[np.ndarray, np.ndarray]:
-    """Cloth share [R] and head coverage [R], both 0..1: the collar's line is tilted, lower in front."""
+    """Cloth share [R] and head coverage [R], both 0..1: the collar's line is tilted, lower in front, and rises
+    over the shoulders, which would look out of a low neckline as patches of skin."""
     rest = topology.rest
     below = shot.neckline_dm - 0.10 * np.abs(rest[:, 0]) - 0.18 * (rest[:, 2] - 0.2) - rest[:, 1]
+    below += 0.7 * _smoothstep(np.abs(rest[:, 0]), 0.85, 1.25)
     cloth = np.clip(0.5 + below / 0.12, 0, 1) * topology.skin
     shoulder = np.clip(0.5 + (SHOULDER_DM - rest[:, 1]) / 0.12, 0, 1)
     return cloth, 1 - np.maximum(cloth, shoulder)

@@ -41,6 +41,7 @@ def _data_outputs(tree: bpy.types.NodeTree, inner: tuple[float, float, float] = 
         ("coverage", "coverage", "Fac", "Value"),
         ("face", "face", "Fac", "Value"),
         ("hair", "hair", "Fac", "Value"),
+        ("face_hair", "face_hair", "Fac", "Value"),
         ("reference", "reference", "Vector", "Color"),
         ("eyes_mouth", "eyes_mouth", "Vector", "Color"),
     ):

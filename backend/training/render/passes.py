@@ -26,8 +26,8 @@ def _channels(path: Path) -> dict[str, np.ndarray]:
 
 def read_passes(path: Path) -> dict[str, np.ndarray]:
     """Channels of a multilayer EXR as float32 arrays: "rgba" [H,W,4] (noisy), "depth" [H,W], "coverage", "face",
-    "hair", "normal" [H,W,3] in the camera's frame (x right, y up, z towards the camera; averaged over the pixel),
-    "reference" [H,W,3], "eyes_mouth" [H,W,3], "inner" [H,W,3]."""
+    "hair", "face_hair", "normal" [H,W,3] in the camera's frame (x right, y up, z towards the camera; averaged over
+    the pixel), "reference" [H,W,3], "eyes_mouth" [H,W,3], "inner" [H,W,3]."""
     channels = _channels(path)
 
     def pick(*names: str) -> np.ndarray:
@@ -49,6 +49,7 @@ def read_passes(path: Path) -> dict[str, np.ndarray]:
         "coverage": value("coverage"),
         "face": value("face"),
         "hair": value("hair"),
+        "face_hair": value("face_hair"),
         "reference": colour("reference"),
         "eyes_mouth": colour("eyes_mouth"),
         "inner": colour("inner"),
@@ -67,11 +68,15 @@ def read_light(path: Path, alpha: np.ndarray) -> np.ndarray:
 
 
 def region_masks(passes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Bool masks [H, W] by the names of `FACE_REGIONS`: what covers more than half of a pixel's surface."""
+    """Bool masks [H, W] by the names of `FACE_REGIONS`: what covers more than half of a pixel's surface.
+
+    Of brows and beards a twentieth is enough: the depth pass is one ray's, and may have met that one hair.
+    """
     alpha = np.maximum(passes["rgba"][..., 3], 1e-3)
     shares = [*np.moveaxis(passes["eyes_mouth"], -1, 0), *np.moveaxis(passes["inner"], -1, 0), passes["hair"]]
     solid = passes["rgba"][..., 3] > 0.1
-    return {name: (s > 0.5 * alpha) & solid for name, s in zip(FACE_REGIONS, shares, strict=True)}
+    masks = {name: (s > 0.5 * alpha) & solid for name, s in zip(FACE_REGIONS[:-1], shares, strict=True)}
+    return masks | {"face_hair": (passes["face_hair"] > 0.05 * alpha) & solid}
 
 
 def exposure_gain(rgb: np.ndarray, coverage: np.ndarray, target: float) -> float:

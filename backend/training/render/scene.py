@@ -31,6 +31,7 @@ PASSES = (
     ("coverage", "VALUE"),
     ("face", "VALUE"),
     ("hair", "VALUE"),
+    ("face_hair", "VALUE"),
     ("reference", "COLOR"),
     ("surface_normal", "COLOR"),
     ("eyes_mouth", "COLOR"),
@@ -148,6 +149,7 @@ class HeadScene:
             ("coverage", np.ones(number * points)),
             ("face", np.repeat(face, points)),
             ("hair", np.full(number * points, float(not isinstance(hairs, FaceHair)))),
+            ("face_hair", np.full(number * points, float(isinstance(hairs, FaceHair)))),
         ):
             attribute = data.attributes.get(attribute_name) or data.attributes.new(
                 attribute_name, "FLOAT", "POINT"

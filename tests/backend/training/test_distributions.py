@@ -50,6 +50,14 @@ def test_training_draws_have_the_stated_shares_and_are_those_of_their_seed() -> 
     assert np.median(yaw) < 20 and 55 < yaw.max() <= YAW_LIMIT_DEG
     assert set(Counter(shot.headwear for shot in shots)) == set(HEADWEAR)
     assert not any(shot.makeup for shot in shots[1::2]) and any(shot.makeup for shot in shots[::2])
+    grey = [
+        sum(sample_shot(s, 0.5, age, []).hair_colour[2] > 0.12 for s in range(300)) / 300
+        for age in (0.3, 1.0)
+    ]
+    assert grey[0] < 0.15 < 0.3 < grey[1] < 0.6
+    cloth = np.array([shot.cloth for shot in shots])
+    colourful = (cloth.max(1) - cloth.min(1)) / cloth.max(1)
+    assert 0.1 < (colourful > 0.6).mean() < 0.25 and cloth.min() > 0 and cloth.max() < 0.8
     assert shots[7] == sample_shot(7, 1, 0.3, ["long01"])
     assert axis_draws(TEST_SEEDS_FROM + 5) == axis_draws(TEST_SEEDS_FROM + 5)
 

@@ -12,8 +12,8 @@ from scipy.spatial import KDTree
 
 from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import BEARDS, ShotSpec, sample_shot
-from backend.training.render.encoding import decode_light
-from backend.training.render.face_hair import BEARD_HAIRS, FaceHair, face_hair_of
+from backend.training.render.encoding import decode_light, decode_region
+from backend.training.render.face_hair import BEARD_ENDS_DM, BEARD_HAIRS, FaceHair, face_hair_of
 from backend.training.render.frames import FrameSpec
 from backend.training.render.geometry import head_topology, vertex_normals
 from backend.training.render.identity import Identity, sample_identity
@@ -55,6 +55,14 @@ def test_hairs_are_rooted_in_the_skin_and_lie_over_it(
     assert hair.face.min() >= 0 and np.median(hair.face[: 2 * 330]) == 1  # brows
 
 
+@pytest.mark.parametrize("beard", BEARDS[1:])
+def test_beards_end_at_the_throat(assets: HeadAssets, identity: Identity, beard: str) -> None:
+    hair = face_hair_of(assets, identity, bearded(beard))
+    topology = head_topology(assets)
+    root = (topology.rest[topology.quads[hair.quad]] * hair.shares[..., None]).sum(1)
+    assert root[2 * 330 :, 1].min() > BEARD_ENDS_DM[beard] - 0.15
+
+
 def test_the_beard_hangs_with_the_jaw_and_the_brows_rise(assets: HeadAssets, identity: Identity) -> None:
     hair = face_hair_of(assets, identity, bearded("full"))
     topology = head_topology(assets)
@@ -84,6 +92,7 @@ def test_a_dark_beard_is_seen(assets: HeadAssets, tmp_path: Path) -> None:
     from backend.training.render.shot import ShotRenderer
 
     renderer = ShotRenderer(assets, 96, 8, threads=1)
+    beards: dict[str, np.ndarray] = {}
 
     def brightness(beard: str) -> np.ndarray:
         path = tmp_path / f"{beard}.npz"
@@ -103,8 +112,11 @@ def test_a_dark_beard_is_seen(assets: HeadAssets, tmp_path: Path) -> None:
                 for number in range(len(light["own"]))
             ]
             marks = json.loads(str(shot["parameters"]))["frames"][0]["regions"]["mouth"]
+            hairs = decode_region(shot["regions"][0], "face_hair")
         left, top, right, bottom = (round(96 * share) for share in marks)
+        beards[beard] = hairs[bottom:, left:right]
         chin = np.sum(groups, 0)[bottom : bottom + (bottom - top), left:right]
         return chin.mean() / np.median(np.sum(groups, 0)[np.sum(groups, 0) > 0])
 
     assert brightness("full") < 0.5 * brightness("none")
+    assert beards["full"][:10].mean() > 0.5 and not beards["none"].any()
