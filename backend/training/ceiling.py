@@ -5,7 +5,8 @@ python -m backend.training.ceiling --data data/test
 
 The pairs are those of `evaluate` whose head is still. "Motion" is the renderer's exact flow, "mask" where the photo
 shows what the target shows, "hidden pixels" the target's own where the photo shows nothing. With all three the rest is
-what moving the photo's pixels cannot do at all: shading that changes with the expression.
+what moving the photo's pixels cannot do at all: shading that changes with the expression. "Shading" multiplies the
+moved photo by the ratio of the target to it, both blurred: what a smooth map beside the motion could add.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from tqdm import tqdm
 
@@ -36,6 +38,7 @@ from backend.training.evaluation import (
 )
 from backend.training.tables import markdown
 
+SHADING_SHARE = 0.012  # standard deviation of the blur, of the picture's side: 3 px of 256
 REGIONS: Mapping[str, tuple[str, ...]] = {"mouth": ("mouth",), "eyes": ("left_eye", "right_eye")}
 
 
@@ -51,14 +54,31 @@ def with_truth(
     def mixed(drawn: Tensor, flow: Tensor, blend: Tensor) -> Tensor:
         return composite(drawn, reference.rgb, torch.cat([flow, blend], 1))
 
+    moved = mixed(target.rgb, motion, mask)
     return {
         "copy the reference": reference.rgb,
         "the model": output.rgb,
         "with the true motion": mixed(output.generated_rgb, motion, output.blend),
         "with the true hidden pixels": torch.where(mask > 0.5, output.rgb, target.rgb),
         "with the true motion and mask": mixed(output.generated_rgb, motion, mask),
-        "with motion, mask and hidden pixels": mixed(target.rgb, motion, mask),
+        "with motion, mask and hidden pixels": moved,
+        "and with shading": shaded(moved, target.rgb, mask),
     }
+
+
+def shaded(moved: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
+    """`moved` [1, 3, R, R] (0..1) times the smooth ratio of `wanted` to it, where `mask` [1, 1, R, R] is set."""
+    seen = mask[0, 0].numpy() > 0.5
+
+    def smooth(picture: Tensor) -> np.ndarray:
+        light = picture[0].mean(0).numpy()
+        sigma = SHADING_SHARE * light.shape[-1]
+        return gaussian_filter(light * seen, sigma) / np.maximum(
+            gaussian_filter(seen.astype(float), sigma), 1e-3
+        )
+
+    ratio = torch.from_numpy(np.where(seen, (smooth(wanted) + 0.01) / (smooth(moved) + 0.01), 1.0)).float()
+    return (moved * ratio).clamp(0, 1)
 
 
 def squared_errors(pipeline: JointPortraitPipeline, shot: Shot) -> Iterator[tuple[str, dict[str, float]]]:
