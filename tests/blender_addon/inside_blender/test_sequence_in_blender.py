@@ -343,6 +343,23 @@ def test_frames_are_written_beside_the_ticks_and_none_is_lost_when_the_job_ends(
     np.testing.assert_array_equal(folder.depth_mm(5), one_frame().depth_mm)
 
 
+def test_a_scene_that_goes_while_frames_are_written_is_named(written):
+    from blender_addon import sequences
+    from blender_addon.core.errors import AddonError
+    from blender_addon.core.steps import finish
+
+    job, sequence = written
+    job.results = [one_frame(), one_frame()]
+    sequences.collect(job)
+    other = bpy.data.scenes.new("Other")
+    steps = sequences.import_steps(other, sequence, "c" * 32)
+    next(steps)
+    bpy.data.scenes.remove(other)
+    with pytest.raises(AddonError, match="scene"):
+        finish(steps)
+    assert not list(sequence.folder.path.glob("relief *"))
+
+
 def test_a_frame_that_cannot_be_written_is_told_at_a_later_tick(written):
     from blender_addon import sequences
 
