@@ -10,7 +10,6 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, Po
 
 from . import runtime, tasks
 from .core.errors import AddonError, Problem
-from .core.steps import finish
 from .scene import relief_build
 from .translations import say_whole
 
@@ -20,15 +19,11 @@ def _changed(built: PortraitReliefBuild, _context: bpy.types.Context) -> None:
     item = relief_build.to_rebuild(built.id_data)
     if item is None:
         return
-    item_uid, steps = item.session_uid, relief_build.told_steps(item)
+    steps, tell = relief_build.told_steps(item), rebuild_teller(item.session_uid)
     try:
-        if bpy.app.background:
-            finish(steps)
-        else:
-            tell = rebuild_teller(item_uid)
-            runtime.begin_task(tasks.Task("rebuild", steps, tell))
+        runtime.run_task(tasks.Task("rebuild", steps, tell, of=built.id_data.session_uid))
     except AddonError as error:  # an update callback cannot report
-        rebuild_teller(item_uid)(error.problem)
+        tell(error.problem)
 
 
 def rebuild_teller(item_uid: int) -> Callable[[Problem], None]:
