@@ -44,10 +44,8 @@ class PORTRAIT_RELIEF_OT_generate_sequence(JobOperator, bpy.types.Operator):
             except OSError as error:
                 raise AddonError(errors.local("folder_not_writable", detail=str(error))) from error
         except AddonError as error:
-            runtime.show_problem(error.problem)
-            return self.ended(error.problem)
-        wait = bpy.app.background or self.wait
-        return self.ended(runtime.run_job_blocking(self.timeout) if wait else None)
+            return self.refused(error.problem)
+        return self.sent()
 
 
 class PORTRAIT_RELIEF_OT_import_finished_frames(ReportingMixin, bpy.types.Operator):
