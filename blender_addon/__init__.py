@@ -54,9 +54,12 @@ if importlib.util.find_spec("bpy") is not None:
         ("load_post", runtime.show_after_load),
         ("load_post", chosen_picture.look_after_load),
         ("load_post", sequence_files.start_over),
+        ("load_post", build_properties.start_over),
         ("save_post", sequence_files.after_save),
         ("undo_post", sequence_files.after_undo),
         ("redo_post", sequence_files.after_undo),
+        ("undo_post", build_properties.after_undo),
+        ("redo_post", build_properties.after_undo),
     )
 
     def register() -> None:

@@ -165,6 +165,34 @@ def test_two_reliefs_are_rebuilt_beside_each_other_and_a_later_change_counts(hea
     assert [len(item.data.vertices) for item in (head, other)] == [100**2, 110**2]
 
 
+def test_one_undo_takes_a_slider_and_its_rebuild_back_and_redo_rebuilds(head, monkeypatch):
+    """Blender's own steps: one after the slider was moved, before the timer rebuilt."""
+    from blender_addon import runtime
+
+    monkeypatch.setattr(runtime, "_has_event_loop", lambda: True)
+    bpy.ops.portrait_relief.rebuild_relief(wait=True)
+    name = head.name
+    bpy.ops.ed.undo_push(message="before")
+    head.data.portrait_relief_build.density = 90
+    bpy.ops.ed.undo_push(message="Density")
+    until_done()
+    assert len(head.data.vertices) == 90**2
+    bpy.ops.ed.undo()
+    until_done()
+    mesh = bpy.data.objects[name].data
+    assert mesh.portrait_relief_build.density == SIDE and len(mesh.vertices) == SIDE**2
+    bpy.ops.ed.redo()
+    until_done()
+    mesh = bpy.data.objects[name].data
+    assert mesh.portrait_relief_build.density == 90 and len(mesh.vertices) == 90**2
+    mesh.portrait_relief_build.density = 70
+    bpy.ops.ed.undo_push(message="Density")
+    bpy.ops.ed.undo()  # before it is rebuilt
+    until_done()
+    mesh = bpy.data.objects[name].data
+    assert mesh.portrait_relief_build.density == 90 and len(mesh.vertices) == 90**2
+
+
 def test_what_was_sculpted_while_a_rebuild_was_at_work_stays(head):
     mesh, built = head.data, head.data.portrait_relief_build
     built.auto_update, built.density = False, 100
