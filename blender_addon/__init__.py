@@ -34,6 +34,7 @@ if importlib.util.find_spec("bpy") is not None:
             thumbnails,
             translations,
         )
+        from .scene import chosen_picture
     finally:
         if _collecting:
             gc.enable()
@@ -51,10 +52,14 @@ if importlib.util.find_spec("bpy") is not None:
     _HANDLERS = (
         ("load_pre", runtime.cancel_for_other_file),
         ("load_post", runtime.show_after_load),
+        ("load_post", chosen_picture.look_after_load),
         ("load_post", sequence_files.start_over),
+        ("load_post", build_properties.start_over),
         ("save_post", sequence_files.after_save),
         ("undo_post", sequence_files.after_undo),
         ("redo_post", sequence_files.after_undo),
+        ("undo_post", build_properties.after_undo),
+        ("redo_post", build_properties.after_undo),
     )
 
     def register() -> None:

@@ -10,9 +10,11 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, Po
 
 from . import runtime, tasks
 from .core.errors import AddonError, Problem
-from .core.steps import finish
 from .scene import relief_build
 from .translations import say_whole
+
+# `session_uid` of a mesh, and the settings that a slider had it rebuilt with.
+_rebuilt: set[tuple[int, str]] = set()
 
 
 def _changed(built: PortraitReliefBuild, _context: bpy.types.Context) -> None:
@@ -20,15 +22,29 @@ def _changed(built: PortraitReliefBuild, _context: bpy.types.Context) -> None:
     item = relief_build.to_rebuild(built.id_data)
     if item is None:
         return
-    item_uid, steps = item.session_uid, relief_build.told_steps(item)
+    _rebuilt.add((built.id_data.session_uid, relief_build.signature(built)))
+    steps, tell = relief_build.told_steps(item), rebuild_teller(item.session_uid)
     try:
-        if bpy.app.background:
-            finish(steps)
-        else:
-            tell = rebuild_teller(item_uid)
-            runtime.begin_task(tasks.Task("rebuild", steps, tell))
+        runtime.run_task(tasks.Task("rebuild", steps, tell, of=built.id_data.session_uid))
     except AddonError as error:  # an update callback cannot report
-        rebuild_teller(item_uid)(error.problem)
+        tell(error.problem)
+
+
+@bpy.app.handlers.persistent
+def after_undo(_file: object = None, _other: object = None) -> None:
+    """Blender makes a slider's undo step before the rebuild that it causes, and there shall be no second one: undo and
+    redo come back to a mesh that is not rebuilt yet."""
+    for mesh in bpy.data.meshes:
+        of, built = mesh.session_uid, mesh.portrait_relief_build
+        if tasks.is_busy("rebuild", of) and relief_build.is_up_to_date(mesh):
+            tasks.cancel("rebuild", of)  # its settings are undone
+        elif (of, relief_build.signature(built)) in _rebuilt:
+            _changed(built, bpy.context)
+
+
+@bpy.app.handlers.persistent
+def start_over(_file: object = None, _other: object = None) -> None:
+    _rebuilt.clear()
 
 
 def rebuild_teller(item_uid: int) -> Callable[[Problem], None]:

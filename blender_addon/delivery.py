@@ -3,10 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import traceback
-
-import bpy
 
 from . import requests, sequences
 from .core import errors
@@ -14,11 +11,9 @@ from .core.drive_job import DriveInput, MeasureInput
 from .core.errors import AddonError, Problem
 from .core.jobs import Job, JobState
 from .core.relief import ReliefError
-from .core.steps import Steps, advance, finish
+from .core.steps import Result, Steps, advance, finish
 from .scene import driving, importing
-from .translations import say
-
-TICK_BUDGET_S = 0.001  # the last of a tick's steps may take some milliseconds more
+from .tasks import TICK_BUDGET_S, push_undo
 
 
 class Delivery:
@@ -63,44 +58,6 @@ class Delivery:
             job.state = JobState.FAILED
 
 
-class Meanwhile:
-    """Something that is imported beside the job: as one undo step, too, and in as small steps."""
-
-    def __init__(self) -> None:
-        self._steps: Steps[object] | None = None
-        self._undo_message = ""
-
-    @property
-    def busy(self) -> bool:
-        return self._steps is not None
-
-    def begin(self, steps: Steps[object], undo_message: str) -> None:
-        self.drop()
-        self._steps, self._undo_message = steps, undo_message
-
-    def drop(self) -> None:
-        """Ends a begun import; nothing of it is added."""
-        steps, self._steps = self._steps, None
-        if steps is not None:
-            steps.close()
-
-    def go_on(self, budget_s: float | None = TICK_BUDGET_S) -> Problem | None:
-        """A few milliseconds of it, or all with None; why it failed, if it did."""
-        if self._steps is None:
-            return None
-        try:
-            if budget_s is None:
-                finish(self._steps)
-            elif not advance(self._steps, budget_s):
-                return None
-        except Exception as error:  # as above
-            self._steps = None
-            return _problem_of(error)
-        self._steps = None
-        _push_undo(self._undo_message)
-        return None
-
-
 def _problem_of(error: Exception) -> Problem:
     """What an import that failed shows."""
     if isinstance(error, AddonError):
@@ -112,6 +69,14 @@ def _problem_of(error: Exception) -> Problem:
     return errors.local("import_failed", detail=str(error))
 
 
+def told_steps(steps: Steps[Result]) -> Steps[Result]:
+    """An import's steps, for a task. Raises AddonError for whatever they raise."""
+    try:
+        return (yield from steps)
+    except Exception as error:  # as above
+        raise AddonError(_problem_of(error)) from error
+
+
 def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
     """Imports every frame of a finished job.
 
@@ -121,7 +86,7 @@ def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
     sequence = sequences.of(job)
     if sequence is not None:
         yield from sequences.import_steps(scene, sequence, job.id)
-        _push_undo("Import Portrait Sequence")
+        push_undo("Import Portrait Sequence")
         return
     given = job.input
     if isinstance(given, MeasureInput):
@@ -136,11 +101,11 @@ def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
                 strength=given.take_strength,
                 wanted=given.wanted,
             )
-        _push_undo("Measure Portrait" if given.take is None else "Import Face Recording")
+        push_undo("Measure Portrait" if given.take is None else "Import Face Recording")
         return
     if isinstance(given, DriveInput):
         driving.apply(scene, job.results[0], given.start_frame)
-        _push_undo("Drive Expression")
+        push_undo("Drive Expression")
         return
     for number, frame in enumerate(job.results):
         description = importing.Description(
@@ -154,14 +119,4 @@ def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
         scene = importing.find_scene(scene_uid)
         yield from importing.import_steps(scene, frame, description)
         yield
-    _push_undo("Import Portrait Relief")
-
-
-def _push_undo(message: str) -> None:
-    """One step for the whole import. A timer has no window in its context, so one is lent to it."""
-    if bpy.app.background:
-        return
-    windows = bpy.context.window_manager.windows
-    if windows:
-        with bpy.context.temp_override(window=windows[0]), contextlib.suppress(RuntimeError):
-            bpy.ops.ed.undo_push(message=say(message))
+    push_undo("Import Portrait Relief")

@@ -20,7 +20,7 @@ from .core.errors import AddonError, Problem, Remedy
 from .core.jobs import FrameInput, Job, JobInput, JobState, Maps
 from .core.session import Session
 from .core.steps import Steps, join_workers
-from .delivery import Delivery, Meanwhile
+from .delivery import Delivery
 from .translations import say, say_problem, say_sentence
 
 BUSY_INTERVAL_S = 0.03
@@ -55,7 +55,6 @@ _BACKEND_LABELS = {
 _session: Session | None = None
 _job_scene_uid = 0
 _delivery = Delivery()
-_meanwhile = Meanwhile()
 
 
 def session() -> Session:
@@ -79,7 +78,6 @@ def close() -> None:
     installation.close()
     checking.forget()
     _delivery.drop()
-    _meanwhile.drop()
     tasks.cancel()
     sequences.flush()
     join_workers()
@@ -112,16 +110,6 @@ def submit_sequence(
     sequences.begin(job, sequence)
     sync()
     return job
-
-
-def import_meanwhile(steps: Steps[object], undo_message: str, *, wait: bool) -> Problem | None:
-    """Imports something beside the job, which goes on; with `wait` at once, and then why it failed."""
-    session()
-    _meanwhile.begin(steps, undo_message)
-    if wait:
-        return _meanwhile.go_on(None)
-    keep_ticking()
-    return None
 
 
 def run_job_blocking(timeout_s: float) -> Problem | None:
@@ -187,12 +175,8 @@ def _on_timer() -> float | None:
     done = _undelivered()
     if done is not None and not _user_is_in_the_middle():
         _delivery.tick(done, _job_scene_uid)
-    if _meanwhile.busy and not _user_is_in_the_middle():
-        problem = _meanwhile.go_on()
-        if problem is not None:
-            show_problem(problem)
     sync()
-    at_work = is_busy() or aside or _meanwhile.busy or sequences.is_writing()
+    at_work = is_busy() or aside or sequences.is_writing()
     if not current.needs_ticks and not at_work:
         return None
     if current.job is not None and current.job.state is JobState.PREPARING:
@@ -208,9 +192,18 @@ def begin_task(task: tasks.Task) -> None:
     _redraw()
 
 
-def cancel_task(kind: str) -> bool:
-    """False when there is none of this kind."""
-    cancelled = tasks.cancel(kind)
+def run_task(task: tasks.Task, *, wait: bool = False) -> object:
+    """Begins it; in background mode, or with `wait`, does all of it and returns what it returns. Raises AddonError,
+    of what is done at once."""
+    if wait or not _has_event_loop():
+        return tasks.finish_now(task)
+    begin_task(task)
+    return None
+
+
+def cancel_task(kind: str, of: int = 0) -> bool:
+    """False when there is none of this kind on this mesh."""
+    cancelled = tasks.cancel(kind, of)
     _redraw()
     return cancelled
 
@@ -377,7 +370,6 @@ def _redraw() -> None:
 @bpy.app.handlers.persistent
 def cancel_for_other_file(_file=None, _other=None) -> None:
     """Before another file is opened: the result would land in a file that it does not belong to."""
-    _meanwhile.drop()
     tasks.cancel()
     cancel()
 

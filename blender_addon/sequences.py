@@ -180,8 +180,13 @@ def import_steps(
 ) -> Steps[bpy.types.Object | None]:
     """The animated relief of all wanted frames that are there; None when there is none.
 
-    Raises ReliefError, ValueError, OSError or AddonError.
+    The scene is looked up anew when the frames are written. Raises ReliefError, ValueError, OSError, or AddonError
+    also when it was deleted meanwhile.
     """
+    return _import_steps(scene.session_uid, sequence, result_id)
+
+
+def _import_steps(scene_uid: int, sequence: Sequence, result_id: str) -> Steps[bpy.types.Object | None]:
     yield from sequence.flush_steps()
     numbers = sequence.folder.finished(sorted(sequence.wanted))
     if not numbers:
@@ -194,4 +199,5 @@ def import_steps(
         expression={},
         asked=sequence.asked,
     )
+    scene = importing.find_scene(scene_uid)
     return (yield from sequence_import.import_steps(scene, sequence.folder, numbers, description))

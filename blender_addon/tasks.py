@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The work of a button that takes longer than a click may: checking, delighting, rebuilding. One of a kind
-at a time.
+at a time for each relief.
 
-`runtime`'s timer advances it; in background mode, where timers never run, operators take all steps at once.
+`runtime`'s timer advances it; in background mode, where timers never run, `runtime.run_task` takes all steps at once.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import bpy
 
 from .core import errors
 from .core.errors import AddonError, Problem
-from .core.steps import Steps, advance
+from .core.steps import Steps, advance, finish
+from .translations import say
 
 TICK_BUDGET_S = 0.001  # the last of a tick's steps may take some milliseconds more
 
@@ -25,6 +26,7 @@ TICK_BUDGET_S = 0.001  # the last of a tick's steps may take some milliseconds m
 class Task:
     """Attributes:
     kind: which button began it: its panel shows it.
+    of: the `session_uid` of the mesh that it works on; 0 where there is one of the kind for all.
     undo: what the undo step is called that it ends with; none where it is empty.
     tell: shows the artist why it failed.
     """
@@ -33,29 +35,39 @@ class Task:
     steps: Steps[object]
     tell: Callable[[Problem], None]
     undo: str = ""
+    of: int = 0
 
 
-_tasks: dict[str, Task] = {}  # by kind; the first one's turn is next
+_tasks: dict[tuple[str, int], Task] = {}  # by kind and mesh; the first one's turn is next
 
 
-def is_busy(kind: str = "") -> bool:
-    """Whether a task, or one of this kind, is at work."""
-    return kind in _tasks if kind else bool(_tasks)
+def is_busy(kind: str = "", of: int = 0) -> bool:
+    """Whether a task, or one of this kind on this mesh, is at work."""
+    return (kind, of) in _tasks if kind else bool(_tasks)
 
 
 def begin(task: Task) -> None:
-    """Takes the first step at once, which reads what is needed; an earlier one of its kind is dropped. Raises
-    AddonError."""
-    cancel(task.kind)
+    """Takes the first step at once, which reads what is needed; an earlier one of its kind on the same mesh is dropped.
+    Raises AddonError."""
+    cancel(task.kind, task.of)
     if not advance(task.steps, 0.0):
-        _tasks[task.kind] = task
+        _tasks[task.kind, task.of] = task
     elif task.undo:
-        _push_undo(task.undo)
+        push_undo(task.undo)
 
 
-def cancel(kind: str = "") -> bool:
-    """Drops the task of this kind, or all: nothing of it is kept. False when there is none."""
-    dropped = [_tasks.pop(name) for name in ([kind] if kind else list(_tasks)) if name in _tasks]
+def finish_now(task: Task) -> object:
+    """All of it, in place of an earlier one of its kind on the same mesh; what it returns. Raises AddonError."""
+    cancel(task.kind, task.of)
+    outcome = finish(task.steps)
+    if task.undo:
+        push_undo(task.undo)
+    return outcome
+
+
+def cancel(kind: str = "", of: int = 0) -> bool:
+    """Drops the task of this kind on this mesh, or all: nothing of it is kept. False when there is none."""
+    dropped = [_tasks.pop(key) for key in ([(kind, of)] if kind else list(_tasks)) if key in _tasks]
     for task in dropped:
         task.steps.close()
     return bool(dropped)
@@ -65,14 +77,14 @@ def tick() -> bool:
     """Some milliseconds of one task; True when it came to its end."""
     if not _tasks:
         return False
-    kind = next(iter(_tasks))
-    task = _tasks.pop(kind)
+    key = next(iter(_tasks))
+    task = _tasks.pop(key)
     try:
         if not advance(task.steps, TICK_BUDGET_S):
-            _tasks[kind] = task
+            _tasks[key] = task
             return False
         if task.undo:
-            _push_undo(task.undo)
+            push_undo(task.undo)
     except AddonError as error:
         task.tell(error.problem)
     except Exception as error:  # whatever it is: a timer that raises is never called again
@@ -81,9 +93,9 @@ def tick() -> bool:
     return True
 
 
-def _push_undo(message: str) -> None:
-    """A timer has no window in its context, so one is lent to it."""
+def push_undo(message: str) -> None:
+    """One step for the whole work. A timer has no window in its context, so one is lent to it."""
     windows = bpy.context.window_manager.windows
     if not bpy.app.background and windows:
         with bpy.context.temp_override(window=windows[0]), contextlib.suppress(RuntimeError):
-            bpy.ops.ed.undo_push(message=message)
+            bpy.ops.ed.undo_push(message=say(message))

@@ -146,15 +146,6 @@ class Exchange:
         """Whether the whole request has left."""
         return self._connected and not self._outgoing
 
-    @property
-    def received_bytes(self) -> int:
-        return len(self._incoming)
-
-    @property
-    def expected_bytes(self) -> int | None:
-        """Length of the whole answer once its header is here."""
-        return self._expected_bytes
-
     def close(self) -> None:
         """Gives up the connection; safe to call twice."""
         if hasattr(self, "_selector"):

@@ -69,6 +69,8 @@ def heights(
         raise ExportError("The relief is too small for so few faces.")
     tallest = max(float(np.nanmax(height)), 0.0)
     seeds = outline_seeds(placed, grid)
+    if not len(seeds):
+        raise ExportError("The relief is closed and has no outline. Delete the faces at its back.")
     x, y = np.meshgrid(grid.x, grid.y)
     if settings.shape.has_plate:
         inside = base_shapes.inside_mm(settings.shape, frame, x, y)

@@ -115,10 +115,6 @@ def get_frame_part(address: Address, server_id: str, frame: int, part: str, fmt:
     return Exchange(address, "GET", path, owner=owner)
 
 
-def post_shutdown(address: Address) -> Exchange:
-    return Exchange(address, "POST", "/v1/shutdown")
-
-
 def checked(answer: Answer) -> Answer:
     """Passes a good answer on; raises AddonError with the backend's own words otherwise."""
     if 200 <= answer.status < 300:

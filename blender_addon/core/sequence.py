@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
 import os
 import re
@@ -124,15 +125,16 @@ class SequenceFolder:
         )
 
     def add(self, number: int, key: str, result: FrameResult) -> None:
-        """Writes a finished frame."""
+        """Writes a finished frame; who reads the earlier one meanwhile gets that or the new one, never a half."""
         self.path.mkdir(parents=True, exist_ok=True)
         if self._frames.pop(number, None) is not None:
             self._write_manifest()  # its files are about to change
         write_whole(self.file("rgb", number), result.rgb_png)  # reliefs keep the earlier one
-        self.file("depth", number).write_bytes(arrays.write_npy(result.depth_mm))
+        write_whole(self.file("depth", number), arrays.write_npy(result.depth_mm))
         coverage = np.rint(np.clip(result.coverage, 0, 1) * 255).astype(np.uint8)
-        with open(self.file("coverage", number), "wb") as file:
-            np.save(file, coverage, allow_pickle=False)
+        content = io.BytesIO()
+        np.save(content, coverage, allow_pickle=False)
+        write_whole(self.file("coverage", number), content.getvalue())
         self._frames[number] = {"key": key, "mm_per_px": result.mm_per_px, **_told(result.info)}
         self._write_manifest()
 

@@ -15,10 +15,9 @@ from bpy.props import (
     StringProperty,
 )
 
-from .. import requests, runtime
+from .. import requests
 from ..core import arkit, drive_job
 from ..core.drive_job import DriveInput
-from ..core.errors import AddonError
 from ..core.jobs import JobInput
 from .jobs import JobOperator
 
@@ -63,14 +62,8 @@ class _DriveOperator(JobOperator):
     def drive_input(self, context: bpy.types.Context) -> DriveInput:
         raise NotImplementedError
 
-    def execute(self, context: bpy.types.Context) -> set[str]:
-        try:
-            runtime.submit(context.scene, self.drive_input(context))
-        except AddonError as error:
-            runtime.show_problem(error.problem)
-            return self.ended(error.problem)
-        wait = bpy.app.background or self.wait
-        return self.ended(runtime.run_job_blocking(self.timeout) if wait else None)
+    def what_to_send(self, context: bpy.types.Context) -> tuple[JobInput, None]:
+        return self.drive_input(context), None
 
 
 class PORTRAIT_RELIEF_OT_expression_from_photo(_DriveOperator, bpy.types.Operator):

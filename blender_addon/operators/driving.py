@@ -124,8 +124,7 @@ class PORTRAIT_RELIEF_OT_import_live_link(JobOperator, bpy.types.Operator):
                 if own is None:
                     return self._measure_first(scene, recording, wanted)
             except AddonError as error:
-                runtime.show_problem(error.problem)
-                return self.ended(error.problem)
+                return self.refused(error.problem)
             span = driving.write_relative(
                 scene, recording, own, start_frame=self.start_frame, strength=self.strength, wanted=wanted
             )
@@ -149,8 +148,7 @@ class PORTRAIT_RELIEF_OT_import_live_link(JobOperator, bpy.types.Operator):
             given, take=take, take_strength=self.strength, wanted=wanted, start_frame=self.start_frame
         )
         runtime.submit(scene, given)
-        wait = bpy.app.background or self.wait
-        return self.ended(runtime.run_job_blocking(self.timeout) if wait else None)
+        return self.sent()
 
 
 CLASSES = (PORTRAIT_RELIEF_OT_read_shape_keys, PORTRAIT_RELIEF_OT_import_live_link)

@@ -8,7 +8,7 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, StringProperty
 
-from .. import runtime
+from .. import runtime, tasks
 from ..core import print_checks
 from ..core.base_shapes import ExportError
 from ..core.errors import AddonError, Problem, Remedy
@@ -79,7 +79,7 @@ class PORTRAIT_RELIEF_OT_check_relief(_ExportOperator, TaskOperator, bpy.types.O
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         steps = self._steps(context.scene, context.view_layer.objects.active)
-        return self.run("check", steps, _is_in_the_report)
+        return self.run_task(tasks.Task("check", steps, _is_in_the_report))
 
     def _steps(self, scene: bpy.types.Scene, item: bpy.types.Object) -> Steps[Report]:
         made = yield from self.check_steps(scene, item)
@@ -106,7 +106,7 @@ class PORTRAIT_RELIEF_OT_fix_export(_ExportOperator, TaskOperator, bpy.types.Ope
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         steps = self._steps(context.scene, context.view_layer.objects.active)
-        return self.run("check", steps, _is_in_the_report, "Fix")
+        return self.run_task(tasks.Task("check", steps, _is_in_the_report, "Fix for Export"))
 
     def _steps(self, scene: bpy.types.Scene, item: bpy.types.Object) -> Steps[Report]:
         scene_uid, item_uid = scene.session_uid, item.session_uid

@@ -13,7 +13,7 @@ import bpy
 from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from .. import requests, runtime
-from ..core.errors import AddonError
+from ..core.errors import AddonError, Problem
 from ..core.jobs import JobInput, Maps
 from ..core.steps import Steps
 from ..scene import sending_back
@@ -52,10 +52,19 @@ class JobOperator(ReportingMixin):
         try:
             runtime.submit(context.scene, *self.what_to_send(context))
         except AddonError as error:
-            runtime.show_problem(error.problem)
-            return self.ended(error.problem)
+            return self.refused(error.problem)
+        return self.sent()
+
+    def sent(self) -> set[str]:
+        """After a job was begun: with `wait`, or in background mode, drives it to its end."""
         wait = bpy.app.background or self.wait
         return self.ended(runtime.run_job_blocking(self.timeout) if wait else None)
+
+    def refused(self, problem: Problem) -> set[str]:
+        """Shows why nothing was begun; while a job is at work, the panel goes on showing that."""
+        if not runtime.is_busy():
+            runtime.show_problem(problem)
+        return self.ended(problem)
 
 
 class PORTRAIT_RELIEF_OT_generate(JobOperator, bpy.types.Operator):

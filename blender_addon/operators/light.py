@@ -14,7 +14,7 @@ from .. import runtime, storage, tasks
 from ..core import errors, temp_files
 from ..core.errors import AddonError
 from ..core.light_rigs import RIGS
-from ..core.steps import Steps, finish
+from ..core.steps import Steps
 from ..scene import albedo, hdri, lighting, preview, relit_still, sending_back, viewing
 from ..translations import say
 from .reporting import ReportingMixin
@@ -118,11 +118,15 @@ class PORTRAIT_RELIEF_OT_delight(_LightOperator, TaskOperator, bpy.types.Operato
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        return super().poll(context) and cls.may_begin("delight")
+        return super().poll(context) and cls.may_begin("delight", context.active_object.data.session_uid)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        steps = _albedo_steps(context.active_object)
-        return self.run("delight", steps, runtime.show_problem, "Remove Photo's Light")
+        return self.run_task(_delighting(context.active_object))
+
+
+def _delighting(item: bpy.types.Object) -> tasks.Task:
+    undo, of = "Remove Photo's Light", item.data.session_uid
+    return tasks.Task("delight", _albedo_steps(item), runtime.show_problem, undo, of)
 
 
 def _albedo_steps(item: bpy.types.Object) -> Steps[None]:
@@ -148,12 +152,8 @@ class PORTRAIT_RELIEF_OT_relight_preview(_LightOperator, bpy.types.Operator):
         def work() -> None:
             if albedo.has_albedo(item):
                 albedo.show(item, albedo.ALBEDO)
-            elif bpy.app.background:
-                finish(_albedo_steps(item))
-            else:  # shown as soon as it is there
-                steps = _albedo_steps(item)
-                task = tasks.Task("delight", steps, runtime.show_problem, "Remove Photo's Light")
-                runtime.begin_task(task)
+            else:  # with a window it is shown as soon as it is there
+                runtime.run_task(_delighting(item))
             if lighting.find_rig(item) is None and hdri.world_of(context.scene) is None:
                 lighting.apply_rig(context.scene, item, _FIRST_RIG)
             chosen = item.portrait_relief_light

@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 from bpy.props import BoolProperty
 
+from .. import tasks
 from ..core.errors import Problem
 from ..scene import built_shape, relief_build
 from ..translations import say_whole
@@ -49,7 +50,7 @@ class PORTRAIT_RELIEF_OT_rebuild_relief(TaskOperator, bpy.types.Operator):
         def tell(problem: Problem) -> None:
             relief_build.show_message(item_uid, say_whole(problem))
 
-        return self.run("rebuild", steps, tell, "Rebuild Relief")
+        return self.run_task(tasks.Task("rebuild", steps, tell, "Rebuild Relief", item.data.session_uid))
 
 
 CLASSES = (PORTRAIT_RELIEF_OT_rebuild_relief,)

@@ -8,7 +8,7 @@ import uuid
 import bpy
 from bpy.props import BoolProperty
 
-from .. import requests, runtime, sequences
+from .. import delivery, requests, runtime, sequences, tasks
 from ..core import errors
 from ..core.errors import AddonError, Problem
 from ..translations import say
@@ -44,10 +44,8 @@ class PORTRAIT_RELIEF_OT_generate_sequence(JobOperator, bpy.types.Operator):
             except OSError as error:
                 raise AddonError(errors.local("folder_not_writable", detail=str(error))) from error
         except AddonError as error:
-            runtime.show_problem(error.problem)
-            return self.ended(error.problem)
-        wait = bpy.app.background or self.wait
-        return self.ended(runtime.run_job_blocking(self.timeout) if wait else None)
+            return self.refused(error.problem)
+        return self.sent()
 
 
 class PORTRAIT_RELIEF_OT_import_finished_frames(ReportingMixin, bpy.types.Operator):
@@ -76,10 +74,14 @@ class PORTRAIT_RELIEF_OT_import_finished_frames(ReportingMixin, bpy.types.Operat
 
 
 def _import(scene: bpy.types.Scene, sequence: sequences.Sequence, *, wait: bool) -> Problem | None:
-    """Imports the frames that are there; in background mode, or with `wait`, at once, and then why it failed."""
-    steps = sequences.import_steps(scene, sequence, uuid.uuid4().hex)
-    wait = bpy.app.background or wait
-    return runtime.import_meanwhile(steps, "Import Portrait Sequence", wait=wait)
+    """Imports the frames that are there, beside a job; in background mode, or with `wait`, at once. Why it failed."""
+    steps = delivery.told_steps(sequences.import_steps(scene, sequence, uuid.uuid4().hex))
+    task = tasks.Task("import", steps, runtime.show_problem, "Import Portrait Sequence")
+    try:
+        runtime.run_task(task, wait=wait)
+    except AddonError as error:
+        return error.problem
+    return None
 
 
 CLASSES = (PORTRAIT_RELIEF_OT_generate_sequence, PORTRAIT_RELIEF_OT_import_finished_frames)

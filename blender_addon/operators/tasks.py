@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from .. import runtime, tasks
-from ..core.errors import AddonError, Problem
-from ..core.steps import Steps, finish
+from ..core.errors import AddonError
 from ..translations import say
 from .reporting import ReportingMixin
 
@@ -26,25 +25,21 @@ class TaskOperator(ReportingMixin):
     poll_message_set: Callable[[str], None]
 
     @classmethod
-    def may_begin(cls, kind: str) -> bool:
+    def may_begin(cls, kind: str, of: int = 0) -> bool:
         """For `poll`."""
-        if tasks.is_busy(kind):
+        if tasks.is_busy(kind, of):
             cls.poll_message_set(say("Portrait Relief is still at work"))
             return False
         return True
 
-    def run(
-        self, kind: str, steps: Steps[Report | None], tell: Callable[[Problem], None], undo: str = ""
-    ) -> set[str]:
-        """`tell` shows a problem to the artist when the operator has returned long before."""
+    def run_task(self, task: tasks.Task) -> set[str]:
+        """Its steps return a Report or None; it tells the artist a problem when the operator has returned long
+        before."""
         try:
-            if not (bpy.app.background or self.wait):
-                runtime.begin_task(tasks.Task(kind, steps, tell, undo))
-                return {"FINISHED"}
-            outcome = finish(steps)
+            outcome = runtime.run_task(task, wait=self.wait)
         except AddonError as error:
             return self.ended(error.problem)
-        if outcome is not None:
+        if isinstance(outcome, tuple):  # a Report
             self.report({outcome[0]}, outcome[1])
         return {"FINISHED"}
 
@@ -55,9 +50,10 @@ class PORTRAIT_RELIEF_OT_cancel_task(bpy.types.Operator):
     bl_description = "Stop this work; everything stays as it is"
 
     kind: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    of: IntProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def execute(self, _context: bpy.types.Context) -> set[str]:
-        return {"FINISHED"} if runtime.cancel_task(self.kind) else {"CANCELLED"}
+        return {"FINISHED"} if runtime.cancel_task(self.kind, self.of) else {"CANCELLED"}
 
 
 CLASSES = (PORTRAIT_RELIEF_OT_cancel_task,)

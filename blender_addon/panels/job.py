@@ -64,12 +64,13 @@ def draw_install_progress(layout: bpy.types.UILayout, install) -> None:
     row.operator("portrait_relief.cancel_install", text="", icon="X")
 
 
-def draw_task(layout: bpy.types.UILayout, kind: str, *, text: str) -> None:
+def draw_task(layout: bpy.types.UILayout, kind: str, of: int = 0, *, text: str) -> None:
     """What a button of this panel still works on, with a way to stop it."""
-    if tasks.is_busy(kind):
+    if tasks.is_busy(kind, of):
         row = layout.row(align=True)
         row.label(text=text, icon="TIME")
-        row.operator("portrait_relief.cancel_task", text="", icon="X").kind = kind
+        button = row.operator("portrait_relief.cancel_task", text="", icon="X")
+        button.kind, button.of = kind, of
 
 
 class _MainPanel(PanelMixin):

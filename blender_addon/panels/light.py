@@ -43,7 +43,7 @@ class PORTRAIT_RELIEF_PT_light_view3d(PanelMixin, bpy.types.Panel):
             row.operator("portrait_relief.delight", text="", icon="FILE_REFRESH")
         else:
             column.operator("portrait_relief.delight", icon="LIGHT")
-        draw_task(column, "delight", text="Removing the photo's light")
+        draw_task(column, "delight", item.data.session_uid, text="Removing the photo's light")
         row = column.row(align=True)
         row.prop(chosen, "delight_strength", slider=True)
         row.prop(chosen, "coloured", toggle=True)

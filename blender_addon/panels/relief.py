@@ -69,7 +69,7 @@ class PORTRAIT_RELIEF_PT_relief_view3d(PanelMixin, bpy.types.Panel):
             depress=changed and (not built.auto_update or relief_build.has_stale_normal_map(mesh)),
         )
         row.prop(built, "auto_update", text="", icon="AUTO")
-        draw_task(layout, "rebuild", text="Rebuilding the relief")
+        draw_task(layout, "rebuild", mesh.session_uid, text="Rebuilding the relief")
         if built.message:
             draw_wrapped(layout.column(align=True), built.message, context, icon="ERROR")
         elif changed:

@@ -36,3 +36,11 @@ def _of_file(filepath: str) -> PictureSettings | None:
 def look(settings, _context) -> None:
     """Update function of what chooses the picture: drawing a panel must read no files."""
     settings.tells_settings = told_settings(settings) is not None
+
+
+@bpy.app.handlers.persistent
+def look_after_load(_file=None, _other=None) -> None:
+    """The picture on disk may be another one since the .blend was saved; older ones know nothing of it."""
+    for scene in bpy.data.scenes:
+        if scene.library is None:
+            look(scene.portrait_relief, None)

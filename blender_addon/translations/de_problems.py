@@ -112,6 +112,9 @@ PROBLEMS: dict[str, str] = {
     "The relief is in use.": "Das Relief wird gerade bearbeitet.",
     "Rebuild it again in Object Mode.": "Im Objektmodus noch einmal bauen.",
     "Choose another relief.": "Ein anderes Relief wählen.",
+    "The relief is closed and has no outline. Delete the faces at its back.": (
+        "Das Relief ist geschlossen und hat keinen Umriss. Lösche die Flächen an seiner Rückseite."
+    ),
     "The relief was deleted meanwhile.": "Das Relief wurde inzwischen gelöscht.",
     "The result could not be imported.": "Das Ergebnis konnte nicht importiert werden.",
     "Try another picture.": "Versuche ein anderes Bild.",

@@ -23,6 +23,11 @@ def _csv(rows: list[dict[str, float]], codes: list[str] | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
+def test_opposite_coefficients_are_those_of_the_backend():
+    motion = pytest.importorskip("backend.driving.motion")
+    assert retarget._PAIRS == motion._OPPOSITES
+
+
 @pytest.mark.parametrize(
     ("text", "name"),
     [

@@ -40,6 +40,23 @@ def cone() -> ReliefSurface:
     return ReliefSurface(points.astype(np.float32), triangles[inside].astype(np.int32), uv.astype(np.float32))
 
 
+@pytest.mark.parametrize("shape", [BaseShape.OUTLINE, BaseShape.RECTANGLE, BaseShape.MEDALLION])
+def test_a_closed_mesh_has_no_outline_and_says_so(cone: ReliefSurface, shape: BaseShape) -> None:
+    count = len(cone.points)
+    behind = cone.points * [1, 1, 0] - [0, 0, 0.5]  # lies behind, and shares the rim's points
+    used = np.zeros(count, bool)
+    used[np.unique(cone.outline())] = True
+    back = np.where(used, np.arange(count), np.arange(count) + count)[cone.triangles][:, ::-1]
+    closed = ReliefSurface(
+        np.concatenate([cone.points, behind]).astype(np.float32),
+        np.concatenate([cone.triangles, back]).astype(np.int32),
+        np.concatenate([cone.uv, cone.uv]),
+    )
+    assert len(closed.outline()) == 0
+    with pytest.raises(ExportError, match="no outline"):
+        print_solid.build(closed, replace(SETTINGS, shape=shape))
+
+
 def solid(piece: print_solid.Piece) -> trimesh.Trimesh:
     return trimesh.Trimesh(piece.points, piece.triangles, process=False)
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import struct
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -99,6 +100,27 @@ def test_what_is_kept_comes_back(tmp_path):
     np.testing.assert_array_equal(folder.depth_mm(3), depth)
     np.testing.assert_allclose(folder.coverage(4), np.isfinite(depth))
     assert folder.mm_per_px([3, 4]) == pytest.approx(2.1)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limit of a file's size there")
+@pytest.mark.parametrize(("part", "rows"), [("depth", 80), ("coverage", 10)])
+def test_a_write_that_breaks_off_leaves_the_earlier_file_whole(tmp_path, part: str, rows: int):
+    """An import may be reading it. The disk takes no file of more than 4000 bytes: of a depth with few rows, the
+    coverage is the first that is larger."""
+    import resource
+
+    folder, first, other = sequence.SequenceFolder(tmp_path), result(disc(12, 5.0)), result(disc(60, 9.0, 80))
+    folder.add(3, "a", first)
+    before = folder.file(part, 3).read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, limits[1]))
+    try:
+        with pytest.raises(OSError):
+            folder.add(3, "b", replace(other, depth_mm=other.depth_mm[:rows]))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert folder.file(part, 3).read_bytes() == before
+    assert sequence.SequenceFolder(tmp_path).missing({3: "a"}) == [3]
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[]", '{"format": "portrait-relief-sequence", "frames": [1]}'])

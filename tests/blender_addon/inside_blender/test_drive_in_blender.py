@@ -199,6 +199,21 @@ def test_a_recording_moves_the_portraits_own_face(fake, photo, smiling, tmp_path
     assert settings.mouthSmileLeft == pytest.approx(0.4)
 
 
+def test_what_is_refused_beside_a_job_is_not_shown_at_its_end(fake, photo, tmp_path):
+    from blender_addon import requests, runtime
+
+    fake("slow")
+    path = tmp_path / "take.csv"
+    path.write_text(_csv([{"jawOpen": 0.2}, {"jawOpen": 0.5}]))
+    scene = bpy.context.scene
+    runtime.submit(scene, requests.job_input(scene.portrait_relief, "generate"))
+    with pytest.raises(RuntimeError, match="at work"):
+        bpy.ops.portrait_relief.import_live_link(filepath=str(path))
+    assert runtime.run_job_blocking(30) is None
+    shown = bpy.context.window_manager.portrait_relief
+    assert shown.state == "DONE" and not shown.message and not shown.error_code
+
+
 def test_a_mesh_moves_the_portraits_own_face(fake, photo, smiling):
     from blender_addon import requests
 

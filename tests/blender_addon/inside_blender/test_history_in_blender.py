@@ -21,6 +21,21 @@ def three(fake, photo) -> list[bpy.types.Object]:
     return [item for item in bpy.data.objects if item.type == "MESH"]
 
 
+def test_a_loaded_file_looks_at_its_chosen_picture_anew(addon, tmp_path):
+    info = PngInfo()
+    info.add_itxt("portrait_relief", json.dumps({"settings": {"mode": "generate"}}))
+    path, blend = tmp_path / "portrait.png", str(tmp_path / "scene.blend")
+    Image.new("RGB", (8, 8)).save(path)
+    settings = bpy.context.scene.portrait_relief
+    settings.source, settings.filepath = "FILE", str(path)
+    bpy.ops.wm.save_as_mainfile(filepath=blend)
+    for tells in (True, False):
+        Image.new("RGB", (8, 8)).save(path, pnginfo=info if tells else None)
+        bpy.ops.wm.open_mainfile(filepath=blend)
+        assert bpy.context.scene.portrait_relief.tells_settings == tells
+        bpy.ops.wm.save_mainfile()
+
+
 def test_a_dropped_picture_restores_the_settings_it_was_made_with(addon, tmp_path):
     info = PngInfo()
     asked = {

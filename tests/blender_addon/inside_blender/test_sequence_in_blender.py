@@ -245,7 +245,7 @@ def test_an_undone_deletion_keeps_the_files_and_one_that_comes_too_late_says_so(
 
 
 def test_finished_frames_are_imported_while_the_others_are_made_and_after_a_cancel(fake, animated, tmp_path):
-    from blender_addon import requests, runtime, sequences
+    from blender_addon import delivery, requests, runtime, sequences, tasks
 
     fake("slow")
     with pytest.raises(RuntimeError, match="None of the frames"):
@@ -275,10 +275,10 @@ def test_finished_frames_are_imported_while_the_others_are_made_and_after_a_canc
     assert not list(sequence.folder.path.glob("relief bbbbbbbb"))
     # With a window it comes in small steps of the timer's, beside the job.
     steps = sequences.import_steps(animated, sequences.finished_of(animated, job), "a" * 32)
-    assert runtime.import_meanwhile(steps, "Import", wait=False) is None
+    runtime.begin_task(tasks.Task("import", delivery.told_steps(steps), runtime.show_problem))
     assert len(results) == 1 and job.state.value == "RUNNING"
     end_s = time.monotonic() + 10
-    while runtime._meanwhile.busy:
+    while tasks.is_busy("import"):
         assert time.monotonic() < end_s
         runtime._on_timer()
     assert [result.summary for result in results][1:] == ["Frames 11 to 12"] and not job.state.ended
@@ -341,6 +341,23 @@ def test_frames_are_written_beside_the_ticks_and_none_is_lost_when_the_job_ends(
     folder = SequenceFolder(sequence.folder.path)
     assert folder.finished([4, 5, 6]) == [4, 5]
     np.testing.assert_array_equal(folder.depth_mm(5), one_frame().depth_mm)
+
+
+def test_a_scene_that_goes_while_frames_are_written_is_named(written):
+    from blender_addon import sequences
+    from blender_addon.core.errors import AddonError
+    from blender_addon.core.steps import finish
+
+    job, sequence = written
+    job.results = [one_frame(), one_frame()]
+    sequences.collect(job)
+    other = bpy.data.scenes.new("Other")
+    steps = sequences.import_steps(other, sequence, "c" * 32)
+    next(steps)
+    bpy.data.scenes.remove(other)
+    with pytest.raises(AddonError, match="scene"):
+        finish(steps)
+    assert not list(sequence.folder.path.glob("relief *"))
 
 
 def test_a_frame_that_cannot_be_written_is_told_at_a_later_tick(written):

@@ -31,7 +31,7 @@ def large_head(addon) -> Iterator[bpy.types.Object]:
     runtime.close()
 
 
-def made_head(side: int) -> bpy.types.Object:
+def made_head(side: int, result_id: str = "large") -> bpy.types.Object:
     from blender_addon.core import arrays
     from blender_addon.core.jobs import FrameResult
     from blender_addon.scene import importing
@@ -42,7 +42,7 @@ def made_head(side: int) -> bpy.types.Object:
     given = FrameResult(arrays.write_png(rgb), depth, np.ones_like(depth), 0.3, {})
     bpy.context.scene.portrait_relief.density = side
     item = importing.import_result(
-        bpy.context.scene, given, importing.Description("large", "Large", "depth", "", {})
+        bpy.context.scene, given, importing.Description(result_id, "Large", "depth", "", {})
     )
     bpy.context.view_layer.objects.active = item
     bpy.context.view_layer.update()
@@ -63,12 +63,12 @@ def until_done() -> list[float]:
     return own_ms
 
 
-def begin(kind: str, steps) -> float:
+def begin(kind: str, steps, of: int = 0) -> float:
     """Own milliseconds of the operator's call with a window."""
     from blender_addon import runtime, tasks
 
     started_s = time.thread_time()
-    runtime.begin_task(tasks.Task(kind, steps, runtime.show_problem))
+    runtime.begin_task(tasks.Task(kind, steps, runtime.show_problem, of=of))
     return 1000 * (time.thread_time() - started_s)
 
 
@@ -108,11 +108,14 @@ def test_a_cancelled_task_changes_nothing_and_another_may_begin(head):
     from blender_addon import tasks
     from blender_addon.scene import albedo
 
-    begin("delight", delighting(head))
+    of = head.data.session_uid
+    begin("delight", delighting(head), of)
     begin("check", checking(head))
     assert not bpy.ops.portrait_relief.delight.poll() and not bpy.ops.portrait_relief.check_relief.poll()
-    assert bpy.ops.portrait_relief.cancel_task(kind="delight") == {"FINISHED"}
-    assert not tasks.is_busy("delight") and tasks.is_busy("check") and bpy.ops.portrait_relief.delight.poll()
+    assert bpy.ops.portrait_relief.cancel_task(kind="delight", of=of) == {"FINISHED"}
+    assert (
+        not tasks.is_busy("delight", of) and tasks.is_busy("check") and bpy.ops.portrait_relief.delight.poll()
+    )
     until_done()
     assert not albedo.has_albedo(head)
     assert bpy.ops.portrait_relief.delight() == {"FINISHED"}
@@ -140,6 +143,54 @@ def test_a_rebuild_by_the_timer_gives_the_same_mesh_its_new_shape(head):
     assert len(mesh.vertices) == SIDE**2
     until_done()
     assert head.data == mesh and len(mesh.vertices) == 100**2 and not mesh.validate()
+
+
+def test_two_reliefs_are_rebuilt_beside_each_other_and_a_later_change_counts(head, monkeypatch):
+    from blender_addon import runtime
+
+    other = made_head(SIDE, "other")
+    for item in (head, other):
+        item.data.portrait_relief_build.auto_update = False
+        item.data.portrait_relief_build.density = 150
+        bpy.context.view_layer.objects.active = item
+        assert bpy.ops.portrait_relief.rebuild_relief() == {"FINISHED"}
+        item.data.portrait_relief_build.auto_update = True
+    with monkeypatch.context() as windowed:  # with a window, sliders rebuild by the timer
+        windowed.setattr(runtime, "_has_event_loop", lambda: True)
+        for item, densities in ((head, (90, 100)), (other, (110,))):
+            for density in densities:
+                item.data.portrait_relief_build.density = density
+    assert [len(item.data.vertices) for item in (head, other)] == [150**2] * 2
+    until_done()
+    assert [len(item.data.vertices) for item in (head, other)] == [100**2, 110**2]
+
+
+def test_one_undo_takes_a_slider_and_its_rebuild_back_and_redo_rebuilds(head, monkeypatch):
+    """Blender's own steps: one after the slider was moved, before the timer rebuilt."""
+    from blender_addon import runtime
+
+    monkeypatch.setattr(runtime, "_has_event_loop", lambda: True)
+    bpy.ops.portrait_relief.rebuild_relief(wait=True)
+    name = head.name
+    bpy.ops.ed.undo_push(message="before")
+    head.data.portrait_relief_build.density = 90
+    bpy.ops.ed.undo_push(message="Density")
+    until_done()
+    assert len(head.data.vertices) == 90**2
+    bpy.ops.ed.undo()
+    until_done()
+    mesh = bpy.data.objects[name].data
+    assert mesh.portrait_relief_build.density == SIDE and len(mesh.vertices) == SIDE**2
+    bpy.ops.ed.redo()
+    until_done()
+    mesh = bpy.data.objects[name].data
+    assert mesh.portrait_relief_build.density == 90 and len(mesh.vertices) == 90**2
+    mesh.portrait_relief_build.density = 70
+    bpy.ops.ed.undo_push(message="Density")
+    bpy.ops.ed.undo()  # before it is rebuilt
+    until_done()
+    mesh = bpy.data.objects[name].data
+    assert mesh.portrait_relief_build.density == 90 and len(mesh.vertices) == 90**2
 
 
 def test_what_was_sculpted_while_a_rebuild_was_at_work_stays(head):

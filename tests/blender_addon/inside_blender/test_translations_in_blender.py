@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import ast
 import string
+from collections.abc import Iterator
 from pathlib import Path
 
 import bpy
@@ -56,6 +58,37 @@ def test_everything_that_is_shown_has_a_german_text(addon):
 
     assert len(shown_texts()) > 400
     assert sorted(shown_texts() - set(GERMAN)) == []
+
+
+def phases(path: Path) -> Iterator[str]:
+    """What a file of the backend names what it is at: first argument of a progress callback, or a job's `phase`."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    constants = {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    for node in ast.walk(tree):
+        told: list[ast.expr] = []
+        if isinstance(node, ast.Call) and len(node.args) == 3:
+            name = getattr(node.func, "attr", "") or getattr(node.func, "id", "")
+            told = node.args[:1] if name in ("progress", "report") else []
+        elif isinstance(node, ast.Assign):
+            pairs = wording_scan.assigned(node)
+            told = [value for target, value in pairs if getattr(target, "attr", "") == "phase"]
+        for value in told:
+            value = constants.get(value.id, value) if isinstance(value, ast.Name) else value
+            if isinstance(value, ast.Constant):
+                yield str(value.value)
+
+
+def test_every_phase_that_the_backend_names_has_a_german_text(addon):
+    from blender_addon.translations.de_status import STATUS
+
+    files = [path for path in (ROOT / "backend").rglob("*.py") if not path.name.endswith("_commands.py")]
+    found = {phase for path in files if path.parent.name != "training" for phase in phases(path)}
+    assert {"generating", "following the face", "finding the head", "starting", "cancelling"} <= found
+    assert sorted(phase for phase in found if phase.capitalize() not in STATUS) == []
 
 
 def test_nothing_that_is_shown_is_put_together_without_a_template(addon):

@@ -22,7 +22,8 @@ _TRANSLATED_LATER = {
     "Finding": (3,),
     "_Step": (1,),
     "_end": (1,),
-    "_push_undo": (0,),
+    "push_undo": (0,),
+    "Task": (3,),
     "PipProgress": (0,),
     "ExportError": (0,),
     "ReliefError": (0,),
@@ -106,7 +107,7 @@ def scan(path: Path, found: Wording) -> None:
 
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
-            for target, value in _assigned(node):
+            for target, value in assigned(node):
                 if isinstance(target, ast.Name) and target.id in _NAMES:
                     later(value)
         if not isinstance(node, ast.Call):
@@ -127,7 +128,7 @@ def scan(path: Path, found: Wording) -> None:
                 later(word.value)
 
 
-def _assigned(node: ast.Assign) -> Iterator[tuple[ast.expr, ast.expr]]:
+def assigned(node: ast.Assign) -> Iterator[tuple[ast.expr, ast.expr]]:
     for target in node.targets:
         if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
             yield from zip(target.elts, node.value.elts, strict=False)
