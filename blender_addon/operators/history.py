@@ -6,7 +6,16 @@ from __future__ import annotations
 import bpy
 
 from .. import sequence_files
-from ..scene import albedo, chosen_picture, images, lighting, relief_build, relief_object, relit_still
+from ..scene import (
+    albedo,
+    chosen_picture,
+    images,
+    lighting,
+    relief_build,
+    relief_object,
+    relit_still,
+    viewing,
+)
 from ..translations import say
 from .expression import apply_settings
 from .results import ResultOperator
@@ -114,6 +123,10 @@ class PORTRAIT_RELIEF_OT_compare_results(bpy.types.Operator):
             matrix = item.matrix_world.copy()
             matrix.translation = (first.x + number * step, first.y, first.z)
             item.matrix_world = matrix
+        context.view_layer.update()
+        area = viewing.view3d(context)
+        if area is not None:
+            viewing.look_at(area, *reliefs)
         return {"FINISHED"}
 
 

@@ -22,8 +22,8 @@ def view3d(context: bpy.types.Context) -> bpy.types.Area | None:
     return max(areas, key=lambda area: area.width * area.height) if areas else None
 
 
-def look_at(area: bpy.types.Area, item: bpy.types.Object) -> None:
-    """Turns a 3D View to the relief's front and frames it; the solid view shows the picture on it.
+def look_at(area: bpy.types.Area, item: bpy.types.Object, *others: bpy.types.Object) -> None:
+    """Turns a 3D View to the relief's front and frames it and the others; the solid view shows the picture on it.
 
     A relief is life-sized: in the view that a new file comes with it is a few pixels high.
     """
@@ -35,9 +35,12 @@ def look_at(area: bpy.types.Area, item: bpy.types.Object) -> None:
     if not front.length:  # its scale is zero
         return
     up = front.cross(right)
-    corners = [to_world @ Vector(corner) for corner in item.bound_box]
-    middle = sum(corners, Vector()) / len(corners)
-    half_width, half_height = (max((corner - middle).dot(axis) for corner in corners) for axis in (right, up))
+    corners = [each.matrix_world @ Vector(corner) for each in (item, *others) for corner in each.bound_box]
+    spans = [[corner.dot(axis) for corner in corners] for axis in (right, up, front)]
+    middle = sum(
+        ((max(s) + min(s)) / 2 * axis for s, axis in zip(spans, (right, up, front), strict=True)), Vector()
+    )
+    half_width, half_height = ((max(s) - min(s)) / 2 for s in spans[:2])
     window = next(region for region in area.regions if region.type == "WINDOW")
     unit_per_px = 2 * max(half_width / _free_width(area, window), MARGIN * half_height / window.height)
     view.view_perspective = "ORTHO"

@@ -11,6 +11,8 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from tests.blender_addon.inside_blender.test_viewing_in_blender import seen, window_size
+
 
 @pytest.fixture
 def three(fake, photo) -> list[bpy.types.Object]:
@@ -125,6 +127,9 @@ def test_results_are_laid_out_side_by_side(three):
     places = [item.matrix_world.translation.x for item in three]
     width = three[0].dimensions.x
     assert [x - first.x for x in places] == pytest.approx([0, 1.1 * width, 2.2 * width], abs=1e-5)
+    space = next(area for area in bpy.context.screen.areas if area.type == "VIEW_3D").spaces.active
+    points = np.concatenate([seen(space, item)[:, :2] for item in three])  # all of them fill the 3D View
+    assert 0.5 < (2 * np.abs(points) / window_size(space)).max() < 1
     bpy.data.objects.remove(three[0])
     bpy.data.objects.remove(three[1])
     assert bpy.ops.portrait_relief.compare_results() == {"CANCELLED"}
