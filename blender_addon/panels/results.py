@@ -8,7 +8,7 @@ import bpy
 from ..scene import images, relief_object, sending_back
 from .places import PanelMixin, in_both_editors
 
-NAME_SHARE = 0.55  # of a row in the list; what it shows stands beside it
+NAME_SHARE = 0.4  # of a row in the list; what tells rows apart, how it was made, stands beside it
 PICTURE_SCALE = 5.0
 
 
