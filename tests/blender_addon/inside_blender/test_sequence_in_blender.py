@@ -262,12 +262,15 @@ def test_finished_frames_are_imported_while_the_others_are_made_and_after_a_canc
             runtime._on_timer()
             time.sleep(0.005)
 
+    # Of six; on a busy machine several may come at once, and one more before a cancel does.
     until_frames(1)
+    first = sequence.came
     assert bpy.ops.portrait_relief.import_finished_frames() == {"FINISHED"}
     results = animated.portrait_relief.results
-    assert job.state.value == "RUNNING" and results[0].summary == "Frames 11 to 11"
+    assert job.state.value == "RUNNING" and results[0].summary == f"Frames 11 to {10 + first}"
     assert _deepest(_playing(), 11) == pytest.approx(0.1, rel=0.01)
-    until_frames(2)
+    until_frames(first + 1)
+    second = sequence.came
     begun = sequences.import_steps(animated, sequences.finished_of(animated, job), "b" * 32)
     while not list(sequence.folder.path.glob("relief bbbbbbbb/rgb_*.png")):
         next(begun)
@@ -281,13 +284,15 @@ def test_finished_frames_are_imported_while_the_others_are_made_and_after_a_canc
     while tasks.is_busy("import"):
         assert time.monotonic() < end_s
         runtime._on_timer()
-    assert [result.summary for result in results][1:] == ["Frames 11 to 12"] and not job.state.ended
+    assert [result.summary for result in results][1:] == [
+        f"Frames 11 to {10 + second}"
+    ] and not job.state.ended
     assert runtime.cancel()
     while not job.state.ended:
         runtime._on_timer()
     assert bpy.ops.portrait_relief.import_finished_frames() == {"FINISHED"}
-    came = sequence.came  # the third may have come before the cancel did
-    assert results[2].summary == f"Frames 11 to {10 + came}" and came in (2, 3)
+    came = sequence.came
+    assert results[2].summary == f"Frames 11 to {10 + came}" and second <= came < 6
     assert results[2].details == f"seed 0, 1 step, {0.5 * came:.1f} s"
 
 
