@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import bpy
 
-from . import checking, installation, late_imports, requests, sequences, storage, tasks
+from . import checking, installation, job_texts, late_imports, requests, sequences, storage, tasks
 from .core import errors, temp_files
 from .core.backend_process import BackendState
 from .core.errors import AddonError, Problem, Remedy
@@ -21,7 +21,7 @@ from .core.jobs import FrameInput, Job, JobInput, JobState, Maps
 from .core.session import Session
 from .core.steps import Steps, join_workers
 from .delivery import Delivery
-from .translations import say, say_problem, say_sentence
+from .translations import say_sentence
 
 BUSY_INTERVAL_S = 0.03
 PREPARING_INTERVAL_S = 0.005  # many steps of some milliseconds
@@ -32,25 +32,6 @@ _STROKES = ("TRANSFORM_OT_", "SCULPT_OT_", "PAINT_OT_", "GREASE_PENCIL_OT_", "GP
 
 # Macros that end in moving what they made are running under their own names.
 _DRAGS = re.compile(r"_(move|slide)(_|$)")
-
-_STATE_LABELS = {
-    JobState.PREPARING: "Preparing the relief",
-    JobState.WAITING: "Waiting for the backend",
-    JobState.UPLOADING: "Sending the picture",
-    JobState.QUEUED: "Queued",
-    JobState.RUNNING: "Working",
-    JobState.DOWNLOADING: "Fetching the result",
-    JobState.CANCELLING: "Cancelling",
-    JobState.DONE: "Done",
-    JobState.FAILED: "Failed",
-    JobState.CANCELLED: "Cancelled",
-}
-_BACKEND_LABELS = {
-    BackendState.STOPPED: "Backend is not running",
-    BackendState.STARTING: "Backend is starting",
-    BackendState.GREETING: "Backend is starting",
-    BackendState.STOPPING: "Backend is stopping",
-}
 
 _session: Session | None = None
 _job_scene_uid = 0
@@ -288,11 +269,12 @@ def sync() -> None:
     before = _visible(shown)
     backend, job = _session.backend, _session.job
     shown.backend_state = backend.state.value
-    shown.backend_message = _backend_text()
+    shown.backend_message = job_texts.of_backend(backend)
     if job is not None:
         waiting = job is _undelivered()
         shown.state = (JobState.DOWNLOADING if waiting else job.state).value
-        shown.status = _waiting_text() if waiting else _job_text(job)
+        held_up = waiting and not bpy.app.background and _user_is_in_the_middle()
+        shown.status = job_texts.of_waiting(held_up=held_up) if waiting else job_texts.of_job(job)
         shown.mode = "sequence" if sequences.of(job) else job.input.kind
         shown.progress = job.progress
         if job.problem is not None:
@@ -312,41 +294,6 @@ def _visible(shown) -> tuple:
         shown.backend_state,
         shown.backend_message,
     )
-
-
-def _waiting_text() -> str:
-    """Of a result that has come and is not imported, or not wholly."""
-    held_up = not bpy.app.background and _user_is_in_the_middle()
-    return say("Waiting for the render or stroke") if held_up else say(_STATE_LABELS[JobState.DOWNLOADING])
-
-
-def _job_text(job: Job) -> str:
-    sequence = sequences.of(job)
-    if sequence is not None and job.state in (JobState.RUNNING, JobState.DOWNLOADING):
-        return sequence.text
-    if job.state is JobState.RUNNING and job.phase:
-        phase = say(job.phase.replace("_", " ").capitalize())
-        return f"{phase} {job.step}/{job.total}" if job.total > 1 else phase
-    return say(_STATE_LABELS[job.state])
-
-
-def _backend_text() -> str:
-    backend = session().backend
-    if backend.state is BackendState.FAILED:
-        return say_problem(backend.problem.message) if backend.problem else say("Backend failed")
-    if backend.state is not BackendState.READY:
-        return say(_BACKEND_LABELS[backend.state])
-    device = backend.capabilities.get("device")
-    if isinstance(device, dict):
-        device = device.get("name") or device.get("type")
-    text = say("Backend {version} is ready", version=backend.version)
-    if device:
-        text += say(" on {device}", device=device)
-    if backend.capabilities.get("precision") in ("bfloat16", "float16"):
-        text += say(" in {precision}", precision=backend.capabilities["precision"])
-    if backend.memory_bytes:
-        text += say(", {size:.1f} GB in memory", size=backend.memory_bytes / 2**30)
-    return text
 
 
 def why_no_driving() -> str:

@@ -34,7 +34,7 @@ def _of_properties(struct) -> set[str]:
 
 def shown_texts() -> set[str]:
     import blender_addon
-    from blender_addon import runtime
+    from blender_addon import job_texts
     from blender_addon.core import arkit, errors, presets
     from blender_addon.panels import job
 
@@ -49,7 +49,7 @@ def shown_texts() -> set[str]:
     texts |= {text for problem in errors.LOCAL_PROBLEMS.values() for text in (problem.message, problem.hint)}
     texts |= {label for _operator, label, _icon in job._REMEDY_BUTTONS.values()}
     texts |= {preset.label for preset in presets.PRESETS}
-    texts |= {*runtime._STATE_LABELS.values(), *runtime._BACKEND_LABELS.values()}
+    texts |= {*job_texts.STATE_LABELS.values(), *job_texts.BACKEND_LABELS.values()}
     return {text for text in texts if any(letter.isalpha() for letter in text)} - set(arkit.ARKIT_NAMES)
 
 
