@@ -6,7 +6,8 @@ python -m backend.training.ceiling --data data/test
 The pairs are those of `evaluate` whose head is still. "Motion" is the renderer's exact flow, "mask" where the photo
 shows what the target shows, "hidden pixels" the target's own where the photo shows nothing. With all three the rest is
 what moving the photo's pixels cannot do at all: shading that changes with the expression. "Shading" multiplies the
-moved photo by the ratio of the target to it, both blurred: what a smooth map beside the motion could add.
+moved photo by the ratio of the target to it, both blurred: what a smooth map beside the motion could add. "As it
+draws" takes that ratio from the network's own drawing.
 """
 
 from __future__ import annotations
@@ -58,6 +59,7 @@ def with_truth(
     return {
         "copy the reference": reference.rgb,
         "the model": output.rgb,
+        "the model, shaded as it draws": shaded(output.rgb, output.generated_rgb, output.blend),
         "with the true motion": mixed(output.generated_rgb, motion, output.blend),
         "with the true hidden pixels": torch.where(mask > 0.5, output.rgb, target.rgb),
         "with the true motion and mask": mixed(output.generated_rgb, motion, mask),

@@ -120,8 +120,8 @@ def load_shot(path: Path, extras: bool = False) -> Shot:
                 px_per_mm = depth.shape[-1] / parameters["shot"]["span_mm"]
                 depth = hair_volume(depth, known, data["hair"] > 64, HAIR_REACH_MM * px_per_mm)
                 if "regions" in data:
-                    brows = face_hair_area(data["regions"], FACE_HAIR_REACH_MM * px_per_mm)
-                    depth = hair_volume(depth, known, brows, FACE_HAIR_REACH_MM * px_per_mm)
+                    reach_px = FACE_HAIR_REACH_MM * px_per_mm
+                    depth = hair_volume(depth, known, face_hair_area(data["regions"], reach_px), reach_px)
             arrays["depth_mm"] = depth
     except (OSError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(

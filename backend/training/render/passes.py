@@ -13,6 +13,7 @@ from backend.training.render.lighting import LIGHT_GROUPS
 
 VIEW_LAYER = "ViewLayer"
 VISIBLE_TOLERANCE_DM = 0.06  # a reference point this far behind the reference's surface is hidden there
+HAIR_SHARE = 0.05  # of a pixel, from which on it counts as brow or beard
 
 
 def _channels(path: Path) -> dict[str, np.ndarray]:
@@ -70,13 +71,14 @@ def read_light(path: Path, alpha: np.ndarray) -> np.ndarray:
 def region_masks(passes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Bool masks [H, W] by the names of `FACE_REGIONS`: what covers more than half of a pixel's surface.
 
-    Of brows and beards a twentieth is enough: the depth pass is one ray's, and may have met that one hair.
+    Of brows and beards `HAIR_SHARE` is enough: the depth pass is one ray's, and may have met that one hair.
     """
     alpha = np.maximum(passes["rgba"][..., 3], 1e-3)
-    shares = [*np.moveaxis(passes["eyes_mouth"], -1, 0), *np.moveaxis(passes["inner"], -1, 0), passes["hair"]]
+    three = [*np.moveaxis(passes["eyes_mouth"], -1, 0), *np.moveaxis(passes["inner"], -1, 0)]
+    shares = dict(zip(FACE_REGIONS, [*three, passes["hair"], passes["face_hair"]], strict=True))
+    least = dict.fromkeys(FACE_REGIONS, 0.5) | {"face_hair": HAIR_SHARE}
     solid = passes["rgba"][..., 3] > 0.1
-    masks = {name: (s > 0.5 * alpha) & solid for name, s in zip(FACE_REGIONS[:-1], shares, strict=True)}
-    return masks | {"face_hair": (passes["face_hair"] > 0.05 * alpha) & solid}
+    return {name: (share > least[name] * alpha) & solid for name, share in shares.items()}
 
 
 def exposure_gain(rgb: np.ndarray, coverage: np.ndarray, target: float) -> float:
