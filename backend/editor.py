@@ -367,9 +367,16 @@ class PortraitEditor:
         with _timed(seconds, "transfer"):
             motion = None if output.motion is None else _picture(output.motion)
             blend = None if output.blend is None else _map(output.blend)
+            shading = None if output.shading is None else _map(output.shading)
             head = np.maximum(portrait.coverage, _map(output.coverage))
             rgb, changed = transfer_edit(
-                portrait.photo.rgb, portrait.crop, _picture(output.generated_rgb), motion, blend, head
+                portrait.photo.rgb,
+                portrait.crop,
+                _picture(output.generated_rgb),
+                motion,
+                blend,
+                head,
+                shading,
             )
         result = self._finish(portrait, rgb, output, seconds, report)
         result.report["settings"] = settings

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The edit carried from the model's crop to the full-size photo.
 
-Where the model moved what was there, the photo's own pixels are moved at full resolution; where it drew
-something new (the inside of a mouth, closed lids), its drawing is laid in with its low frequencies matched
-to the photo; everywhere else the photo's bytes stay as they are.
+Where the model moved what was there, the photo's own pixels are moved at full resolution, brighter or darker where
+light falls on them otherwise; where it drew something new (the inside of a mouth, closed lids), its drawing is laid
+in with its low frequencies matched to the photo; everywhere else the photo's bytes stay as they are.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -35,6 +37,7 @@ def transfer_edit(
     motion: np.ndarray | None = None,
     blend: np.ndarray | None = None,
     head: np.ndarray | None = None,
+    shading: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The edited photo at full size.
 
@@ -47,6 +50,7 @@ def transfer_edit(
         blend: float [R, R]; 1 = take the moved photo, 0 = take the drawing. Without motion and blend the
             drawing is laid in where it differs from the photo.
         head: float [R, R] 0..1, the head before and after the edit; farther from it nothing changes.
+        shading: float [R, R] > 0, what the moved photo is multiplied by; exactly 1 where light stays as it is.
 
     Returns:
         rgb uint8 [H, W, 3], and changed bool [H, W]: outside it every byte equals the photo's.
@@ -66,14 +70,30 @@ def transfer_edit(
     if head is not None:
         fade = fade * _near(head, _REGION_REACH * resolution)
     flow, drawn = flow * fade[..., None], (drawn * fade).astype(np.float32)
-    drawing = match_colours(generated_rgb, warp_crop(reference, flow), drawn)
+    light = np.zeros((resolution, resolution), np.float32)
+    if shading is not None:
+        light = (np.log(shading) * fade).astype(np.float32)
+    moved = warp_crop(reference, flow) * np.exp(light)[..., None]
+    edit = _Edit(flow, light, drawn, match_colours(generated_rgb, moved, drawn))
 
     height, width = photo.shape[:2]
     out, changed = photo.copy(), np.zeros((height, width), bool)
-    window = _touched_window(crop, (np.abs(flow).max(axis=-1) > 0) | (drawn > 0), width, height)
+    touched = (np.abs(flow).max(axis=-1) > 0) | (light != 0) | (drawn > 0)
+    window = _touched_window(crop, touched, width, height)
     for strip in window.strips(_STRIP_PIXELS) if window else ():
-        _edit_strip(photo, crop, strip, flow, drawn, drawing, out, changed)
+        _edit_strip(photo, crop, strip, edit, out, changed)
     return out, changed
+
+
+@dataclass(frozen=True)
+class _Edit:
+    """What is done to the crop [R, R]: motion in crop sides, change of brightness (natural logarithm), weight of the
+    drawing, and the drawing."""
+
+    motion: np.ndarray
+    light: np.ndarray
+    drawn: np.ndarray
+    drawing: np.ndarray
 
 
 def warp_crop(values: np.ndarray, motion: np.ndarray) -> np.ndarray:
@@ -107,20 +127,17 @@ def match_colours(drawing: np.ndarray, moved: np.ndarray, drawn: np.ndarray) -> 
 
 
 def _edit_strip(
-    photo: np.ndarray,
-    crop: CropBox,
-    strip: Window,
-    motion: np.ndarray,
-    drawn: np.ndarray,
-    drawing: np.ndarray,
-    out: np.ndarray,
-    changed: np.ndarray,
+    photo: np.ndarray, crop: CropBox, strip: Window, edit: _Edit, out: np.ndarray, changed: np.ndarray
 ) -> None:
     """Edit one band of rows of ``out`` and ``changed`` in place."""
-    shift = crop_to_window(motion, crop, strip, smooth=True) * np.float32(crop.side)
-    weight = crop_to_window(drawn, crop, strip, smooth=True)
+    shift = crop_to_window(edit.motion, crop, strip, smooth=True) * np.float32(crop.side)
+    weight = crop_to_window(edit.drawn, crop, strip, smooth=True)
     moved_here = np.abs(shift).max(axis=-1) > 1e-3
     touched = moved_here | (weight > 1e-3)
+    light = None
+    if edit.light.any():
+        light = crop_to_window(edit.light, crop, strip, smooth=True)
+        touched |= np.abs(light) > 1e-3
     if not touched.any():
         return
     rows, columns = np.mgrid[strip.y0 : strip.y1, strip.x0 : strip.x1].astype(np.float32)
@@ -139,7 +156,9 @@ def _edit_strip(
     )
     here = photo[strip.slices]
     base = np.where(moved_here[..., None], moved, here).astype(np.float32)
-    drawn_here = crop_to_window(drawing, crop, strip) * 255.0
+    if light is not None:
+        base *= np.exp(light)[..., None]
+    drawn_here = crop_to_window(edit.drawing, crop, strip) * 255.0
     mixed = base + (drawn_here - base) * weight[..., None]
     out[strip.slices] = np.where(touched[..., None], np.rint(mixed).clip(0, 255).astype(np.uint8), here)
     changed[strip.slices] = touched

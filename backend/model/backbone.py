@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from .expression import MAP_CHANNELS, ExpressionFeatures
 from .face_frame import FaceFrame, carry
-from .modalities import GROUPS, MODALITIES
+from .modalities import FIRST_MODALITIES, GROUPS, MODALITIES
 from .reference import ReferenceBank, set_bank_processors
 from .trunk import build_trunk
 
@@ -86,6 +86,7 @@ class JointBackbone(ModelMixin, ConfigMixin):
         face_frame_width: width of the network that carries the expression maps to the face, 0 for none; needs
             ``concat_reference`` and a patch.
         face_frame_side: pixels across of the picture that this network looks at.
+        modalities: names of what the packed latent holds.
     """
 
     config_name = "config.json"
@@ -104,6 +105,7 @@ class JointBackbone(ModelMixin, ConfigMixin):
         patch: int = 0,
         face_frame_width: int = 0,
         face_frame_side: int = 128,
+        modalities: Sequence[str] = FIRST_MODALITIES,
     ) -> None:
         super().__init__()
         self.unet = build_trunk(trunk)

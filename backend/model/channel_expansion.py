@@ -80,6 +80,7 @@ def expand_from_stable_diffusion(
         given_channels=given,
         rgb_channels=latent,
         concat_reference=concat_reference,
+        modalities=list(MODALITIES),
     )
     state = expand_weights(unet.state_dict(), len(MODALITIES), in_channels, joint)
     backbone.unet.load_state_dict(state)

@@ -54,6 +54,19 @@ def settle(motion: Tensor) -> Tensor:
     return torch.cat([flow * moves, blend + (1 - blend) * kept], dim=1)
 
 
+STILL_SHADING = 0.01
+"""Predicted change of brightness (natural logarithm) under this is noise, as `STILL_SIDES`."""
+
+SHADED = 0.03
+"""Change of brightness that is taken whole."""
+
+
+def settle_shading(ratio: Tensor) -> Tensor:
+    """A shading ratio [B, 1, H, W] without its noise floor, float32; unchanged where it differs from 1 by `SHADED`."""
+    change = ratio.float().log()
+    return (change * smoothstep(change.abs(), STILL_SHADING, SHADED)).exp()
+
+
 def lengths(vectors: Tensor) -> Tensor:
     """Euclidean lengths [B, 1, H, W] of [B, 2, H, W], with a slope everywhere (1e-8 at zero).
 
@@ -69,15 +82,20 @@ def smoothstep(values: Tensor, start: float, end: float) -> Tensor:
     return x * x * (3 - 2 * x)
 
 
-def composite(generated_rgb: Tensor, reference_rgb: Tensor, motion: Tensor) -> Tensor:
-    """Final picture: ``blend * warp(reference) + (1 - blend) * generated``, in float32.
+def composite(
+    generated_rgb: Tensor, reference_rgb: Tensor, motion: Tensor, shading: Tensor | None = None
+) -> Tensor:
+    """Final picture: ``blend * shading * warp(reference) + (1 - blend) * generated``, in float32.
 
     Args:
         generated_rgb: [B, 3, H, W] in 0..1.
         reference_rgb: [B or 1, 3, H, W] in 0..1.
         motion: [B, 3, H, W], see `settle`: dx, dy in picture sides and blend (clamped to 0..1 here).
+        shading: [B, 1, H, W], see `settle_shading`: what the moved photo is multiplied by; None is 1.
     """
     reference_rgb = reference_rgb.expand(generated_rgb.shape[0], -1, -1, -1)
     warped = warp(reference_rgb, motion[:, :2])
+    if shading is not None:
+        warped = warped * shading.float()
     blend = motion[:, 2:].float().clamp(0, 1)
     return blend * warped + (1 - blend) * generated_rgb.float()

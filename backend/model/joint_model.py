@@ -75,7 +75,7 @@ class JointModel(nn.Module):
     """Backbone, reference network and expression encoder with the codec that feeds them.
 
     Attributes:
-        layout: packing of all modalities (what the backbone predicts).
+        layout: packing of the modalities that the backbone predicts.
         given_layout: packing of the modalities that can be given.
     """
 
@@ -91,7 +91,7 @@ class JointModel(nn.Module):
         self.reference_network = reference_network
         self.expression_encoder = expression_encoder
         self.codec = codec
-        self.layout = LatentLayout(codec, MODALITIES)
+        self.layout = LatentLayout(codec, backbone.config["modalities"])
         self.given_layout = LatentLayout(codec, GIVABLE)
 
     def forward(self, noisy: Tensor | None, timestep: Tensor | None, conditions: Conditions) -> Tensor:

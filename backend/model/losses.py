@@ -8,15 +8,14 @@ batch is an exact zero.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from .composite import composite, settle
-from .face_frame import OFFSET_SIDES
+from .composite import composite, settle, settle_shading
+from .face_losses import Terms, face_terms
 from .modalities import encode_extent
 
 GRADIENT_SCALES = 4
@@ -34,9 +33,6 @@ RGB_UNIT = 0.1
 """Difference at which the squared rgb terms equal L1. Where an edit lands is uncertain at first; L1 is then met by
 its median, the unchanged photo, and mouths never opened."""
 
-BESIDE_SIDES = 0.07
-"""From here on, in shares of the picture's side, what is beside the face's points counts as not the face."""
-
 _EPS = 1e-6
 
 
@@ -50,6 +46,8 @@ class LossWeights:
     depth: float = 0.1
     depth_gradient: float = 0.1
     depth_normal: float = 1.0
+    depth_face: float = 0.1
+    depth_face_normal: float = 3.0
     coverage: float = 1.0
     coverage_iou: float = 0.5
     extent: float = 1.0
@@ -62,6 +60,7 @@ class LossWeights:
     flow_relative: float = 2.0
     flow_regions: float = 2.0
     blend: float = 1.0
+    shading: float = 4.0
     face_place: float = 10.0
     face_turn: float = 4.0
     face_beside: float = 1.0
@@ -144,11 +143,18 @@ def scale_and_shift_invariant_l1(pred: Tensor, target: Tensor, mask: Tensor) -> 
     For training on depth of unknown scale (Ranftl et al., MiDaS, TPAMI 2022, eq. 3-5, with a mean-based
     scale).
     """
-    s, t = align_scale_and_shift(pred, target, mask)
-    aligned = pred * s.view(-1, 1, 1, 1) + t.view(-1, 1, 1, 1)
     centre = masked_mean(target, mask).view(-1, 1, 1, 1)
     spread = masked_mean((target - centre).abs(), mask).clamp_min(_EPS)
-    return masked_mean((aligned - target).abs(), mask) / spread
+    return aligned_l1(pred, target, mask) / spread
+
+
+def aligned_l1(pred: Tensor, target: Tensor, mask: Tensor) -> Tensor:
+    """L1 after the least-squares scale and shift of `pred`, in the target's unit -> [B].
+
+    Over the face this is what its depth is judged by; the plain L1 of a head is mostly that of hair and neck.
+    """
+    s, t = align_scale_and_shift(pred, target, mask)
+    return masked_mean((pred * s.view(-1, 1, 1, 1) + t.view(-1, 1, 1, 1) - target).abs(), mask)
 
 
 def align_scale_and_shift(pred: Tensor, target: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
@@ -200,16 +206,19 @@ def joint_losses(
     """All terms that the batch's content allows.
 
     Args:
-        predicted: `LatentLayout.decode` of the x0 estimate: rgb, depth (mm), coverage, extent (mm), motion; and
-            optionally "face_field" [B, 8, h, w] of `FaceFrame`, for the terms of the points below.
+        predicted: `LatentLayout.decode` of the x0 estimate: rgb, depth (mm), coverage, extent (mm), motion, and
+            shading where the network predicts it; and optionally "face_field" [B, 8, h, w] of `FaceFrame`, for the
+            terms of the points below.
         batch: true images in natural units. "coverage" [B, 1, H, W] always; each of the others switches its
             terms on:
             "rgb" [B, 3, H, W] in 0..1;
             "depth" mm [B, 1, H, W], NaN allowed outside the head, inside it NaN means unknown;
+            "face" [B, 1, H, W] in 0..1, with depth: where shape counts once more, up to scale and shift;
             "crop_side_mm" [B], for the extent and the pitch of the normals;
             "flow" [B, 2, H, W] with "flow_valid" [B, 1, H, W];
             "visible" [B, 1, H, W], 1 where the pixel's content is seen in the reference (target of blend),
             with optional "blend_weight" [B, 1, H, W];
+            "shading" [B, 1, H, W], the smooth ratio of the target to the moved reference, with "shading_weight";
             "reference_rgb" [B or 1, 3, H, W]: rgb terms are then measured on the composite, and
             "rgb_generated" on the network's own pixels, weighted by optional "generated_weight" [B, 1, H, W];
             "change_weight" [B, 1, H, W], how much a pixel counts in "rgb_changed";
@@ -236,7 +245,7 @@ def joint_losses(
     if bool(appearance.any()):
         terms |= _motion_terms(pred, true, appearance)
     if "face_field" in pred and "face_place" in true:
-        terms |= _face_terms(pred["face_field"], true)
+        terms |= face_terms(pred["face_field"], true)
 
     return _weighted(terms, weights)
 
@@ -248,13 +257,10 @@ def face_loss(field: Tensor, batch: Mapping[str, Tensor], weights: LossWeights |
         field: [B, 8, h, w] of `FaceFrame`.
         batch: "face_place", "face_canonical", "face_turn" and "face_valid", see `joint_losses`.
     """
-    return _weighted(_face_terms(field.float(), batch), weights or LossWeights())
+    return _weighted(face_terms(field.float(), batch), weights or LossWeights())
 
 
-_Terms = dict[str, tuple[Tensor, Tensor]]
-
-
-def _weighted(terms: _Terms, weights: LossWeights) -> JointLoss:
+def _weighted(terms: Terms, weights: LossWeights) -> JointLoss:
     enabled = {field.name: float(getattr(weights, field.name)) for field in fields(weights)}
     means = {name: _mean_over(value, applies) for name, (value, applies) in terms.items()}
     total = torch.stack([enabled[name] * mean for name, mean in means.items()]).sum()
@@ -272,10 +278,10 @@ def _has_any(mask: Tensor) -> Tensor:
 
 def _geometry_terms(
     pred: Mapping[str, Tensor], true: Mapping[str, Tensor], geometry: Tensor, depth_kind: str
-) -> _Terms:
+) -> Terms:
     coverage = true["coverage"]
     everywhere = torch.ones_like(coverage)
-    terms: _Terms = {
+    terms: Terms = {
         "coverage": (masked_mean((pred["coverage"] - coverage).abs(), everywhere), geometry),
         "coverage_iou": (iou_loss(pred["coverage"].clamp(0, 1), coverage), geometry * _has_any(coverage)),
     }
@@ -291,19 +297,26 @@ def _geometry_terms(
         raise ValueError(f"depth_kind must be metric or relative, not {depth_kind}")
     terms["depth"] = (masked_mean((pred["depth"] - depth).abs(), head), applies)
     terms["depth_gradient"] = (gradient_loss(pred["depth"], depth, head), applies)
+    face = head * true["face"] if "face" in true else None
+    if face is not None:
+        on_face = applies * _has_any(face)
+        terms["depth_face"] = (aligned_l1(pred["depth"], depth, face), on_face)
     if "crop_side_mm" in true:
         pitch = true["crop_side_mm"] / depth.shape[-1]
         terms["depth_normal"] = (normal_loss(pred["depth"], depth, head, pitch), applies)
+        if face is not None:
+            terms["depth_face_normal"] = (normal_loss(pred["depth"], depth, face, pitch), on_face)
     return terms
 
 
-def _appearance_terms(pred: Mapping[str, Tensor], true: Mapping[str, Tensor], appearance: Tensor) -> _Terms:
+def _appearance_terms(pred: Mapping[str, Tensor], true: Mapping[str, Tensor], appearance: Tensor) -> Terms:
     rgb = true["rgb"]
     everywhere = torch.ones_like(rgb[:, :1])
     final = pred["rgb"]
-    terms: _Terms = {}
+    terms: Terms = {}
     if "reference_rgb" in true:
-        final = composite(pred["rgb"], true["reference_rgb"], settle(pred["motion"]))
+        shading = settle_shading(pred["shading"]) if "shading" in pred else None
+        final = composite(pred["rgb"], true["reference_rgb"], settle(pred["motion"]), shading)
         terms["rgb_generated"] = (
             _weighted_l2(pred["rgb"], rgb, true.get("generated_weight", everywhere)),
             appearance,
@@ -337,8 +350,8 @@ def _weighted_l2(pred: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return masked_mean((pred - target) ** 2, weight) / RGB_UNIT
 
 
-def _motion_terms(pred: Mapping[str, Tensor], true: Mapping[str, Tensor], appearance: Tensor) -> _Terms:
-    terms: _Terms = {}
+def _motion_terms(pred: Mapping[str, Tensor], true: Mapping[str, Tensor], appearance: Tensor) -> Terms:
+    terms: Terms = {}
     motion = pred["motion"]
     if "flow" in true:
         valid = true["flow_valid"]
@@ -351,6 +364,12 @@ def _motion_terms(pred: Mapping[str, Tensor], true: Mapping[str, Tensor], appear
             terms["flow_regions"] = _region_term(
                 seen, appearance, lambda mask: relative_flow_loss(motion[:, :2], true["flow"], mask)
             )
+    if "shading" in true and "shading" in pred:
+        weight = true["shading_weight"]
+        terms["shading"] = (
+            _weighted_l2(pred["shading"].log(), true["shading"].log(), weight),
+            appearance * _has_any(weight),
+        )
     if "visible" in true:
         weight = true.get("blend_weight", torch.ones_like(true["visible"]))
         terms["blend"] = (
@@ -358,53 +377,3 @@ def _motion_terms(pred: Mapping[str, Tensor], true: Mapping[str, Tensor], appear
             appearance * _has_any(weight),
         )
     return terms
-
-
-def _face_terms(field: Tensor, true: Mapping[str, Tensor]) -> _Terms:
-    """L1 of the face frame's field at known points (shift in tenths of the picture's side, and directions), and beside
-    the face, where it goes on as the points' affine fit does: nothing beside a face may show a part of one."""
-    place, valid = true["face_place"], true["face_valid"]
-    seen = F.grid_sample(
-        field, place.unsqueeze(2) * 2 - 1, mode="bilinear", padding_mode="border", align_corners=False
-    )
-    seen = seen.squeeze(3).transpose(1, 2)  # [B, N, 8]
-    shift = (true["face_canonical"] - place) / OFFSET_SIDES
-    turn = true["face_turn"].flatten(2) - torch.eye(2, 3, device=field.device).flatten()
-    count = valid.sum(1)
-    applies = (count > 0).to(field.dtype)
-
-    def mean(error: Tensor) -> Tensor:
-        return (error.abs().mean(2) * valid).sum(1) / count.clamp_min(1)
-
-    cells, expected, beside = _beside_the_face(field.shape[-2:], true["face_canonical"], place, valid)
-    error = field[:, :2].flatten(2).transpose(1, 2) - (expected - cells) / OFFSET_SIDES
-    return {
-        "face_place": (mean(seen[..., :2] - shift), applies),
-        "face_turn": (mean(seen[..., 2:] - turn), applies),
-        "face_beside": (
-            (error.abs().mean(2) * beside).sum(1) / beside.sum(1).clamp_min(1),
-            applies * (beside.sum(1) > 0),
-        ),
-    }
-
-
-@torch.no_grad()
-def _beside_the_face(
-    shape: Sequence[int], canonical: Tensor, place: Tensor, valid: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Places of the field's cells [h * w, 2], the canonical places that an affine fit of the valid points gives them
-    [B, h * w, 2], at most a side beyond the canonical picture, and which lie farther than `BESIDE_SIDES` from every
-    valid point [B, h * w]."""
-    axes = [(torch.arange(n, device=place.device) + 0.5) / n for n in shape]
-    y, x = torch.meshgrid(*axes, indexing="ij")
-    cells = torch.stack([x, y], -1).view(-1, 2)
-    known = torch.cat([place, torch.ones_like(place[..., :1])], -1)
-    weighted = (known * valid[..., None]).transpose(1, 2)
-    # A little of the identity keeps the fit of a face seen from its side in bounds, and solvable without points.
-    ridge = 1e-5 * (1 + valid.sum(1))[:, None, None] * torch.eye(3, device=place.device)
-    identity = torch.eye(3, 2, device=place.device)
-    fit = torch.linalg.solve(weighted @ known + ridge, weighted @ canonical + ridge @ identity)
-    expected = (torch.cat([cells, torch.ones_like(cells[:, :1])], -1) @ fit).clamp(-1, 2)
-    distance = torch.cdist(cells.expand(len(place), -1, -1), place)
-    nearest = (distance + 10 * (1 - valid[:, None])).amin(2)
-    return cells, expected, (nearest > BESIDE_SIDES).to(place.dtype)

@@ -24,6 +24,12 @@ AVERAGE_CROP_SIDE_MM = 340.0
 MOTION_GAIN = 10.0
 """Encoded motion per unit of crop side: a tenth of the picture's side becomes 1."""
 
+SHADING_GAIN = 4.0
+"""Encoded shading per unit of the ratio's natural logarithm: a quarter brighter becomes about 1."""
+
+DARKEST, BRIGHTEST = 1 / 3, 3.0
+"""Limits of a shading ratio."""
+
 
 @dataclass(frozen=True)
 class Modality:
@@ -92,6 +98,20 @@ def decode_motion(x: Tensor) -> Tensor:
     return torch.cat([x[:, :2] / MOTION_GAIN, _signed_to_unit(x[:, 2:])], dim=1)
 
 
+def encode_shading(ratio: Tensor) -> Tensor:
+    """[B, 1, H, W], the target's brightness over that of the moved photo (> 0) -> its logarithm in encoded units."""
+    return torch.log(ratio) * SHADING_GAIN
+
+
+def decode_shading(x: Tensor) -> Tensor:
+    """Inverse of `encode_shading`, bounded to e^4 as `decode_extent`; an encoded 0 leaves the photo as it is."""
+    return torch.exp((x / SHADING_GAIN).clamp(-4, 4))
+
+
+def _limit_shading(ratio: Tensor) -> Tensor:
+    return ratio.clamp(DARKEST, BRIGHTEST)
+
+
 def _limit_motion(motion: Tensor) -> Tensor:
     return torch.cat([motion[:, :2], motion[:, 2:].clamp(0, 1)], dim=1)
 
@@ -102,10 +122,15 @@ _TABLE = (
     Modality("coverage", 1, "geometry", _unit_to_signed, _signed_to_unit, _clamp_unit),
     Modality("extent", 1, "derived", encode_extent, decode_extent, _keep),
     Modality("motion", 3, "derived", encode_motion, decode_motion, _limit_motion),
+    # The ratio image of Liu, Shan and Zhang, "Expressive Expression Mapping with Ratio Images", SIGGRAPH 2001.
+    Modality("shading", 1, "derived", encode_shading, decode_shading, _limit_shading),
 )
 
 MODALITIES: Mapping[str, Modality] = MappingProxyType({m.name: m for m in _TABLE})
 """All modalities by name, in the order of the latent channels."""
+
+FIRST_MODALITIES: tuple[str, ...] = ("rgb", "depth", "coverage", "extent", "motion")
+"""What checkpoints whose configuration names no modalities predict."""
 
 GROUPS: tuple[str, ...] = ("appearance", "geometry")
 """Groups that can be given or wanted; also the order of the backbone's role channels."""

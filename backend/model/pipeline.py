@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -19,42 +18,17 @@ from ..errors import CheckpointError, InputError
 from .backbone import JointBackbone
 from .checkpoint import check_complete, check_folder, first_line, forget_origin, quiet_loading
 from .codecs import AutoencoderKLCodec, Codec, PixelUnshuffleCodec
-from .composite import composite, settle
+from .composite import composite, settle, settle_shading
 from .denoiser import Denoiser
 from .ensemble import VIEWS, Geometry, gather, spread
 from .expression import Expression, ExpressionEncoder
 from .joint_model import Conditions, JointModel, Reference, roles_tensor
 from .modalities import MODALITIES, crop_side_mm
+from .modes import INPUT_MODALITY, check_call, check_image
 from .reference import ReferenceNetwork
-
-
-@dataclass(frozen=True)
-class Mode:
-    """One way to use the network.
-
-    Attributes:
-        given: groups that are given; the other is wanted.
-        images: images the caller has to hand over.
-        needs_reference: whether an identity picture is required.
-    """
-
-    given: tuple[str, ...]
-    images: tuple[str, ...]
-    needs_reference: bool
-
-
-MODES: Mapping[str, Mode] = MappingProxyType(
-    {
-        "joint": Mode(given=(), images=(), needs_reference=True),
-        "depth": Mode(given=("appearance",), images=("rgb",), needs_reference=False),
-        "appearance": Mode(given=("geometry",), images=("depth_mm", "coverage"), needs_reference=True),
-    }
-)
 
 DEPTH_RANGE_MM = (-150.0, 150.0)
 """Far and near limit of a head's depth, where training data say nothing else."""
-
-_INPUT_MODALITY = {"rgb": "rgb", "depth_mm": "depth", "coverage": "coverage"}
 
 StepEndCallback = Callable[[Any, int, int, dict[str, Any]], Any]
 """diffusers' convention: (pipeline, step index from 0, timestep, {"x0": latent}); may raise to cancel."""
@@ -90,6 +64,8 @@ class JointPortraitOutput(BaseOutput):
         crop_side_mm: [B].
         motion: [B, 2, R, R] in crop sides, settled, or None without a reference.
         blend: [B, 1, R, R] 0..1, or None without a reference.
+        shading: [B, 1, R, R] > 0, what the moved reference is multiplied by, settled; None without a reference, or
+            where the checkpoint predicts none.
     """
 
     rgb: Tensor
@@ -99,6 +75,7 @@ class JointPortraitOutput(BaseOutput):
     crop_side_mm: Tensor
     motion: Tensor | None = None
     blend: Tensor | None = None
+    shading: Tensor | None = None
 
 
 class JointPortraitPipeline(DiffusionPipeline):
@@ -247,44 +224,10 @@ class JointPortraitPipeline(DiffusionPipeline):
         Raises:
             InputError: wrong shape or not finite.
         """
-        self._check_image("reference", rgb, 3)
+        self._check_image("reference", rgb)
         # Its deepest sums exceed float16; once an identity, float32 costs little.
         with self._autocast(enabled=self.autocast_dtype is not torch.float16):
             return self.model.encode_reference(rgb.to(self._device, torch.float32)).detach()
-
-    def check_inputs(
-        self,
-        *,
-        mode: str,
-        reference: Reference | Tensor | None,
-        images: Mapping[str, Tensor | None],
-        num_inference_steps: int | None,
-        ensemble_size: int = 1,
-    ) -> None:
-        """Raises InputError where a mode's inputs are missing or malformed."""
-        if mode not in MODES:
-            raise InputError(
-                f"There is no mode “{mode}”.", f"Use one of {', '.join(MODES)}.", code="unknown_mode"
-            )
-        needs = MODES[mode]
-        if needs.needs_reference and reference is None:
-            raise InputError(
-                f"Mode {mode} needs a reference picture.", "Hand over the portrait as reference."
-            )
-        if isinstance(reference, Tensor):
-            self._check_image("reference", reference, 3)
-        for name in needs.images:
-            image = images[name]
-            if image is None:
-                raise InputError(f"Mode {mode} needs {name}.", "Hand it over, cropped like the portrait.")
-            self._check_image(name, image, MODALITIES[_INPUT_MODALITY[name]].channels)
-        if num_inference_steps is not None and not 1 <= num_inference_steps <= 1000:
-            raise InputError(f"{num_inference_steps} steps are not possible.", "Use 1 to 1000 steps.")
-        if not 1 <= ensemble_size <= len(VIEWS) or (ensemble_size > 1 and mode != "depth"):
-            raise InputError(
-                f"An ensemble of {ensemble_size} is not possible in mode {mode}.",
-                f"Use 1 to {len(VIEWS)} views in mode depth, and 1 in the others.",
-            )
 
     @torch.no_grad()
     def __call__(
@@ -316,17 +259,15 @@ class JointPortraitPipeline(DiffusionPipeline):
             callback_on_step_end: diffusers' convention, see `StepEndCallback`; may raise to cancel.
 
         Raises:
-            InputError: see `check_inputs`.
+            InputError: an input is missing or malformed.
         """
         # 1. Check
         images = {"rgb": rgb, "depth_mm": depth_mm, "coverage": coverage}
-        self.check_inputs(
-            mode=mode,
-            reference=reference,
-            images=images,
-            num_inference_steps=num_inference_steps,
-            ensemble_size=ensemble_size,
-        )
+        needs = check_call(mode, reference is not None, images, num_inference_steps, ensemble_size)
+        for name in needs.images:
+            self._check_image(name, images[name])
+        if isinstance(reference, Tensor):
+            self._check_image("reference", reference)
         if ensemble_size > 1 and rgb is not None:
             views = VIEWS[:ensemble_size]
             output = self(
@@ -345,9 +286,9 @@ class JointPortraitPipeline(DiffusionPipeline):
                 coverage=mean.coverage,
                 crop_side_mm=mean.crop_side_mm,
             )
-        needs, device = MODES[mode], self._device
+        device = self._device
         given = {
-            _INPUT_MODALITY[name]: image.to(device, torch.float32)
+            INPUT_MODALITY[name]: image.to(device, torch.float32)
             for name in needs.images
             if (image := images[name]) is not None
         }
@@ -404,12 +345,14 @@ class JointPortraitPipeline(DiffusionPipeline):
         generated = images["rgb"]
         coverage = given.get("coverage", images["coverage"])
         final = given.get("rgb", generated)
-        motion = blend = None
+        motion = blend = shading = None
         if reference is not None:
             settled = settle(images["motion"])
             motion, blend = settled[:, :2], settled[:, 2:]
+            if "shading" in images:
+                shading = settle_shading(images["shading"])
             if "rgb" not in given:
-                final = composite(generated, reference.rgb, settled).clamp(0, 1)
+                final = composite(generated, reference.rgb, settled, shading).clamp(0, 1)
         return JointPortraitOutput(
             rgb=final,
             generated_rgb=generated,
@@ -418,6 +361,7 @@ class JointPortraitPipeline(DiffusionPipeline):
             crop_side_mm=crop_side_mm(images["extent"], coverage),
             motion=motion,
             blend=blend,
+            shading=shading,
         )
 
     @property
@@ -455,17 +399,8 @@ class JointPortraitPipeline(DiffusionPipeline):
         height, width = sides.pop()
         return batch, height, width
 
-    def _check_image(self, name: str, image: Tensor, channels: int) -> None:
+    def _check_image(self, name: str, image: Tensor | None) -> None:
+        assert image is not None  # `check_call` has seen to it
         levels = len(self.backbone.unet.config["block_out_channels"])
         multiple = self.model.codec.downscale * 2 ** (levels - 1)
-        if image.ndim != 4 or image.shape[1] != channels or image.shape[2] != image.shape[3]:
-            raise InputError(
-                f"{name} has shape {tuple(image.shape)}.", f"It must be [batch, {channels}, side, side]."
-            )
-        if image.shape[-1] % multiple:
-            raise InputError(
-                f"{name} is {image.shape[-1]} px wide.",
-                f"Resize it to {self.settings.resolution_px} px, or another multiple of {multiple}.",
-            )
-        if name != "depth_mm" and not torch.isfinite(image).all():
-            raise InputError(f"{name} holds values that are not finite numbers.", "Save the picture again.")
+        check_image(name, image, multiple, self.settings.resolution_px)

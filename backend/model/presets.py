@@ -140,6 +140,7 @@ def create_pipeline(
             patch=sizes.patch if vae is None else 0,
             face_frame_width=sizes.face_frame_width if vae is None else 0,
             face_frame_side=min(sizes.resolution_px, 128),
+            modalities=list(MODALITIES),
         )
         _start_without_motion(backbone, layout)
         _start_with_coverage(backbone, layout)
@@ -186,13 +187,13 @@ def _trunk_config(
 
 @torch.no_grad()
 def _start_without_motion(backbone: JointBackbone, layout: LatentLayout) -> None:
-    """An untrained network that warps at random would hide from the loss what the reference could tell
+    """An untrained network that warps and shades at random would hide from the loss what the reference could tell
     it."""
-    channels = layout.slices["motion"]
     conv_out = backbone.unet.conv_out
-    conv_out.weight[channels] = 0
     assert conv_out.bias is not None
-    conv_out.bias[channels] = 0
+    for name in ("motion", "shading"):
+        conv_out.weight[layout.slices[name]] = 0
+        conv_out.bias[layout.slices[name]] = 0
 
 
 @torch.no_grad()
@@ -212,7 +213,7 @@ def _start_from_canonical_motion(backbone: JointBackbone) -> None:
     if backbone.pixel_head is None:
         return
     per_value = CANONICAL_UNIT_MM / AVERAGE_CROP_SIDE_MM * MOTION_GAIN
-    first = sum(modality.channels for name, modality in MODALITIES.items() if name != "motion")
-    assert list(MODALITIES)[-1] == "motion"
+    names = list(MODALITIES)
+    first = sum(MODALITIES[name].channels for name in names[: names.index("motion")])
     for axis in range(2):
         backbone.pixel_head.map_skip.weight[first + axis, axis] = -per_value

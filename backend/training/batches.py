@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.model.composite import lengths
+from backend.model.composite import lengths, warp
 from backend.training.augment import (
     FACE_CROPS,
     FRAMED_CROPS,
@@ -27,6 +27,7 @@ from backend.training.backgrounds import random_background
 from backend.training.dataset import EXPRESSION_SIZE, MIRROR_ORDER, MIRROR_SIGN, Shot, gather
 from backend.training.face_points import FacePoints
 from backend.training.photometric import photometric, random_cameras
+from backend.training.ratio_image import smooth_ratio
 from backend.training.relight import random_light
 from backend.training.render.lighting import LIGHT_GROUPS
 
@@ -122,8 +123,8 @@ class BatchSampler:
 
     def joint(self, count: int) -> dict[str, Tensor]:
         """Reference (frame 0) and target of one shot. Adds reference_rgb, flow, flow_valid, visible, change_weight,
-        generated_weight, regions, values, known, clean (1 for pictures without noise and compression) and what
-        `crop_points` returns."""
+        generated_weight, regions, shading, shading_weight, values, known, clean (1 for pictures without noise and
+        compression) and what `crop_points` returns."""
         shots = self._pick(self.library.paired, count)
         # One sample in ten asks for the photo itself: what "as in the photo" and a fully known neutral mean.
         same = self.rng.random(count) < 0.1
@@ -139,6 +140,7 @@ class BatchSampler:
         camera = random_cameras(count, self.resolution_px, self.generator, self.device)
         reference_rgb, rgb = photometric([reference.rgb, target.rgb], self.generator, camera)
         values, known = self._expressions(shots, targets, same, crop.flip)
+        motion = motion_targets(reference, target)
         return {
             "rgb": rgb,
             "reference_rgb": reference_rgb,
@@ -149,7 +151,8 @@ class BatchSampler:
             "values": values,
             "known": known,
             "clean": camera.clean.float(),
-            **motion_targets(reference, target),
+            **motion,
+            **shading_targets(reference_rgb, rgb, motion),
             **crop_points(_points(shots, [0] * count), crop),
         }
 
@@ -199,6 +202,15 @@ class BatchSampler:
 
 def _points(shots: list[Shot], frames: list[int]) -> list[FacePoints | None]:
     return [None if s.points is None else s.points[k] for s, k in zip(shots, frames, strict=True)]
+
+
+def shading_targets(reference_rgb: Tensor, rgb: Tensor, motion: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Supervision of the shading ratio, of the pictures as the network sees them and `motion_targets`; what changes
+    counts most."""
+    seen = motion["visible"]
+    ratio = smooth_ratio(warp(reference_rgb, motion["flow"]), rgb, seen)
+    changed = (ratio.log().abs() / 0.1).clamp(0, 1)
+    return {"shading": ratio, "shading_weight": seen * (0.1 + changed)}
 
 
 def motion_targets(reference: CroppedFrames, target: CroppedFrames) -> dict[str, Tensor]:

@@ -5,9 +5,8 @@ python -m backend.training.ceiling --data data/test
 
 The pairs are those of `evaluate` whose head is still. "Motion" is the renderer's exact flow, "mask" where the photo
 shows what the target shows, "hidden pixels" the target's own where the photo shows nothing. With all three the rest is
-what moving the photo's pixels cannot do at all: shading that changes with the expression. "Shading" multiplies the
-moved photo by the ratio of the target to it, both blurred: what a smooth map beside the motion could add. "As it
-draws" takes that ratio from the network's own drawing.
+what moving the photo's pixels cannot do at all: shading that changes with the expression. "Shading" multiplies what
+was made by the smooth ratio of the target to it (`ratio_image`), as the network's own shading should.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_filter
 from torch import Tensor
 from tqdm import tqdm
 
@@ -37,9 +35,9 @@ from backend.training.evaluation import (
     region_mask,
     wanted_expression,
 )
+from backend.training.ratio_image import smooth_ratio
 from backend.training.tables import markdown
 
-SHADING_SHARE = 0.012  # standard deviation of the blur, of the picture's side: 3 px of 256
 REGIONS: Mapping[str, tuple[str, ...]] = {"mouth": ("mouth",), "eyes": ("left_eye", "right_eye")}
 
 
@@ -51,18 +49,21 @@ def with_truth(
     true = motion_targets(reference, target)
     mask = true["visible"]
     motion = torch.where(mask > 0, true["flow"], output.motion)
+    own = output.shading
 
-    def mixed(drawn: Tensor, flow: Tensor, blend: Tensor) -> Tensor:
-        return composite(drawn, reference.rgb, torch.cat([flow, blend], 1))
+    def mixed(drawn: Tensor, flow: Tensor, blend: Tensor, shading: Tensor | None = None) -> Tensor:
+        return composite(drawn, reference.rgb, torch.cat([flow, blend], 1), shading).clamp(0, 1)
 
+    plain = mixed(output.generated_rgb, output.motion, output.blend)
     moved = mixed(target.rgb, motion, mask)
     return {
         "copy the reference": reference.rgb,
         "the model": output.rgb,
-        "the model, shaded as it draws": shaded(output.rgb, output.generated_rgb, output.blend),
-        "with the true motion": mixed(output.generated_rgb, motion, output.blend),
+        "the model, without its shading": plain,
+        "with the true shading": shaded(plain, target.rgb, mask),
+        "with the true motion": mixed(output.generated_rgb, motion, output.blend, own),
         "with the true hidden pixels": torch.where(mask > 0.5, output.rgb, target.rgb),
-        "with the true motion and mask": mixed(output.generated_rgb, motion, mask),
+        "with the true motion and mask": mixed(output.generated_rgb, motion, mask, own),
         "with motion, mask and hidden pixels": moved,
         "and with shading": shaded(moved, target.rgb, mask),
     }
@@ -70,17 +71,7 @@ def with_truth(
 
 def shaded(moved: Tensor, wanted: Tensor, mask: Tensor) -> Tensor:
     """`moved` [1, 3, R, R] (0..1) times the smooth ratio of `wanted` to it, where `mask` [1, 1, R, R] is set."""
-    seen = mask[0, 0].numpy() > 0.5
-
-    def smooth(picture: Tensor) -> np.ndarray:
-        light = picture[0].mean(0).numpy()
-        sigma = SHADING_SHARE * light.shape[-1]
-        return gaussian_filter(light * seen, sigma) / np.maximum(
-            gaussian_filter(seen.astype(float), sigma), 1e-3
-        )
-
-    ratio = torch.from_numpy(np.where(seen, (smooth(wanted) + 0.01) / (smooth(moved) + 0.01), 1.0)).float()
-    return (moved * ratio).clamp(0, 1)
+    return (moved * smooth_ratio(moved, wanted, mask)).clamp(0, 1)
 
 
 def squared_errors(pipeline: JointPortraitPipeline, shot: Shot) -> Iterator[tuple[str, dict[str, float]]]:

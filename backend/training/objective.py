@@ -23,7 +23,7 @@ GIVEN_IMAGES: Mapping[str, tuple[str, ...]] = {
 # What only a reference makes sense of: without one there is nothing to warp, blend or change.
 REFERENCE_KEYS = (
     "reference_rgb", "flow", "flow_valid", "visible", "blend_weight", "change_weight", "generated_weight",
-    "face_canonical", "face_place", "face_turn", "face_valid", "clean",
+    "shading", "shading_weight", "face_canonical", "face_place", "face_turn", "face_valid", "clean",
 )  # fmt: skip
 
 
@@ -113,4 +113,5 @@ def _target_images(batch: dict[str, Tensor], side: int) -> dict[str, Tensor]:
     images["extent"] = batch["crop_side_mm"].view(-1, 1, 1, 1).expand(-1, 1, side, side)
     if "flow" in batch:
         images["motion"] = torch.cat([batch["flow"], batch["visible"]], 1)
+        images["shading"] = batch["shading"]
     return images

@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 from backend.errors import InputError
+from backend.model.growth import with_all_modalities
 from backend.model.losses import JointLoss
 from backend.model.pipeline import JointPortraitPipeline
 from backend.model.presets import create_pipeline
@@ -36,13 +37,13 @@ RANK_STRIDE = 7919  # between the seeds of the processes; rank 0 has the run's o
 def starting_pipeline(
     args: argparse.Namespace, config: TrainConfig, found: Path | None
 ) -> JointPortraitPipeline:
-    """The networks of the last checkpoint, of --init, or new ones.
+    """The networks of the last checkpoint, of --init (with the modalities that they lack), or new ones.
 
     Raises:
         InputError: new ones without --assets.
     """
     if found or args.init:
-        return JointPortraitPipeline.from_pretrained(found or args.init)
+        return with_all_modalities(JointPortraitPipeline.from_pretrained(found or args.init))
     if args.assets is None:
         raise InputError(
             "New networks need --assets for the expression basis.",

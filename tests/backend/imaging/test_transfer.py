@@ -107,3 +107,21 @@ def test_far_from_the_head_nothing_changes_whatever_the_model_says() -> None:
     rows, columns = np.nonzero(changed)
     assert changed[100, 100]
     assert rows.min() > 200 * (20 - 8) / 64 and columns.max() < 200 * (40 + 8) / 64
+
+
+def test_shading_darkens_the_photo_itself_at_its_own_size(astronaut: np.ndarray) -> None:
+    rows, columns = grid()
+    inside = np.hypot(rows - 0.5, columns - 0.5) < 0.2
+    motion, blend = still()
+    shading = np.where(inside, 0.5, 1.0).astype(np.float32)
+    black = np.zeros((R, R, 3), np.float32)
+    rgb, changed = transfer_edit(astronaut, CROP, black, motion, blend, shading=shading)
+    assert np.array_equal(rgb[~changed], astronaut[~changed])
+    x, y = (int(v) for v in CROP.centre)
+    around = slice(y - 20, y + 20), slice(x - 20, x + 20)
+    assert np.abs(rgb[around] - astronaut[around] * 0.5).max() <= 1
+    assert changed[y - 60 : y + 60, x - 60 : x + 60].mean() > 0.5 and not changed[:, :100].any()
+    as_it_was, nothing = transfer_edit(
+        astronaut, CROP, black, motion, blend, shading=np.ones((R, R), np.float32)
+    )
+    assert np.array_equal(as_it_was, astronaut) and not nothing.any()

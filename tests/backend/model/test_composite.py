@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from backend.model.composite import MOVING_SIDES, STILL_SIDES, composite, settle, warp
+from backend.model.composite import MOVING_SIDES, STILL_SIDES, composite, settle, settle_shading, warp
 
 
 def test_flow_points_to_where_the_content_is_found() -> None:
@@ -69,3 +69,19 @@ def test_real_motion_and_its_blend_stay(length: float) -> None:
 def test_what_the_reference_does_not_show_is_drawn_even_where_nothing_moves() -> None:
     motion = torch.tensor([0.0, 0.0, 0.2]).view(1, 3, 1, 1)
     assert settle(motion)[0, 2, 0, 0] == pytest.approx(0.2)
+
+
+def test_shading_multiplies_what_is_kept_of_the_photo_alone() -> None:
+    reference, generated = torch.full((1, 3, 2, 2), 0.4), torch.full((1, 3, 2, 2), 0.1)
+    motion = torch.zeros(1, 3, 2, 2)
+    motion[:, 2] = 0.5
+    result = composite(generated, reference, motion, torch.full((1, 1, 2, 2), 1.5))
+    torch.testing.assert_close(result, torch.full((1, 3, 2, 2), 0.5 * 0.6 + 0.5 * 0.1))
+
+
+def test_noise_of_the_shading_is_none() -> None:
+    ratio = torch.tensor([1.009, 0.991, 1.02, 1.04, 0.5]).view(1, 1, 1, 5)
+    settled = settle_shading(ratio).flatten()
+    assert settled[:2].tolist() == [1, 1]
+    assert 1 < settled[2] < 1.02
+    torch.testing.assert_close(settled[3:], ratio.flatten()[3:])

@@ -14,6 +14,7 @@ from backend.model.losses import (
     STILL_FLOW,
     LossWeights,
     align_scale_and_shift,
+    aligned_l1,
     gradient_loss,
     iou_loss,
     joint_losses,
@@ -221,3 +222,41 @@ def test_the_longest_gradient_stays_a_sixteenth_of_the_picture() -> None:
         error = torch.rand(1, 1, side, side, generator=generator)
         zero, mask = torch.zeros_like(error), torch.ones_like(error)
         assert gradient_loss(error, zero, mask) == gradient_loss(error, zero, mask, scales=scales)
+
+
+def test_the_face_counts_up_to_scale_and_shift(batch: dict[str, Tensor]) -> None:
+    face = torch.zeros_like(batch["coverage"])
+    face[..., 8:24, 8:24] = batch["coverage"][..., 8:24, 8:24]
+    batch["face"] = face
+    predicted = perfect_prediction(batch)
+    predicted["depth"] = predicted["depth"] * 0.5 + 40
+    terms = joint_losses(predicted, batch, torch.zeros(2, 2)).terms
+    assert terms["depth"].item() > 1
+    assert terms["depth_face"].item() == pytest.approx(0, abs=1e-3)
+    predicted["depth"] = predicted["depth"] + 1000 * (1 - face)
+    again = joint_losses(predicted, batch, torch.zeros(2, 2)).terms
+    for name in ("depth_face", "depth_face_normal"):
+        torch.testing.assert_close(again[name], terms[name], atol=1e-4, rtol=1e-4)
+    given = torch.tensor([[0.0, 1.0], [0.0, 1.0]])
+    assert joint_losses(predicted, batch, given).terms["depth_face"] == 0
+
+
+def test_aligned_l1_by_hand() -> None:
+    mask = image([1.0, 1.0, 1.0, 0.0])
+    # The best fit of 0, 0, 3 by scale and shift of 0, 1, 2 is -0.5, 1, 2.5.
+    error = aligned_l1(image([0.0, 1.0, 2.0, 99.0]), image([0.0, 0.0, 3.0, 7.0]), mask)
+    assert error.item() == pytest.approx((0.5 + 1 + 0.5) / 3)
+
+
+def test_shading_is_taught_by_its_ratio_and_through_the_picture(batch: dict[str, Tensor]) -> None:
+    batch["shading"] = torch.full_like(batch["coverage"], 1.2)
+    batch["shading_weight"] = torch.ones_like(batch["coverage"])
+    predicted = perfect_prediction(batch)
+    assert "shading" not in joint_losses(predicted, batch, torch.zeros(2, 2)).terms  # an older checkpoint
+    predicted["shading"] = torch.full_like(batch["coverage"], 1.2 * 1.1).requires_grad_()
+    loss = joint_losses(predicted, batch, torch.zeros(2, 2))
+    assert loss.terms["shading"].item() == pytest.approx(math.log(1.1) ** 2 / RGB_UNIT, rel=1e-4)
+    loss.total.backward()
+    assert predicted["shading"].grad is not None and (predicted["shading"].grad != 0).any()
+    half = joint_losses(predicted, batch, torch.tensor([[1.0, 0.0], [0.0, 0.0]]))  # a row whose picture is given
+    torch.testing.assert_close(half.terms["shading"], loss.terms["shading"])

@@ -21,6 +21,8 @@ def natural_image(name: str) -> torch.Tensor:
         return image * 300 + 200
     if name == "motion":
         return torch.cat([image[:, :2] * 0.4 - 0.2, image[:, 2:]], dim=1)
+    if name == "shading":
+        return image + 0.4
     return image
 
 
@@ -37,6 +39,10 @@ def test_encoded_units() -> None:
     motion = MODALITIES["motion"].encode(torch.tensor([0.05, -0.1, 1.0]).view(1, 3, 1, 1))
     torch.testing.assert_close(motion.flatten(), torch.tensor([0.5, -1.0, 1.0]))
     assert MODALITIES["motion"].decode(torch.zeros(1, 3, 1, 1)).flatten().tolist() == [0, 0, 0.5]
+    shading = MODALITIES["shading"]
+    assert shading.decode(torch.zeros(1)).item() == 1
+    assert shading.encode(torch.tensor([math.exp(0.25)])).item() == pytest.approx(1)
+    assert shading.limit(torch.tensor([0.1, 9.0])).tolist() == pytest.approx([1 / 3, 3])
 
 
 def test_crop_side_is_read_where_the_head_is() -> None:
@@ -80,7 +86,7 @@ def test_layout_packs_and_unpacks_all_modalities() -> None:
     layout = LatentLayout(PixelUnshuffleCodec(4), MODALITIES)
     images = {name: natural_image(name) for name in MODALITIES}
     latent = layout.encode(images)
-    assert latent.shape == (2, 144, 2, 2) and layout.channels == 144
+    assert latent.shape == (2, 160, 2, 2) and layout.channels == 160
     for name, image in layout.decode(latent).items():
         torch.testing.assert_close(image, images[name], atol=1e-3, rtol=1e-5)
 

@@ -101,7 +101,7 @@ def test_backbone_reads_what_a_recomputation_by_hand_gives(pipeline: JointPortra
 
 def test_a_kept_bank_equals_a_fresh_one(pipeline: JointPortraitPipeline, batch: dict[str, Tensor]) -> None:
     asked = conditions(batch, "joint")
-    noisy, timestep = torch.randn(2, 144, 8, 8), torch.tensor([500, 500])
+    noisy, timestep = torch.randn(2, 160, 8, 8), torch.tensor([500, 500])
     with torch.no_grad():
         fresh = pipeline.model(noisy, timestep, asked)
         kept = pipeline.model.encode_reference(batch["reference_rgb"]).detach()
@@ -139,7 +139,7 @@ def test_gradient_checkpointing_gives_bit_identical_gradients(
 
 
 def test_wanted_pixels_never_leak_in(pipeline: JointPortraitPipeline, batch: dict[str, Tensor]) -> None:
-    noisy, timestep = torch.zeros(2, 144, 8, 8), torch.tensor([999, 999])
+    noisy, timestep = torch.zeros(2, 160, 8, 8), torch.tensor([999, 999])
     with torch.no_grad():
         first = pipeline.model(noisy, timestep, conditions(batch, "joint"))
         other = batch | {"rgb": torch.rand_like(batch["rgb"]), "coverage": torch.rand_like(batch["coverage"])}
@@ -152,7 +152,7 @@ def test_pixel_head_starts_as_identity_and_acts_across_patches() -> None:
     pipeline = create_pipeline("tiny")
     head = pipeline.backbone.pixel_head
     assert head is not None
-    pixels, context, maps = (torch.randn(1, channels, 8, 8) for channels in (9, 6, 6))
+    pixels, context, maps = (torch.randn(1, channels, 8, 8) for channels in (10, 6, 6))
     assert torch.equal(head(pixels, context, torch.zeros_like(maps)), pixels)
     torch.nn.init.normal_(head.conv_out.weight)
     moved = context.clone()
@@ -165,7 +165,7 @@ def test_an_untrained_model_moves_what_the_canonical_face_moves(
     pipeline: JointPortraitPipeline, batch: dict[str, Tensor]
 ) -> None:
     asked = conditions(batch, "joint")
-    noisy, timestep = torch.zeros(2, 144, 8, 8), torch.tensor([999, 999])
+    noisy, timestep = torch.zeros(2, 160, 8, 8), torch.tensor([999, 999])
     still = replace(asked, known=torch.zeros_like(asked.known))
     with torch.no_grad():
         motion = pipeline.model.layout.decode(pipeline.model(noisy, timestep, asked))["motion"]

@@ -17,7 +17,8 @@ from backend.model.composite import composite
 from backend.model.create import main as create_main
 from backend.model.ensemble import VIEWS, Geometry, gather, spread
 from backend.model.expression import Expression
-from backend.model.pipeline import MODES, JointPortraitOutput, JointPortraitPipeline
+from backend.model.modes import MODES
+from backend.model.pipeline import JointPortraitOutput, JointPortraitPipeline
 from backend.model.precision import precision_name, resolve_precision
 from backend.model.presets import create_pipeline
 

@@ -34,6 +34,7 @@ def test_with_all_of_the_truth_an_edit_is_exact_and_with_parts_only_there() -> N
         rgb=wrong, generated_rgb=wrong, depth_mm=like, coverage=like, crop_side_mm=torch.ones(1),
         motion=torch.zeros_like(motion), blend=like + 0.5,
     )  # fmt: skip
+    output.shading = torch.full_like(like, 0.5)
     nothing = torch.zeros(1, 1, SIDE, SIDE)
     made = with_truth(
         output, frames(reference, torch.zeros_like(motion), nothing), frames(target, motion, visible)
@@ -41,11 +42,16 @@ def test_with_all_of_the_truth_an_edit_is_exact_and_with_parts_only_there() -> N
     assert torch.allclose(made["with motion, mask and hidden pixels"], target, atol=1e-6)
     assert torch.equal(made["with the true hidden pixels"][..., 20:], uncovered[..., 20:])
     assert torch.equal(made["with the true hidden pixels"][..., :20], wrong[..., :20])
-    half = 0.5 * target + 0.5 * wrong
+    half = 0.25 * target + 0.5 * wrong
     assert torch.allclose(made["with the true motion"][..., :20], half[..., :20], atol=1e-6)
     both = made["with the true motion and mask"]
-    assert torch.allclose(both[..., :20], target[..., :20], atol=1e-6)
+    assert torch.allclose(both[..., :20], 0.5 * target[..., :20], atol=1e-6)
     assert torch.allclose(both[..., 20:], wrong[..., 20:], atol=1e-6)
+    still = 0.5 * reference + 0.5 * wrong
+    assert torch.allclose(made["the model, without its shading"], still, atol=1e-6)
+    assert torch.equal(
+        made["with the true shading"][..., 20:], made["the model, without its shading"][..., 20:]
+    )
 
 
 def test_the_table_is_printed_for_a_folder(

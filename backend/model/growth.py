@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A checkpoint that predicts fewer modalities than the table holds, with the others added."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .backbone import JointBackbone
+from .codecs import LatentLayout
+from .modalities import MODALITIES
+from .pipeline import JointPortraitPipeline
+
+
+@torch.no_grad()
+def with_all_modalities(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
+    """`pipeline` itself, or one like it whose backbone predicts all of `MODALITIES`, float32.
+
+    The new weights are zero: what was predicted stays as it was, and the new modalities begin at an encoded 0 (a
+    shading of 1).
+
+    Raises:
+        ValueError: the backbone predicts modalities that are not the first ones of the table.
+    """
+    backbone, codec = pipeline.backbone, pipeline.model.codec
+    names = tuple(backbone.config["modalities"])
+    if names == tuple(MODALITIES):
+        return pipeline
+    if names != tuple(MODALITIES)[: len(names)]:
+        raise ValueError(f"cannot add to the modalities {names}; the table has {tuple(MODALITIES)}")
+    layout = LatentLayout(codec, MODALITIES)
+    before, added = int(backbone.config["latent_channels"]), layout.channels - pipeline.model.layout.channels
+    trunk = dict(backbone.config["trunk"])
+    trunk |= {"in_channels": trunk["in_channels"] + added, "out_channels": layout.channels}
+    config = {k: v for k, v in backbone.config.items() if not k.startswith("_")}
+    config |= {"trunk": trunk, "latent_channels": layout.channels, "modalities": list(MODALITIES)}
+
+    state = {name: tensor.float() for name, tensor in backbone.state_dict().items()}
+    state["unet.conv_in.weight"] = _columns(state["unet.conv_in.weight"], before, added)
+    grown = ["unet.conv_out"]
+    if backbone.pixel_head is not None:
+        patch = int(backbone.config["patch"])
+        pixels, more = before // patch**2, added // patch**2
+        state["pixel_head.conv_in.weight"] = _columns(state["pixel_head.conv_in.weight"], pixels, more)
+        grown += ["pixel_head.conv_out", "pixel_head.map_skip"]
+    larger = JointBackbone(**config)
+    for layer in grown:
+        for name in (f"{layer}.weight", f"{layer}.bias"):
+            rows = larger.get_parameter(name).shape[0] - len(state[name])
+            state[name] = torch.cat([state[name], state[name].new_zeros(rows, *state[name].shape[1:])])
+    larger.load_state_dict(state)
+    settings = pipeline.settings
+    return JointPortraitPipeline(
+        reference_network=pipeline.reference_network.float(),
+        backbone=larger,
+        expression_encoder=pipeline.expression_encoder.float(),
+        scheduler=pipeline.scheduler,
+        vae=pipeline.vae,
+        patch=int(pipeline.config["patch"]),
+        resolution_px=settings.resolution_px,
+        num_inference_steps=settings.num_inference_steps,
+        depth_range_mm=list(settings.depth_range_mm),
+        training=dict(settings.training),
+    ).eval()
+
+
+def _columns(weight: Tensor, at: int, count: int) -> Tensor:
+    """A convolution's weight [out, in, k, k] with `count` input channels of zeros from `at` on."""
+    zeros = weight.new_zeros(weight.shape[0], count, *weight.shape[2:])
+    return torch.cat([weight[:, :at], zeros, weight[:, at:]], dim=1)

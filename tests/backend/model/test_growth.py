@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checkpoints from before shading: they work as they are, and grow without a change in what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from backend.editor import DEFAULT_CHECKPOINT
+from backend.model.backbone import JointBackbone, trunk_in_channels
+from backend.model.codecs import LatentLayout
+from backend.model.expression import Expression
+from backend.model.growth import with_all_modalities
+from backend.model.joint_model import Conditions, roles_tensor
+from backend.model.modalities import FIRST_MODALITIES, MODALITIES
+from backend.model.pipeline import JointPortraitPipeline
+from backend.model.presets import create_pipeline
+
+
+def pipeline_of_five() -> JointPortraitPipeline:
+    """The tiny preset as it was before shading, with random weights everywhere."""
+    pipeline = create_pipeline("tiny")
+    backbone, codec = pipeline.backbone, pipeline.model.codec
+    layout, given = LatentLayout(codec, FIRST_MODALITIES), pipeline.model.given_layout
+    rgb = codec.latent_channels(3)
+    trunk = dict(backbone.config["trunk"]) | {
+        "in_channels": trunk_in_channels(layout.channels, given.channels, rgb, True),
+        "out_channels": layout.channels,
+    }
+    config = {k: v for k, v in backbone.config.items() if not k.startswith("_") and k != "modalities"}
+    small = JointBackbone(**config | {"trunk": trunk, "latent_channels": layout.channels})
+    with torch.no_grad():
+        for parameter in small.parameters():
+            parameter.normal_(std=0.1, generator=torch.Generator().manual_seed(parameter.numel()))
+    return JointPortraitPipeline(
+        pipeline.reference_network,
+        small,
+        pipeline.expression_encoder,
+        pipeline.scheduler,
+        patch=4,
+        resolution_px=32,
+    ).eval()
+
+
+def test_an_older_checkpoint_loads_and_says_nothing_of_shading(tmp_path: Path) -> None:
+    pipeline_of_five().save_pretrained(tmp_path)
+    config = (tmp_path / "backbone" / "config.json").read_text()
+    (tmp_path / "backbone" / "config.json").write_text(config.replace('"modalities"', '"_of_old"'))
+    pipeline = JointPortraitPipeline.from_pretrained(tmp_path)
+    assert pipeline.model.layout.names == FIRST_MODALITIES
+    output = pipeline(mode="joint", reference=torch.rand(1, 3, 32, 32), expression=Expression())
+    assert output.motion is not None and output.shading is None
+
+
+def conditions(photo: torch.Tensor) -> Conditions:
+    values, known = Expression({"mouthSmileLeft": 0.8}).tensors(1, "cpu")
+    return Conditions(roles_tensor((), 1), values, known, reference=photo)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1.0])
+@torch.no_grad()
+def test_grown_it_says_the_same_and_a_shading_of_one(noise: float) -> None:
+    small = pipeline_of_five()
+    grown = with_all_modalities(small)
+    assert grown.model.layout.names == tuple(MODALITIES)
+    assert with_all_modalities(grown) is grown
+    generator = torch.Generator().manual_seed(0)
+    photo = torch.rand(1, 3, 32, 32, generator=generator)
+    # The same noise where both have it; that of the new latents must not matter.
+    start = noise * torch.randn(1, grown.model.layout.channels, 8, 8, generator=generator)
+    before, after = (
+        pipeline.model.layout.decode(
+            pipeline.model(start[:, : pipeline.model.layout.channels], torch.tensor([999]), conditions(photo))
+        )
+        for pipeline in (small, grown)
+    )
+    for name in FIRST_MODALITIES:
+        torch.testing.assert_close(after[name], before[name], rtol=1e-4, atol=1e-4)
+    assert torch.equal(after["shading"], torch.ones(1, 1, 32, 32))
+
+
+def test_every_new_row_learns() -> None:
+    grown = with_all_modalities(pipeline_of_five())
+    noisy = torch.zeros(1, grown.model.layout.channels, 8, 8)
+    output = grown.model(noisy, torch.tensor([999]), conditions(torch.rand(1, 3, 32, 32)))
+    (grown.model.layout.decode(output)["shading"] - 1.5).square().sum().backward()
+    new = grown.model.layout.slices["shading"]
+    rows = grown.backbone.get_parameter("unet.conv_out.weight").grad
+    assert rows is not None and (rows[new] != 0).any()
+    for name in ("conv_out", "map_skip"):
+        rows = grown.backbone.get_parameter(f"pixel_head.{name}.weight").grad
+        assert rows is not None and (rows[-1] != 0).any()
+
+
+def test_the_embedded_weights_can_be_trained_on() -> None:
+    grown = with_all_modalities(JointPortraitPipeline.from_pretrained(DEFAULT_CHECKPOINT))
+    assert grown.model.layout.names == tuple(MODALITIES)
