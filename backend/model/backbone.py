@@ -49,6 +49,9 @@ class PixelHead(nn.Module):
     imprints a grid of the patch size in the normals. The last convolution and `map_skip` start at zero; a
     preset may set `map_skip` to the displacement that the expression maps already hold, so that the trunk
     learns motion as a correction of it. Eyelids are two patches high: only here are they resolved.
+
+    The trunk's last level has a tenth of the channels that its patches have values. What it cannot say, the same head
+    at half the resolution adds from the photo ("pixels" then are 2 x 2 of them).
     """
 
     def __init__(self, pixel_channels: int, context_channels: int, map_channels: int, width: int) -> None:
@@ -82,6 +85,8 @@ class JointBackbone(ModelMixin, ConfigMixin):
         concat_reference: whether the reference picture's latents join the input.
         expression_map_channels: channels of the dense expression maps.
         pixel_head_width: width of the full-resolution head, 0 for none.
+        half_head_width: width of the same at half the resolution, which sees twice as far, 0 for none; needs an even
+            patch and the pixel head.
         patch: side of the pixel-unshuffle patch; needed by the pixel head, 0 with an autoencoder.
         face_frame_width: width of the network that carries the expression maps to the face, 0 for none; needs
             ``concat_reference`` and a patch.
@@ -106,6 +111,7 @@ class JointBackbone(ModelMixin, ConfigMixin):
         face_frame_width: int = 0,
         face_frame_side: int = 128,
         modalities: Sequence[str] = FIRST_MODALITIES,
+        half_head_width: int = 0,
     ) -> None:
         super().__init__()
         self.unet = build_trunk(trunk)
@@ -140,6 +146,11 @@ class JointBackbone(ModelMixin, ConfigMixin):
             rgb_pixels = rgb_channels // patch**2
             context = rgb_pixels * (2 if concat_reference else 1)
             self.pixel_head = PixelHead(out_pixels, context, expression_map_channels, pixel_head_width)
+        self.half_head: PixelHead | None = None
+        if half_head_width:
+            if self.pixel_head is None or patch % 2:
+                raise ValueError("the head at half the resolution needs the pixel head and an even patch")
+            self.half_head = PixelHead(4 * out_pixels, 4 * context, expression_map_channels, half_head_width)
 
     def forward(
         self,
@@ -229,7 +240,14 @@ class JointBackbone(ModelMixin, ConfigMixin):
         if self.config["concat_reference"]:
             assert reference_latents is not None
             context.append(reference_latents.to(given.dtype).expand(batch, -1, height, width))
+        maps = maps.to(output.dtype)
+        seen = torch.cat(context, dim=1).to(output.dtype)
         pixels = F.pixel_shuffle(output, self.patch)
-        context_pixels = F.pixel_shuffle(torch.cat(context, dim=1).to(output.dtype), self.patch)
-        refined = self.pixel_head(pixels, context_pixels, maps.to(output.dtype))
+        context_pixels = F.pixel_shuffle(seen, self.patch)
+        if self.half_head is not None:
+            half = self.half_head(
+                F.pixel_unshuffle(pixels, 2), F.pixel_unshuffle(context_pixels, 2), F.avg_pool2d(maps, 2)
+            )
+            pixels = F.pixel_shuffle(half, 2)
+        refined = self.pixel_head(pixels, context_pixels, maps)
         return F.pixel_unshuffle(refined, self.patch)

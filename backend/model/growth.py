@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A checkpoint that predicts fewer modalities than the table holds, with the others added."""
+"""An earlier checkpoint with the parts that networks of its kind have today."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ from .codecs import LatentLayout
 from .modalities import MODALITIES
 from .pipeline import JointPortraitPipeline
 
+HALF_HEAD_WIDTH = 64
+
 
 @torch.no_grad()
-def with_all_modalities(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
-    """`pipeline` itself, or one like it whose backbone predicts all of `MODALITIES`, float32.
+def grown(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
+    """`pipeline` itself, or one like it whose backbone predicts all of `MODALITIES` and, where there is a pixel head,
+    has one at half the resolution too; float32.
 
-    The new weights are zero: what was predicted stays as it was, and the new modalities begin at an encoded 0 (a
-    shading of 1).
+    The new weights that lead to the output are zero: what was predicted stays as it was, and the new modalities begin
+    at an encoded 0 (a shading of 1).
 
     Raises:
         ValueError: the backbone predicts modalities that are not the first ones of the table.
     """
     backbone, codec = pipeline.backbone, pipeline.model.codec
     names = tuple(backbone.config["modalities"])
-    if names == tuple(MODALITIES):
+    patch = int(backbone.config["patch"])
+    lacks_half = backbone.pixel_head is not None and backbone.half_head is None and patch % 2 == 0
+    if names == tuple(MODALITIES) and not lacks_half:
         return pipeline
     if names != tuple(MODALITIES)[: len(names)]:
         raise ValueError(f"cannot add to the modalities {names}; the table has {tuple(MODALITIES)}")
@@ -34,17 +39,24 @@ def with_all_modalities(pipeline: JointPortraitPipeline) -> JointPortraitPipelin
     trunk |= {"in_channels": trunk["in_channels"] + added, "out_channels": layout.channels}
     config = {k: v for k, v in backbone.config.items() if not k.startswith("_")}
     config |= {"trunk": trunk, "latent_channels": layout.channels, "modalities": list(MODALITIES)}
+    if lacks_half:
+        config["half_head_width"] = HALF_HEAD_WIDTH
 
     state = {name: tensor.float() for name, tensor in backbone.state_dict().items()}
     state["unet.conv_in.weight"] = _columns(state["unet.conv_in.weight"], before, added)
-    grown = ["unet.conv_out"]
+    with_rows = ["unet.conv_out"]
     if backbone.pixel_head is not None:
-        patch = int(backbone.config["patch"])
         pixels, more = before // patch**2, added // patch**2
         state["pixel_head.conv_in.weight"] = _columns(state["pixel_head.conv_in.weight"], pixels, more)
-        grown += ["pixel_head.conv_out", "pixel_head.map_skip"]
-    larger = JointBackbone(**config)
-    for layer in grown:
+        with_rows += ["pixel_head.conv_out", "pixel_head.map_skip"]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        larger = JointBackbone(**config)
+    if lacks_half:
+        new = larger.half_head
+        assert new is not None
+        state |= {f"half_head.{name}": tensor for name, tensor in new.state_dict().items()}
+    for layer in with_rows:
         for name in (f"{layer}.weight", f"{layer}.bias"):
             rows = larger.get_parameter(name).shape[0] - len(state[name])
             state[name] = torch.cat([state[name], state[name].new_zeros(rows, *state[name].shape[1:])])
@@ -56,7 +68,7 @@ def with_all_modalities(pipeline: JointPortraitPipeline) -> JointPortraitPipelin
         expression_encoder=pipeline.expression_encoder.float(),
         scheduler=pipeline.scheduler,
         vae=pipeline.vae,
-        patch=int(pipeline.config["patch"]),
+        patch=patch,
         resolution_px=settings.resolution_px,
         num_inference_steps=settings.num_inference_steps,
         depth_range_mm=list(settings.depth_range_mm),

@@ -42,6 +42,7 @@ class Preset:
         token_dim: width of the expression tokens.
         norm_groups: groups of every GroupNorm.
         pixel_head_width: width of the full-resolution head, 0 for none.
+        half_head_width: width of the head at half the resolution.
         face_frame_width: width of the network that carries the expression maps to the face.
     """
 
@@ -53,6 +54,7 @@ class Preset:
     token_dim: int
     norm_groups: int
     pixel_head_width: int
+    half_head_width: int
     face_frame_width: int
 
 
@@ -67,6 +69,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             token_dim=32,
             norm_groups=8,
             pixel_head_width=8,
+            half_head_width=16,
             face_frame_width=8,
         ),
         "ablation": Preset(
@@ -78,6 +81,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             token_dim=64,
             norm_groups=16,
             pixel_head_width=16,
+            half_head_width=32,
             face_frame_width=32,
         ),
         "embedded": Preset(
@@ -89,6 +93,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             token_dim=128,
             norm_groups=16,
             pixel_head_width=24,
+            half_head_width=64,
             face_frame_width=48,
         ),
     }
@@ -137,6 +142,7 @@ def create_pipeline(
             rgb_channels=rgb_channels,
             concat_reference=True,
             pixel_head_width=sizes.pixel_head_width if vae is None else 0,
+            half_head_width=sizes.half_head_width if vae is None else 0,
             patch=sizes.patch if vae is None else 0,
             face_frame_width=sizes.face_frame_width if vae is None else 0,
             face_frame_side=min(sizes.resolution_px, 128),

@@ -19,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from backend.errors import InputError
-from backend.model.growth import with_all_modalities
+from backend.model.growth import grown
 from backend.model.pipeline import JointPortraitPipeline
 from backend.model.presets import PRESETS, create_pipeline
 from backend.training.batches import BatchSampler, Shots
@@ -161,9 +161,7 @@ def run(args: argparse.Namespace) -> int:
     if args.batch < 1 or args.repeats < 1:
         raise InputError("--batch and --repeats must be at least 1.", "Leave them out for the defaults.")
     pipeline = (
-        with_all_modalities(JointPortraitPipeline.from_pretrained(args.init))
-        if args.init
-        else create_pipeline(args.preset)
+        grown(JointPortraitPipeline.from_pretrained(args.init)) if args.init else create_pipeline(args.preset)
     )
     library: Shots = TrainingLibrary(args.data) if args.data else MadeShots()
     devices = Devices(torch.device(args.device))

@@ -14,7 +14,7 @@ import torch
 from tqdm import tqdm
 
 from backend.errors import InputError
-from backend.model.growth import with_all_modalities
+from backend.model.growth import grown
 from backend.model.losses import JointLoss
 from backend.model.pipeline import JointPortraitPipeline
 from backend.model.presets import create_pipeline
@@ -43,7 +43,7 @@ def starting_pipeline(
         InputError: new ones without --assets.
     """
     if found or args.init:
-        return with_all_modalities(JointPortraitPipeline.from_pretrained(found or args.init))
+        return grown(JointPortraitPipeline.from_pretrained(found or args.init))
     if args.assets is None:
         raise InputError(
             "New networks need --assets for the expression basis.",

@@ -12,7 +12,7 @@ from backend.editor import DEFAULT_CHECKPOINT
 from backend.model.backbone import JointBackbone, trunk_in_channels
 from backend.model.codecs import LatentLayout
 from backend.model.expression import Expression
-from backend.model.growth import with_all_modalities
+from backend.model.growth import grown
 from backend.model.joint_model import Conditions, roles_tensor
 from backend.model.modalities import FIRST_MODALITIES, MODALITIES
 from backend.model.pipeline import JointPortraitPipeline
@@ -29,7 +29,11 @@ def pipeline_of_five() -> JointPortraitPipeline:
         "in_channels": trunk_in_channels(layout.channels, given.channels, rgb, True),
         "out_channels": layout.channels,
     }
-    config = {k: v for k, v in backbone.config.items() if not k.startswith("_") and k != "modalities"}
+    config = {
+        k: v
+        for k, v in backbone.config.items()
+        if not k.startswith("_") and k not in ("modalities", "half_head_width")
+    }
     small = JointBackbone(**config | {"trunk": trunk, "latent_channels": layout.channels})
     with torch.no_grad():
         for parameter in small.parameters():
@@ -63,18 +67,19 @@ def conditions(photo: torch.Tensor) -> Conditions:
 @torch.no_grad()
 def test_grown_it_says_the_same_and_a_shading_of_one(noise: float) -> None:
     small = pipeline_of_five()
-    grown = with_all_modalities(small)
-    assert grown.model.layout.names == tuple(MODALITIES)
-    assert with_all_modalities(grown) is grown
+    larger = grown(small)
+    assert larger.model.layout.names == tuple(MODALITIES)
+    assert larger.backbone.half_head is not None
+    assert grown(larger) is larger
     generator = torch.Generator().manual_seed(0)
     photo = torch.rand(1, 3, 32, 32, generator=generator)
     # The same noise where both have it; that of the new latents must not matter.
-    start = noise * torch.randn(1, grown.model.layout.channels, 8, 8, generator=generator)
+    start = noise * torch.randn(1, larger.model.layout.channels, 8, 8, generator=generator)
     before, after = (
         pipeline.model.layout.decode(
             pipeline.model(start[:, : pipeline.model.layout.channels], torch.tensor([999]), conditions(photo))
         )
-        for pipeline in (small, grown)
+        for pipeline in (small, larger)
     )
     for name in FIRST_MODALITIES:
         torch.testing.assert_close(after[name], before[name], rtol=1e-4, atol=1e-4)
@@ -82,18 +87,19 @@ def test_grown_it_says_the_same_and_a_shading_of_one(noise: float) -> None:
 
 
 def test_every_new_row_learns() -> None:
-    grown = with_all_modalities(pipeline_of_five())
-    noisy = torch.zeros(1, grown.model.layout.channels, 8, 8)
-    output = grown.model(noisy, torch.tensor([999]), conditions(torch.rand(1, 3, 32, 32)))
-    (grown.model.layout.decode(output)["shading"] - 1.5).square().sum().backward()
-    new = grown.model.layout.slices["shading"]
-    rows = grown.backbone.get_parameter("unet.conv_out.weight").grad
+    larger = grown(pipeline_of_five())
+    noisy = torch.zeros(1, larger.model.layout.channels, 8, 8)
+    output = larger.model(noisy, torch.tensor([999]), conditions(torch.rand(1, 3, 32, 32)))
+    (larger.model.layout.decode(output)["shading"] - 1.5).square().sum().backward()
+    new = larger.model.layout.slices["shading"]
+    rows = larger.backbone.get_parameter("unet.conv_out.weight").grad
     assert rows is not None and (rows[new] != 0).any()
-    for name in ("conv_out", "map_skip"):
-        rows = grown.backbone.get_parameter(f"pixel_head.{name}.weight").grad
-        assert rows is not None and (rows[-1] != 0).any()
+    for head in ("pixel_head", "half_head"):
+        for name in ("conv_out", "map_skip"):
+            rows = larger.backbone.get_parameter(f"{head}.{name}.weight").grad
+            assert rows is not None and (rows[-1] != 0).any()
 
 
 def test_the_embedded_weights_can_be_trained_on() -> None:
-    grown = with_all_modalities(JointPortraitPipeline.from_pretrained(DEFAULT_CHECKPOINT))
-    assert grown.model.layout.names == tuple(MODALITIES)
+    larger = grown(JointPortraitPipeline.from_pretrained(DEFAULT_CHECKPOINT))
+    assert larger.model.layout.names == tuple(MODALITIES)

@@ -258,5 +258,7 @@ def test_shading_is_taught_by_its_ratio_and_through_the_picture(batch: dict[str,
     assert loss.terms["shading"].item() == pytest.approx(math.log(1.1) ** 2 / RGB_UNIT, rel=1e-4)
     loss.total.backward()
     assert predicted["shading"].grad is not None and (predicted["shading"].grad != 0).any()
-    half = joint_losses(predicted, batch, torch.tensor([[1.0, 0.0], [0.0, 0.0]]))  # a row whose picture is given
+    half = joint_losses(
+        predicted, batch, torch.tensor([[1.0, 0.0], [0.0, 0.0]])
+    )  # a row whose picture is given
     torch.testing.assert_close(half.terms["shading"], loss.terms["shading"])
