@@ -14,6 +14,7 @@ from .places import PanelMixin, in_both_editors
 
 CELL_WIDTH = 85  # of the library's pictures with their frames, in units of the interface's scale
 CELL_SCALE = 3.5
+PAIR_SHARE = 0.62  # of a row for the left slider, which bears the name of both: halves cut "Outer Up L" off
 
 
 class _ExpressionPanel(PanelMixin):
@@ -140,11 +141,13 @@ def _region_mixin(region: str, names: tuple[str, ...]) -> type:
                 if name in listed:
                     continue
                 other = arkit.mirrored_name(name)
-                row = column.row(align=True)
-                row.prop(settings, name, slider=True)
-                if other != name and other in names:  # the pair shares a row
-                    row.prop(settings, other, slider=True)
+                if other != name and other in names:  # the pair shares a row, and its name
+                    row = column.split(factor=PAIR_SHARE, align=True)
+                    row.prop(settings, name, slider=True)
+                    row.prop(settings, other, text=arkit.label(other).split()[-1], slider=True)
                     listed.add(other)
+                else:
+                    column.prop(settings, name, slider=True)
 
     return _RegionPanel
 

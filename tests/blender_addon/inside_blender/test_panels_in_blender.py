@@ -110,6 +110,19 @@ def test_with_a_picture_chosen_and_another_one_shown(photo, own_expression):  # 
     assert ("PortraitReliefSettings", "filepath") in everything(other)[0].properties
 
 
+def test_the_right_slider_of_a_pair_is_told_from_the_left_one_however_narrow_the_sidebar(addon):
+    """Two halves of a row cut both names to "Outer U...": the left slider is wider, the right one bears its side."""
+    from blender_addon.core import arkit
+
+    drawn, _names = everything()
+    sided = [name for name in arkit.ARKIT_NAMES if name.endswith("Right")]
+    in_two_editors = 2
+    assert drawn.texts.count("R") + drawn.texts.count("Right") == in_two_editors * len(sided)
+    shown = [name for owner, name in drawn.properties if owner == "PortraitReliefSettings"]
+    for name in arkit.ARKIT_NAMES:
+        assert shown.count(name) == in_two_editors, name
+
+
 def test_with_a_relief_in_all_its_settings(head):  # noqa: F811
     scene = bpy.context.scene
     built, chosen = head.data.portrait_relief_build, scene.portrait_relief_export
