@@ -205,12 +205,12 @@ def _points(shots: list[Shot], frames: list[int]) -> list[FacePoints | None]:
 
 
 def shading_targets(reference_rgb: Tensor, rgb: Tensor, motion: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Supervision of the shading ratio, of the pictures as the network sees them and `motion_targets`; what changes
-    counts most."""
-    seen = motion["visible"]
-    ratio = smooth_ratio(warp(reference_rgb, motion["flow"]), rgb, seen)
-    changed = (ratio.log().abs() / 0.1).clamp(0, 1)
-    return {"shading": ratio, "shading_weight": seen * (0.1 + changed)}
+    """Supervision of the shading ratio, of the pictures as the network sees them and `motion_targets`.
+
+    Where surface moves counts most. Weights that grow with the ratio itself would teach more than there is: the mean
+    of what may come, weighted by how much it is."""
+    ratio = smooth_ratio(warp(reference_rgb, motion["flow"]), rgb, motion["visible"])
+    return {"shading": ratio, "shading_weight": motion["flow_valid"]}
 
 
 def motion_targets(reference: CroppedFrames, target: CroppedFrames) -> dict[str, Tensor]:
