@@ -10,8 +10,7 @@ from .backbone import JointBackbone
 from .codecs import LatentLayout
 from .modalities import MODALITIES
 from .pipeline import JointPortraitPipeline
-
-HALF_HEAD_WIDTH = 64
+from .presets import PRESETS
 
 
 @torch.no_grad()
@@ -40,7 +39,7 @@ def grown(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
     config = {k: v for k, v in backbone.config.items() if not k.startswith("_")}
     config |= {"trunk": trunk, "latent_channels": layout.channels, "modalities": list(MODALITIES)}
     if lacks_half:
-        config["half_head_width"] = HALF_HEAD_WIDTH
+        config["half_head_width"] = PRESETS["embedded"].half_head_width
 
     state = {name: tensor.float() for name, tensor in backbone.state_dict().items()}
     state["unet.conv_in.weight"] = _columns(state["unet.conv_in.weight"], before, added)

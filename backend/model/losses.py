@@ -218,7 +218,8 @@ def joint_losses(
             "flow" [B, 2, H, W] with "flow_valid" [B, 1, H, W];
             "visible" [B, 1, H, W], 1 where the pixel's content is seen in the reference (target of blend),
             with optional "blend_weight" [B, 1, H, W];
-            "shading" [B, 1, H, W], the smooth ratio of the target to the moved reference, with "shading_weight";
+            "shading" [B, 1, H, W], the smooth ratio of the target to the moved reference, with "flow_valid": weights
+            that grew with the ratio would teach more of it than there is;
             "reference_rgb" [B or 1, 3, H, W]: rgb terms are then measured on the composite, and
             "rgb_generated" on the network's own pixels, weighted by optional "generated_weight" [B, 1, H, W];
             "change_weight" [B, 1, H, W], how much a pixel counts in "rgb_changed";
@@ -365,11 +366,8 @@ def _motion_terms(pred: Mapping[str, Tensor], true: Mapping[str, Tensor], appear
                 seen, appearance, lambda mask: relative_flow_loss(motion[:, :2], true["flow"], mask)
             )
     if "shading" in true and "shading" in pred:
-        weight = true["shading_weight"]
-        terms["shading"] = (
-            _weighted_l2(pred["shading"].log(), true["shading"].log(), weight),
-            appearance * _has_any(weight),
-        )
+        error = _weighted_l2(pred["shading"].log(), true["shading"].log(), true["flow_valid"])
+        terms["shading"] = (error, appearance * _has_any(true["flow_valid"]))
     if "visible" in true:
         weight = true.get("blend_weight", torch.ones_like(true["visible"]))
         terms["blend"] = (

@@ -123,7 +123,7 @@ class BatchSampler:
 
     def joint(self, count: int) -> dict[str, Tensor]:
         """Reference (frame 0) and target of one shot. Adds reference_rgb, flow, flow_valid, visible, change_weight,
-        generated_weight, regions, shading, shading_weight, values, known, clean (1 for pictures without noise and
+        generated_weight, regions, shading, values, known, clean (1 for pictures without noise and
         compression) and what `crop_points` returns."""
         shots = self._pick(self.library.paired, count)
         # One sample in ten asks for the photo itself: what "as in the photo" and a fully known neutral mean.
@@ -152,7 +152,8 @@ class BatchSampler:
             "known": known,
             "clean": camera.clean.float(),
             **motion,
-            **shading_targets(reference_rgb, rgb, motion),
+            # Of the pictures as the network sees them: their light is what it can know.
+            "shading": smooth_ratio(warp(reference_rgb, motion["flow"]), rgb, motion["visible"]),
             **crop_points(_points(shots, [0] * count), crop),
         }
 
@@ -202,15 +203,6 @@ class BatchSampler:
 
 def _points(shots: list[Shot], frames: list[int]) -> list[FacePoints | None]:
     return [None if s.points is None else s.points[k] for s, k in zip(shots, frames, strict=True)]
-
-
-def shading_targets(reference_rgb: Tensor, rgb: Tensor, motion: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Supervision of the shading ratio, of the pictures as the network sees them and `motion_targets`.
-
-    Where surface moves counts most. Weights that grow with the ratio itself would teach more than there is: the mean
-    of what may come, weighted by how much it is."""
-    ratio = smooth_ratio(warp(reference_rgb, motion["flow"]), rgb, motion["visible"])
-    return {"shading": ratio, "shading_weight": motion["flow_valid"]}
 
 
 def motion_targets(reference: CroppedFrames, target: CroppedFrames) -> dict[str, Tensor]:

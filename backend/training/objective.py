@@ -23,7 +23,7 @@ GIVEN_IMAGES: Mapping[str, tuple[str, ...]] = {
 # What only a reference makes sense of: without one there is nothing to warp, blend or change.
 REFERENCE_KEYS = (
     "reference_rgb", "flow", "flow_valid", "visible", "blend_weight", "change_weight", "generated_weight",
-    "shading", "shading_weight", "face_canonical", "face_place", "face_turn", "face_valid", "clean",
+    "shading", "face_canonical", "face_place", "face_turn", "face_valid", "clean",
 )  # fmt: skip
 
 

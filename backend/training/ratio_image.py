@@ -8,10 +8,10 @@ grain and pores belong to the photo.
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from backend.model.modalities import BRIGHTEST, DARKEST
+from backend.training.photometric import gaussian_blur
 
 BLUR_SHARE = 0.012
 """Standard deviation of the blur, of the picture's side: 3 px of 256."""
@@ -32,17 +32,7 @@ def smooth_ratio(moved: Tensor, wanted: Tensor, seen: Tensor) -> Tensor:
     """
     mask = (seen > 0.5).to(moved.dtype)
     light = torch.cat([moved.mean(1, keepdim=True), wanted.mean(1, keepdim=True), torch.ones_like(mask)], 1)
-    before, after, weight = blurred(light * mask, BLUR_SHARE * moved.shape[-1]).unbind(1)
+    sigma_px = torch.full((len(light),), BLUR_SHARE * light.shape[-1], device=light.device)
+    before, after, weight = gaussian_blur(light * mask, sigma_px).unbind(1)
     ratio = (after + _DARK * weight) / (before + _DARK * weight).clamp_min(1e-6)
     return torch.where(mask > 0, ratio.unsqueeze(1).clamp(DARKEST, BRIGHTEST), 1.0)
-
-
-def blurred(maps: Tensor, sigma: float) -> Tensor:
-    """Gaussian blur of [B, C, H, W] with zeros outside; `sigma` in px, cut off at three of them."""
-    radius = max(1, round(3 * sigma))
-    places = torch.arange(-radius, radius + 1, device=maps.device, dtype=maps.dtype)
-    kernel = torch.exp(-0.5 * (places / sigma) ** 2)
-    kernel = (kernel / kernel.sum()).view(1, 1, 1, -1)
-    flat = maps.flatten(0, 1).unsqueeze(1)
-    flat = F.conv2d(flat, kernel, padding=(0, radius))
-    return F.conv2d(flat, kernel.transpose(2, 3), padding=(radius, 0)).view_as(maps)

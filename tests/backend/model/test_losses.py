@@ -250,7 +250,6 @@ def test_aligned_l1_by_hand() -> None:
 
 def test_shading_is_taught_by_its_ratio_and_through_the_picture(batch: dict[str, Tensor]) -> None:
     batch["shading"] = torch.full_like(batch["coverage"], 1.2)
-    batch["shading_weight"] = torch.ones_like(batch["coverage"])
     predicted = perfect_prediction(batch)
     assert "shading" not in joint_losses(predicted, batch, torch.zeros(2, 2)).terms  # an older checkpoint
     predicted["shading"] = torch.full_like(batch["coverage"], 1.2 * 1.1).requires_grad_()

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from backend.training.ratio_image import blurred, smooth_ratio
+from backend.training.ratio_image import smooth_ratio
 
 
 def test_light_is_found_and_grain_is_not() -> None:
@@ -29,13 +29,3 @@ def test_what_is_not_seen_in_both_counts_for_nothing() -> None:
     assert ratio[..., :32].flatten().tolist() == pytest.approx([expected] * 64 * 32, rel=1e-4)
     assert (ratio[..., 32:] == 1).all()
     assert (smooth_ratio(moved, wanted * 0, torch.ones_like(seen)) == 1 / 3).all()  # the modality's limit
-
-
-def test_blur_keeps_the_sum_and_spreads_by_its_sigma() -> None:
-    point = torch.zeros(1, 2, 41, 41)
-    point[:, :, 20, 20] = 1
-    made = blurred(point, 3.0)
-    assert made.sum().item() == pytest.approx(2, rel=1e-4)
-    places = torch.arange(41.0) - 20
-    variance = (made[0, 0].sum(0) * places**2).sum()
-    assert variance.sqrt().item() == pytest.approx(3, rel=0.03)
