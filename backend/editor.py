@@ -15,23 +15,20 @@ import numpy as np
 import torch
 
 from backend.errors import CheckpointError, InputError
+from backend.full_size import (
+    as_map,
+    depth_of,
+    edited_picture,
+    sculpted_picture,
+    sculpting_of,
+    turned,
+)
 from backend.imaging.crop import CropBox, extract_crop, extract_map, refine_crop
 from backend.imaging.face_finding import Face, choose_face, find_faces
 from backend.imaging.load import Photo, load_photo
 from backend.imaging.portrait_result import PortraitResult
-from backend.imaging.rotation import rotation
 from backend.imaging.scene_flow import checked_flow
-from backend.imaging.sculpting import (
-    Sculpting,
-    camera_distance_mm,
-    carry_sculpting,
-    checked_depth,
-    find_sculpting,
-    follow_flow,
-)
-from backend.imaging.transfer import transfer_edit
-from backend.imaging.turning import drawing_of, turn_head
-from backend.imaging.upsampling import coverage_at_photo, depth_at_photo
+from backend.imaging.sculpting import Sculpting, checked_depth
 from backend.model.checkpoint import checkpoint_fingerprint
 from backend.model.ensemble import VIEWS
 from backend.model.expression import Expression
@@ -46,7 +43,6 @@ _FRAMING_PASSES = 2
 # On 24 rendered identities: generated alone 5.52 mm and 13.6 degrees in the face, read alone 5.45 and 12.6, mixed so
 # 5.38 and 12.6.
 _READ_SHARE = 2 / 3
-_TURN_GRID = 3  # the turned head's grid is this much finer than the model's crop
 _TURN_GOOD_DEG = 20.0  # what a larger turn brings to view was not in the photo
 
 Progress = Callable[[str, int, int], None]
@@ -137,7 +133,7 @@ class PortraitEditor:
         with _timed(seconds, "identity"):
             reference = self.pipeline.encode_reference(crop_rgb)
         side_mm = float(seen.crop_side_mm[0])
-        head = _map(seen.coverage)
+        head = as_map(seen.coverage)
         return Portrait(loaded, crop, side_mm, faces, chosen, crop_rgb, reference, head, seconds)
 
     def depth(self, portrait: Portrait, *, progress: Progress | None = None) -> PortraitResult:
@@ -247,7 +243,7 @@ class PortraitEditor:
         originals = [self.depth(portrait, progress=progress)]
         if expression or pose:
             originals.append(self.generate(portrait, expression or {}, pose=pose, progress=progress))
-        found = [self._sculpting(portrait, original, depth_mm, scene_flow) for original in originals]
+        found = [sculpting_of(portrait, original, depth_mm, scene_flow) for original in originals]
         original, sculpting = min(
             zip(originals, found, strict=True), key=lambda pair: (not pair[1].of_this_head, pair[1].offset_mm)
         )
@@ -275,35 +271,17 @@ class PortraitEditor:
         result.coverage = coverage.copy()
         return result
 
-    @staticmethod
-    def _sculpting(
-        portrait: Portrait, original: PortraitResult, depth_mm: np.ndarray, scene_flow: np.ndarray | None
-    ) -> Sculpting:
-        head, framing = (original.depth_mm, original.coverage), (portrait.crop, portrait.crop_side_mm)
-        if scene_flow is None:
-            return find_sculpting(*head, depth_mm, *framing)
-        return follow_flow(*head, depth_mm, scene_flow, *framing)
-
     def _sculpted(
         self, portrait: Portrait, original: PortraitResult, sculpting: Sculpting, report: Progress
     ) -> PortraitResult:
         """The original with the sculpting carried onto its picture."""
         report("full size", 0, 1)
         seconds: dict[str, float] = {}
-        photo = portrait.photo
-        focal_mm = photo.metadata.get("focal_length_35mm")
-        distance_mm = camera_distance_mm(focal_mm, photo.width, photo.height, portrait.mm_per_px)
-        with _timed(seconds, "sculpting"):
-            rgb = carry_sculpting(original.rgb, sculpting, distance_mm)
         about = dict(original.report)
+        with _timed(seconds, "sculpting"):
+            rgb, about["sculpted"] = sculpted_picture(portrait, original, sculpting)
         about["seconds"] = {**about["seconds"], **{name: round(value, 4) for name, value in seconds.items()}}
-        about["changed_pixels"] = float((rgb != photo.rgb).any(axis=-1).mean())
-        about["sculpted"] = {
-            "most_mm": round(float(np.abs(sculpting.change_mm).max()), 2),
-            "share": round(float(sculpting.touched.mean()), 4),
-            "dragged_mm": round(sculpting.longest_drag_mm, 2),
-            "camera_distance_mm": round(distance_mm),
-        }
+        about["changed_pixels"] = float((rgb != portrait.photo.rgb).any(axis=-1).mean())
         report("full size", 1, 1)
         return replace(original, rgb=rgb, report=about)
 
@@ -318,7 +296,7 @@ class PortraitEditor:
             seen = self._run(_silent, mode="depth", rgb=crop_rgb)
             if not refine or attempt == _FRAMING_PASSES:
                 break
-            better = refine_crop(crop, _map(seen.coverage), float(seen.crop_side_mm[0]))
+            better = refine_crop(crop, as_map(seen.coverage), float(seen.crop_side_mm[0]))
             # Steps in one direction may leave the head altogether: what the detector saw is the anchor.
             shift = max(abs(a - b) for a, b in zip(better.centre, first.centre, strict=True)) / first.side
             if better == crop or shift > 0.5 or not 0.5 < better.side / first.side < 2.0:
@@ -365,22 +343,10 @@ class PortraitEditor:
     ) -> PortraitResult:
         report("full size", 0, 2)
         with _timed(seconds, "transfer"):
-            motion = None if output.motion is None else _picture(output.motion)
-            blend = None if output.blend is None else _map(output.blend)
-            shading = None if output.shading is None else _map(output.shading)
-            head = np.maximum(portrait.coverage, _map(output.coverage))
-            rgb, changed = transfer_edit(
-                portrait.photo.rgb,
-                portrait.crop,
-                _picture(output.generated_rgb),
-                motion,
-                blend,
-                head,
-                shading,
-            )
+            rgb, changed_share = edited_picture(portrait, output)
         result = self._finish(portrait, rgb, output, seconds, report)
         result.report["settings"] = settings
-        result.report["changed_pixels"] = float(changed.mean())
+        result.report["changed_pixels"] = changed_share
         return result
 
     def _turned(
@@ -390,14 +356,7 @@ class PortraitEditor:
         report("turning the head", 0, 1)
         seconds: dict[str, float] = {}
         with _timed(seconds, "turning"):
-            crop, side = portrait.crop, _TURN_GRID * self.resolution_px
-            depth, coverage = extract_map(result.depth_mm, result.coverage, crop, side)
-            head = turn_head(depth, coverage, portrait.crop_side_mm, rotation(*pose_deg))
-            near = np.maximum(head.before, head.coverage)
-            drawing = drawing_of(extract_crop(result.rgb, crop, side), head)
-            rgb, _ = transfer_edit(result.rgb, crop, drawing, head.motion, 1 - head.uncovered, near)
-            coverage = coverage_at_photo(head.coverage, crop, rgb)
-            depth_mm = depth_at_photo(head.depth_mm, head.coverage, crop, coverage)
+            rgb, depth_mm, coverage = turned(portrait, result, pose_deg, self.resolution_px)
         again = self._report(portrait, depth_mm, seconds)
         again["seconds"] = {**result.report["seconds"], **again["seconds"]}
         if max(map(abs, pose_deg)) > _TURN_GOOD_DEG:
@@ -420,9 +379,7 @@ class PortraitEditor:
         """Depth and coverage at the photo's size, guided by the picture they belong to."""
         report("full size", 1, 2)
         with _timed(seconds, "full size"):
-            small = _map(output.coverage)
-            coverage = coverage_at_photo(small, portrait.crop, rgb)
-            depth_mm = depth_at_photo(_map(output.depth_mm), small, portrait.crop, coverage)
+            depth_mm, coverage = depth_of(portrait, output, rgb)
         report("full size", 2, 2)
         return PortraitResult(
             rgb, depth_mm, coverage, portrait.mm_per_px, self._report(portrait, depth_mm, seconds)
@@ -444,16 +401,6 @@ class PortraitEditor:
         values = values[..., None] if values.ndim == 2 else values
         tensor = torch.from_numpy(np.array(values.transpose(2, 0, 1), dtype=np.float32, order="C"))
         return tensor[None].to(self.device)
-
-
-def _map(tensor: torch.Tensor) -> np.ndarray:
-    """[1, 1, R, R] to float32 [R, R]."""
-    return tensor[0, 0].detach().float().cpu().numpy()
-
-
-def _picture(tensor: torch.Tensor) -> np.ndarray:
-    """[1, C, R, R] to float32 [R, R, C]."""
-    return np.ascontiguousarray(tensor[0].detach().float().cpu().numpy().transpose(1, 2, 0))
 
 
 @contextmanager

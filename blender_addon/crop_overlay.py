@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os.path
+
 import bpy
 
 from .core.crop import Crop, corners_uv
@@ -35,9 +37,19 @@ def shown(settings: bpy.types.PropertyGroup, image: bpy.types.Image | None) -> C
     """The crop to show over a picture: the one that is being drawn on it, or the portrait's."""
     if image is not None and image.session_uid == drawn_on and dragged is not None:
         return dragged
-    if image is None or image != settings.image or settings.source != "IMAGE" or not settings.use_crop:
+    if image is None or not settings.use_crop or not _is_portrait(settings, image):
         return None
     return Crop(settings.crop_left, settings.crop_top, settings.crop_side)
+
+
+def _is_portrait(settings: bpy.types.PropertyGroup, image: bpy.types.Image) -> bool:
+    """The chosen picture, or one opened from the chosen file."""
+    if settings.source == "IMAGE":
+        return image == settings.image
+    if not settings.filepath or not image.filepath:
+        return False
+    opened = bpy.path.abspath(image.filepath, library=image.library)
+    return os.path.normpath(opened) == os.path.normpath(bpy.path.abspath(settings.filepath))
 
 
 def _draw() -> None:

@@ -219,6 +219,24 @@ def test_a_crop_that_is_given_up_leaves_source_and_picture_as_they_were(photo):
     assert crop_overlay.shown(settings, other) == Crop(1, 2, 40)
 
 
+def test_a_crop_shows_over_the_picture_opened_from_the_chosen_file(addon, tmp_path):
+    from blender_addon import crop_overlay
+    from blender_addon.core.crop import Crop
+
+    made = bpy.data.images.new("made", 64, 64)
+    for name in ("chosen.png", "another.png"):
+        made.filepath_raw, made.file_format = str(tmp_path / name), "PNG"
+        made.save()
+    chosen, another = (bpy.data.images.load(str(tmp_path / name)) for name in ("chosen.png", "another.png"))
+    settings = bpy.context.scene.portrait_relief
+    settings.source, settings.filepath = "FILE", str(tmp_path / "folder" / ".." / "chosen.png")
+    settings.crop_left, settings.crop_top, settings.crop_side, settings.use_crop = 4, 5, 40, True
+    assert crop_overlay.shown(settings, chosen) == Crop(4, 5, 40)
+    assert crop_overlay.shown(settings, another) is None
+    settings.filepath = ""
+    assert crop_overlay.shown(settings, chosen) is None
+
+
 def test_a_dropped_file_and_the_cameras_background_become_the_source(addon, tmp_path):
     from blender_addon.operators import portrait
 
