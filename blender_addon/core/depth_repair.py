@@ -63,14 +63,21 @@ def without_spikes(depth: np.ndarray, valid: np.ndarray, spacing_mm: float) -> n
 def holes(valid: np.ndarray, widest_mm: float, spacing_mm: float) -> np.ndarray:
     """bool [R, C]: the points of holes that the surface encloses and whose area is at most that of a circle of
     `widest_mm`."""
-    empty = np.pad(~valid, 1, constant_values=True)  # what lies outside is one piece
-    if int((~valid).sum()) == 0 or widest_mm <= 0:
+    if widest_mm <= 0:
         return np.zeros_like(valid)
+    return enclosed(valid, np.pi / 4 * (widest_mm / spacing_mm) ** 2)
+
+
+def enclosed(full: np.ndarray, largest: float = np.inf) -> np.ndarray:
+    """bool [R, C]: the empty pieces, of at most so many cells, that `full` encloses."""
+    if full.all():
+        return np.zeros_like(full)
+    empty = np.pad(~full, 1, constant_values=True)  # what lies outside is one piece
     numbers = label_touching(empty)
-    sizes = np.bincount(numbers[empty], minlength=int(numbers.max()) + 1).astype(np.float64)
-    sizes[numbers[0, 0]] = np.inf
-    small = sizes * spacing_mm**2 <= np.pi / 4 * widest_mm**2
-    return (empty & small[numbers])[1:-1, 1:-1]
+    sizes = np.bincount(numbers[empty], minlength=int(numbers.max()) + 1)
+    closed = sizes <= largest
+    closed[numbers[0, 0]] = False
+    return (empty & closed[numbers])[1:-1, 1:-1]
 
 
 def fill(depth: np.ndarray, known: np.ndarray, wanted: np.ndarray) -> np.ndarray:

@@ -110,6 +110,8 @@ def build_steps(
     yield
     corners &= _largest_component(corners)
     yield
+    _close_tears(corners, depth, valid)
+    yield
     if not corners.any():
         raise ReliefError("There is no connected head in the result.")
     # Edges are pixel borders, so the bins' middles are the vertices.
@@ -260,6 +262,23 @@ def _triangle_corners(depth: np.ndarray, valid: np.ndarray, spacing_mm: float) -
         kept[:] = (corner > reach) | ((corner > fold_reach) & deep[part])
     ok &= _count(ok) >= 3
     return ok
+
+
+def _close_tears(corners: np.ndarray, depth: np.ndarray, valid: np.ndarray) -> None:
+    """In place: cells that were cut although the mesh goes on at either side (a jaw before its own neck) get their
+    corners back, and so do cut cells that the mesh encloses. What hung on nothing but cut cells stays away."""
+    used = np.zeros(depth.shape, bool)
+    for part, kept in zip(_CORNERS, corners, strict=True):
+        used[part] |= kept
+    masked = np.where(valid, depth, np.float32(np.nan))  # no comparison with it is true
+    z = [masked[part] for part in _CORNERS]
+    highest = np.maximum(np.maximum(z[0], z[1]), np.maximum(z[2], z[3]))
+    lowest = np.minimum(np.minimum(z[0], z[1]), np.minimum(z[2], z[3]))
+    torn = (highest - lowest < DEEPEST_FOLD_MM) & (_count(corners) < 4)
+    corners |= torn & used[_CORNERS[0]] & used[_CORNERS[1]] & used[_CORNERS[2]] & used[_CORNERS[3]]
+    torn &= ~corners.all(0)
+    if torn.any():
+        corners |= torn & depth_repair.enclosed(corners.all(0))
 
 
 def _count(corners: np.ndarray) -> np.ndarray:

@@ -103,6 +103,22 @@ def test_nothing_spans_a_jump_and_only_the_largest_piece_stays():
     assert report.faults == ()
 
 
+def test_a_jaw_before_its_own_neck_is_a_wall_and_what_hangs_behind_the_outline_is_cut():
+    plain = make_relief(np.zeros((60, 60), np.float32), np.ones((60, 60), np.float32), 1.0)
+    neck = np.zeros((60, 60), np.float32)
+    neck[30:] -= 30.0 * np.clip(1 - np.arange(60) / 20, 0, 1)  # deepest at the outline, nothing further in
+    walled = make_relief(neck, np.ones_like(neck), 1.0)
+    assert len(walled.face_start) == len(plain.face_start)
+    patch = np.zeros((60, 60), np.float32)
+    patch[20:24, 2:4] = -30.0  # not far from the outline, enclosed by the surface
+    assert len(make_relief(patch, np.ones_like(patch), 1.0).face_start) == len(plain.face_start)
+    strip = np.zeros((60, 60), np.float32)
+    strip[:, :2] = -30.0
+    trimmed = make_relief(strip, np.ones_like(strip), 1.0)
+    assert trimmed.depth_mm.min() == 0.0
+    assert trimmed.uv[:, 0].min() > 2 / 60
+
+
 def test_an_open_mouth_is_a_fold_and_no_hole():
     depth, coverage = half_ball(80)
     closed = make_relief(depth, coverage, 2.0)
