@@ -48,8 +48,9 @@ def _is_portrait(settings: bpy.types.PropertyGroup, image: bpy.types.Image) -> b
         return image == settings.image
     if not settings.filepath or not image.filepath:
         return False
-    opened = bpy.path.abspath(image.filepath, library=image.library)
-    return os.path.normpath(opened) == os.path.normpath(bpy.path.abspath(settings.filepath))
+    paths = bpy.path.abspath(image.filepath, library=image.library), bpy.path.abspath(settings.filepath)
+    opened, chosen = (os.path.normcase(os.path.abspath(path)) for path in paths)
+    return opened == chosen
 
 
 def _draw() -> None:

@@ -265,20 +265,24 @@ def _triangle_corners(depth: np.ndarray, valid: np.ndarray, spacing_mm: float) -
 
 
 def _close_tears(corners: np.ndarray, depth: np.ndarray, valid: np.ndarray) -> None:
-    """In place: cells that were cut although the mesh goes on at either side (a jaw before its own neck) get their
-    corners back, and so do cut cells that the mesh encloses. What hung on nothing but cut cells stays away."""
+    """In place: cells that were cut although the mesh goes on at all four corners (a jaw before its own neck) get
+    these back, and so do cut cells that the mesh encloses. Cells at the outline, and what hung on nothing but cut
+    cells, stay away."""
+    inner = depth_repair.trim(valid, 1, 1)
+    cut = _count(corners) < 4
+    for part in _CORNERS:
+        cut &= inner[part]
+    if not cut.any():
+        return
     used = np.zeros(depth.shape, bool)
     for part, kept in zip(_CORNERS, corners, strict=True):
         used[part] |= kept
-    masked = np.where(valid, depth, np.float32(np.nan))  # no comparison with it is true
-    z = [masked[part] for part in _CORNERS]
-    highest = np.maximum(np.maximum(z[0], z[1]), np.maximum(z[2], z[3]))
-    lowest = np.minimum(np.minimum(z[0], z[1]), np.minimum(z[2], z[3]))
-    torn = (highest - lowest < DEEPEST_FOLD_MM) & (_count(corners) < 4)
-    corners |= torn & used[_CORNERS[0]] & used[_CORNERS[1]] & used[_CORNERS[2]] & used[_CORNERS[3]]
-    torn &= ~corners.all(0)
-    if torn.any():
-        corners |= torn & depth_repair.enclosed(corners.all(0))
+    row, column = np.nonzero(cut)
+    z = np.stack([depth[part][row, column] for part in _CORNERS])
+    joined = np.stack([used[part][row, column] for part in _CORNERS]).all(0)
+    folds = z.max(0) - z.min(0) < DEEPEST_FOLD_MM
+    corners[:, row, column] |= joined & folds
+    corners[:, row, column] |= folds & depth_repair.enclosed(corners.all(0))[row, column]
 
 
 def _count(corners: np.ndarray) -> np.ndarray:
