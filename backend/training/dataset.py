@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 
 from backend.errors import InputError
 from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
 from backend.training.face_points import FacePoints, face_points
+from backend.training.hair_surface import face_hair_area, hair_volume, head_surface
 from backend.training.relight import ShotLight, mix, own_light
 from backend.training.render.assets import HeadAssets
 from backend.training.render.encoding import FACE_REGIONS, decode_normals, decode_region
@@ -118,7 +118,10 @@ def load_shot(path: Path, extras: bool = False) -> Shot:
             depth = np.where(known, arrays["depth_mm"], np.float16(0))
             if "hair" in data:  # shots of before there were strands have none
                 px_per_mm = depth.shape[-1] / parameters["shot"]["span_mm"]
-                depth = hair_volume(depth, known, data["hair"] > 64, HAIR_REACH_MM * px_per_mm)
+                depth, skin = head_surface(
+                    depth, known, data["hair"] / 255, arrays["face"] / 255, HAIR_REACH_MM * px_per_mm
+                )
+                arrays["face"] = np.rint(255 * skin).astype(np.uint8)
                 if "regions" in data:
                     reach_px = FACE_HAIR_REACH_MM * px_per_mm
                     depth = hair_volume(depth, known, face_hair_area(data["regions"], reach_px), reach_px)
@@ -133,54 +136,6 @@ def load_shot(path: Path, extras: bool = False) -> Shot:
     values = np.stack([expression_values(f["expression"], f["pose_deg"]) for f in parameters["frames"]])
     centre = (0.5 + shot["offset"][0], 0.5 + shot["offset"][1])
     return Shot(parameters["identity"]["seed"], arrays, values, shot["span_mm"], centre, parameters, light)
-
-
-def hair_volume(depth_mm: np.ndarray, known: np.ndarray, hair: np.ndarray, reach_px: float) -> np.ndarray:
-    """Depth with hair as the volume that its outer strands span: gaps up to `reach_px` are closed, then smoothed.
-
-    Single strands, and the scalp seen between them, are no shape that a relief should have.
-
-    Args:
-        depth_mm: float16 [K, S, S], nearer = larger.
-        known, hair: bool [K, S, S]; only hair is changed.
-    """
-    result = depth_mm.copy()
-    side = 2 * max(1, round(reach_px / 2)) + 1
-    for frame in range(len(depth_mm)):
-        here = hair[frame] & known[frame]
-        if not here.any():
-            continue
-        values = np.where(known[frame], depth_mm[frame].astype(np.float32), -DEPTH_LIMIT_MM)
-        closed = ndimage.grey_closing(values, size=(side, side))
-        weight = ndimage.gaussian_filter(here.astype(np.float32), side / 4)
-        smooth = ndimage.gaussian_filter(np.where(here, closed, 0), side / 4) / np.maximum(weight, 1e-3)
-        result[frame] = np.where(here, smooth, depth_mm[frame])
-    return result
-
-
-def face_hair_area(regions: np.ndarray, reach_px: float) -> np.ndarray:
-    """Where brows and beards grow, the skin between their hairs included, but no lips and eyes.
-
-    Args:
-        regions: uint8 [K, S, S], bits of `encoding.FACE_REGIONS`; shots of before format 5 mark none.
-        reach_px: the widest gap between two hairs.
-
-    Returns:
-        bool [K, S, S].
-    """
-    strands = decode_region(regions, "face_hair")
-    if not strands.any():
-        return strands
-    between = np.zeros_like(strands)
-    radius = max(1, round(reach_px / 2))
-    y, x = np.ogrid[-radius : radius + 1, -radius : radius + 1]
-    for frame, marked in enumerate(strands):
-        between[frame] = ndimage.binary_closing(np.pad(marked, radius), y**2 + x**2 <= radius**2)[
-            radius:-radius, radius:-radius
-        ]
-    for name in ("mouth", "eyeball", "glasses"):
-        between &= ~decode_region(regions, name)
-    return (strands | between) & ~decode_region(regions, "hair")
 
 
 class ShotLibrary:

@@ -22,14 +22,11 @@ from backend.training.dataset import (
     REGIONS,
     ShotLibrary,
     expression_values,
-    face_hair_area,
     gather,
-    hair_volume,
     load_shot,
 )
 from backend.training.evaluation import region_mask
 from backend.training.photometric import photometric
-from backend.training.render.encoding import FACE_REGIONS, encode_regions
 
 
 @pytest.fixture(scope="module")
@@ -148,30 +145,3 @@ def test_regions_of_a_crop_are_the_boxes_of_the_evaluation(library: ShotLibrary)
         assert mask.any()
         assert not (mask & ~expected).any()  # the evaluation rounds its boxes outwards
         assert mask.sum() > 0.5 * expected.sum()
-
-
-def test_a_beard_is_its_hairs_and_what_lies_between_them_but_no_lips() -> None:
-    masks = {name: np.zeros((1, 40, 40), bool) for name in FACE_REGIONS}
-    masks["face_hair"][0, 10:30, 5:25:3] = True  # two pixels of skin between hairs
-    masks["face_hair"][0, 35, 35] = True  # one hair alone
-    masks["mouth"][0, 15:20, 10:15] = True
-    lips = masks["mouth"] & ~masks["face_hair"]
-    area = face_hair_area(encode_regions(masks), 4.0)
-    whole = np.zeros_like(area)
-    whole[0, 12:28, 7:21] = True  # discs leave the corners of what they close
-    assert (area | lips)[whole].all() and area[masks["face_hair"]].all() and not area[lips].any()
-    assert area.sum() <= 20 * 19 + 1  # no wider than its hairs, and nothing round the one alone
-    assert not face_hair_area(np.zeros((1, 40, 40), np.uint8), 4.0).any()
-
-
-def test_hair_becomes_the_volume_that_its_strands_span() -> None:
-    depth = np.full((1, 40, 40), 10.0, np.float16)
-    hair = np.zeros((1, 40, 40), bool)
-    hair[0, :, 20:] = True
-    depth[0, :, 20::4] = 30.0  # strands three pixels apart, the scalp between them
-    known = np.ones_like(hair)
-    known[0, 0] = False
-    smooth = hair_volume(depth, known, hair, 7.0)
-    assert np.array_equal(smooth[:, :, :20], depth[:, :, :20]) and smooth.dtype == np.float16
-    assert np.abs(smooth[0, 5:-5, 25:-5].astype(float) - 30).max() < 0.1
-    assert np.array_equal(smooth[0, 0], depth[0, 0])
