@@ -17,6 +17,7 @@ import torch
 from backend.errors import CheckpointError, InputError
 from backend.full_size import (
     as_map,
+    as_picture,
     depth_of,
     edited_picture,
     sculpted_picture,
@@ -26,6 +27,7 @@ from backend.full_size import (
 from backend.imaging.crop import CropBox, extract_crop, extract_map, refine_crop
 from backend.imaging.face_finding import Face, choose_face, find_faces
 from backend.imaging.load import Photo, load_photo
+from backend.imaging.matting import follow_picture
 from backend.imaging.portrait_result import PortraitResult
 from backend.imaging.scene_flow import checked_flow
 from backend.imaging.sculpting import Sculpting, checked_depth
@@ -129,12 +131,15 @@ class PortraitEditor:
         crop.check(loaded.width, loaded.height, loaded.name)
         with _timed(seconds, "framing"):
             crop, crop_rgb, seen = self._frame(loaded, crop, chosen is not None, report)
+        predicted = as_map(seen.coverage)
+        with _timed(seconds, "outline"):
+            head = follow_picture(predicted, as_picture(crop_rgb))
         report("reading the identity", 0, 1)
         with _timed(seconds, "identity"):
             reference = self.pipeline.encode_reference(crop_rgb)
         side_mm = float(seen.crop_side_mm[0])
-        head = as_map(seen.coverage)
-        return Portrait(loaded, crop, side_mm, faces, chosen, crop_rgb, reference, head, seconds)
+        found = (loaded, crop, side_mm, faces, chosen, crop_rgb, reference)
+        return Portrait(*found, coverage=head, correction=head - predicted, seconds=seconds)
 
     def depth(self, portrait: Portrait, *, progress: Progress | None = None) -> PortraitResult:
         """Depth and coverage of the photo as it is, averaged over several views of it."""

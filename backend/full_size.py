@@ -19,7 +19,7 @@ from backend.imaging.sculpting import (
     find_sculpting,
     follow_flow,
 )
-from backend.imaging.transfer import transfer_edit
+from backend.imaging.transfer import transfer_edit, warp_crop
 from backend.imaging.turning import drawing_of, turn_head
 from backend.imaging.upsampling import coverage_at_photo, depth_at_photo
 from backend.model.pipeline import JointPortraitOutput
@@ -38,6 +38,14 @@ def as_picture(tensor: torch.Tensor) -> np.ndarray:
     return np.ascontiguousarray(tensor[0].detach().float().cpu().numpy().transpose(1, 2, 0))
 
 
+def corrected_coverage(portrait: Portrait, output: JointPortraitOutput) -> np.ndarray:
+    """The model's coverage, float32 [R, R] 0..1, with the photo's outline: what an edit moves takes it along."""
+    correction = portrait.correction
+    if output.motion is not None:
+        correction = warp_crop(correction, as_picture(output.motion))
+    return np.clip(as_map(output.coverage) + correction, 0, 1).astype(np.float32)
+
+
 def edited_picture(portrait: Portrait, output: JointPortraitOutput) -> tuple[np.ndarray, float]:
     """The photo with the model's edit, uint8 [H, W, 3], and the share of its pixels that changed."""
     rgb, changed = transfer_edit(
@@ -46,7 +54,7 @@ def edited_picture(portrait: Portrait, output: JointPortraitOutput) -> tuple[np.
         as_picture(output.generated_rgb),
         None if output.motion is None else as_picture(output.motion),
         None if output.blend is None else as_map(output.blend),
-        np.maximum(portrait.coverage, as_map(output.coverage)),
+        np.maximum(portrait.coverage, corrected_coverage(portrait, output)),
         None if output.shading is None else as_map(output.shading),
     )
     return rgb, float(changed.mean())
@@ -56,7 +64,7 @@ def depth_of(
     portrait: Portrait, output: JointPortraitOutput, rgb: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Depth in mm (NaN outside the head) and coverage, float32 [H, W], guided by the picture they belong to."""
-    small = as_map(output.coverage)
+    small = corrected_coverage(portrait, output)
     coverage = coverage_at_photo(small, portrait.crop, rgb)
     return depth_at_photo(as_map(output.depth_mm), small, portrait.crop, coverage), coverage
 
