@@ -28,10 +28,8 @@ _SIDE_DEPTH_MM, _SIDE_BEND_MM = (
 _SKULL_MM = (-110.0, -60.0)  # heights between which there come to be hidden sides: the neck has none
 _EAR_MM = 40.0  # an outline more tightly curved than this stands off the head
 _COARSE = 4  # the ears are looked for on a grid this much coarser
-_RIM_MM, _SIDE_STRETCH = (
-    3.0,
-    0.2,
-)  # their content: from this far inside the rim, and so much further a mm of depth
+# Their content: from this far inside the rim, and so much further a mm of depth. More would mirror ears and foreheads.
+_RIM_MM, _SIDE_STRETCH = 4.0, 0.08
 _BACKGROUND_GAP = (
     0.035  # of the side: pixels this near to the head are mixed with it and do not count as background
 )
