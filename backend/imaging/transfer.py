@@ -23,6 +23,7 @@ _MOTION_BLUR_MODEL_PX = 0.7  # the crop's pixels must not show as steps in the p
 _DRAWN_NOISE = 0.35
 _DRAWN_SURE = 0.75
 _REGION_REACH = 0.06  # of the side: how far round the head an edit may uncover or cover background
+_LIGHT_REACH = 0.015  # the same for light on the skin: none of it falls on what is behind
 _DIFFERENCE_NOISE = 0.03  # of RGB 0..1, for models without motion
 _DIFFERENCE_SURE = 0.12
 _EDGE_FADE = 0.05  # of the side: nothing changes at the crop's edge, so that it leaves no seam
@@ -72,7 +73,8 @@ def transfer_edit(
     flow, drawn = flow * fade[..., None], (drawn * fade).astype(np.float32)
     light = np.zeros((resolution, resolution), np.float32)
     if shading is not None:
-        light = (np.log(shading) * fade).astype(np.float32)
+        on_head = 1.0 if head is None else _near(head, _LIGHT_REACH * resolution)
+        light = (np.log(shading) * fade * on_head).astype(np.float32)
     moved = warp_crop(reference, flow) * np.exp(light)[..., None]
     edit = _Edit(flow, light, drawn, match_colours(generated_rgb, moved, drawn))
 

@@ -38,9 +38,13 @@ MOVING_SIDES = 0.8 / 128
 """Motion from here on is taken whole."""
 
 
+REACH_CELLS, CELLS = 2, 32
+"""What moves uncovers or covers something this near to it, in cells of a picture of so many a side."""
+
+
 def settle(motion: Tensor) -> Tensor:
-    """Motion without its noise floor: what hardly moves stands still and, where the reference most likely shows it,
-    is the reference's own pixel.
+    """Motion without its noise floor: what hardly moves stands still and, where the reference most likely shows it or
+    nothing near it moves, is the reference's own pixel.
 
     Args:
         motion: decoded motion [B, 3, H, W]: dx, dy in picture sides and blend.
@@ -49,9 +53,19 @@ def settle(motion: Tensor) -> Tensor:
         The same, float32; soft in between, and unchanged from `MOVING_SIDES` on.
     """
     flow, blend = motion[:, :2].float(), motion[:, 2:].float()
-    moves = smoothstep(lengths(flow), STILL_SIDES, MOVING_SIDES)
+    far = lengths(flow)
+    moves = smoothstep(far, STILL_SIDES, MOVING_SIDES)
     kept = (1 - moves) * smoothstep(blend, 0.4, 0.7)
+    kept = 1 - (1 - kept) * smoothstep(_farthest_near(far.detach()), STILL_SIDES, MOVING_SIDES)
     return torch.cat([flow * moves, blend + (1 - blend) * kept], dim=1)
+
+
+def _farthest_near(lengths_sides: Tensor) -> Tensor:
+    """How far the farthest of the pixels within `REACH_CELLS` moves [B, 1, H, W]."""
+    cell = max(1, lengths_sides.shape[-1] // CELLS)
+    cells = F.max_pool2d(lengths_sides, cell, ceil_mode=True)
+    spread = F.max_pool2d(cells, 2 * REACH_CELLS + 1, stride=1, padding=REACH_CELLS)
+    return F.interpolate(spread, lengths_sides.shape[-2:], mode="bilinear", align_corners=False)
 
 
 STILL_SHADING = 0.01

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from tqdm import tqdm
 
+from backend.imaging.matting import follow_picture
 from backend.model.ensemble import VIEWS, Geometry
 from backend.model.expression import Expression
 from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
@@ -31,6 +32,7 @@ from backend.training.augment import (
     standard_crop,
 )
 from backend.training.axes import axis_bins
+from backend.training.backgrounds import random_background
 from backend.training.dataset import POSE_UNIT_DEG, Shot, ShotLibrary, gather, region_box
 from backend.training.evaluation_sheets import strip
 from backend.training.jitter import depth_jitter
@@ -48,10 +50,13 @@ def evaluation_framing(shot: Shot) -> CropTransform:
     return standard_crop(torch.tensor([shot.span_mm]), torch.tensor([shot.centre]))
 
 
-def evaluation_crop(shot: Shot, frame: int, resolution: int) -> CroppedFrames:
-    """One frame in the standard framing on grey, averaged over 2 x 2 samples a pixel."""
+def evaluation_crop(
+    shot: Shot, frame: int, resolution: int, background: Tensor | None = None
+) -> CroppedFrames:
+    """One frame in the standard framing on grey (or a background [1, 3, R, R]), averaged over 2 x 2 samples a pixel."""
     crop = evaluation_framing(shot)
-    background = torch.full((1, 3, resolution, resolution), BACKGROUND)
+    if background is None:
+        background = torch.full((1, 3, resolution, resolution), BACKGROUND)
     return crop_frames(gather([shot], [frame]), crop, background, resolution, oversampling=2)
 
 
@@ -315,11 +320,32 @@ class Evaluation:
         if shot.points is not None and self.pipeline.backbone.face_frame is not None:
             points = crop_points([shot.points[frame]], evaluation_framing(shot))
             row |= face_place_numbers(self.pipeline.model.face_field(cut.rgb.to(self.device)), points)
+        if frame == 0:
+            row |= self._before_background(shot, truth, head, face)
         if self.still_input and frame == 0:
             changes = depth_jitter(self._geometry, cut.rgb.to(self.device), output.depth_mm, head)
             row |= {f"jitter_{name}_mm": change for name, change in changes.items()}
         self.rows.append(row)
         return predicted
+
+    def _before_background(self, shot: Shot, truth: np.ndarray, head: np.ndarray, face: np.ndarray) -> Row:
+        """The first frame before something else than grey, the same for every checkpoint: depth and the outline, as the
+        network sees it and after the picture's colours."""
+        chance = torch.Generator().manual_seed(shot.seed)
+        behind = random_background(1, self.resolution, chance, torch.device("cpu"))
+        cut = evaluation_crop(shot, 0, self.resolution, behind)
+        output = self._read_depth(cut.rgb)
+        seen, wanted = _map_of(output.coverage), _map_of(cut.coverage)
+        followed = follow_picture(seen, cut.rgb[0].permute(1, 2, 0).numpy())
+        row: Row = {
+            "background_coverage_iou": metrics.intersection_over_union(seen, wanted),
+            "background_followed_iou": metrics.intersection_over_union(followed, wanted),
+        }
+        for part, mask in (("head", head), ("face", face)):
+            if mask.any():
+                aligned = metrics.align_scale_shift(_map_of(output.depth_mm), truth, mask)
+                row[f"background_{part}_rmse_mm"] = metrics.rmse(aligned, truth, mask)
+        return row
 
     def _compared(self, index: int, shot: Shot, frame: int, made: np.ndarray) -> Row:
         """`made` against the frame's picture, beside the copied reference."""

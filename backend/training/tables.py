@@ -70,6 +70,16 @@ def depth_table(summary: Summary) -> list[str]:
         f"Coverage IoU {cell(summary, 'depth_coverage_iou', '.3f')}; scale of the head off by "
         f"{cell(summary, 'depth_extent_error_percent', '.1f')} %; {summary['depth_samples']} pictures.",
     ]
+    if "depth_background_coverage_iou" in summary:
+        seen, followed = (
+            cell(summary, f"depth_background_{name}_iou", ".3f") for name in ("coverage", "followed")
+        )
+        face, head = (cell(summary, f"depth_background_{part}_rmse_mm", ".2f") for part in ("face", "head"))
+        lines += [
+            "",
+            f"Before drawn backgrounds instead of grey: coverage IoU {seen}, {followed} after following the picture's "
+            f"colours as the editor does; face RMSE {face} mm, head {head} mm.",
+        ]
     if "depth_model_face_place_mm" in summary:
         place, middle = (
             cell(summary, f"depth_{name}_face_place_mm", ".1f") for name in ("model", "identity")
