@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from backend.model.composite import smoothstep
+
 
 @dataclass(frozen=True)
 class View:
@@ -40,6 +42,10 @@ VIEWS = (
 """Views in the order in which they are used; the first is the picture as it is."""
 
 
+FADE_SHARE, LEAST_WEIGHT = 0.12, 1e-3
+"""Views count less this near to their edges, in sides; and no less than that, for a picture seen in one view alone."""
+
+
 @dataclass(frozen=True)
 class Geometry:
     """depth_mm and coverage [B, 1, R, R], crop_side_mm [B]."""
@@ -57,20 +63,28 @@ def spread(rgb: Tensor, views: tuple[View, ...]) -> Tensor:
 def gather(seen: Geometry, views: tuple[View, ...]) -> Geometry:
     """Brings what was seen in the views [V * B, ...] back into the picture and averages it [B, ...].
 
-    A view counts only where it shows the picture. Crop sides are averaged as logarithms.
+    A view counts only where it shows the picture, and less towards its edges: a view that ended at once left a step
+    in the mean. Crop sides are averaged as logarithms.
     """
     totals: list[Tensor] = []
     sides: list[Tensor] = []
     parts = zip(seen.depth_mm.chunk(len(views)), seen.coverage.chunk(len(views)), strict=True)
     for view, (depth, coverage), side in zip(views, parts, seen.crop_side_mm.chunk(len(views)), strict=True):
         back = torch.linalg.inv(view.matrix(depth.shape[-1]))
-        shown = _sample(torch.ones_like(depth), back, "zeros")
+        shown = _sample(_faded(depth), back, "zeros")
         values = _sample(torch.cat([depth, coverage], 1).float(), back)
         totals.append(torch.cat([values * shown, shown], 1))
         sides.append((side / view.scale).log())
     total = torch.stack(totals).sum(0)
     weight = total[:, 2:].clamp_min(1e-6)
     return Geometry(total[:, :1] / weight, total[:, 1:2] / weight, torch.stack(sides).mean(0).exp())
+
+
+def _faded(depth: Tensor) -> Tensor:
+    """1 [B, 1, R, R] inside, falling to `LEAST_WEIGHT` at the edges."""
+    axis = (torch.arange(depth.shape[-1], device=depth.device, dtype=torch.float32) + 0.5) / depth.shape[-1]
+    ramp = smoothstep(torch.minimum(axis, 1 - axis), 0.0, FADE_SHARE).clamp_min(LEAST_WEIGHT)
+    return torch.minimum(ramp[:, None], ramp[None, :]).expand_as(depth)
 
 
 def _sample(image: Tensor, matrix: Tensor, padding: str = "border") -> Tensor:
