@@ -24,7 +24,7 @@ _CONVINCING, _CONVINCING_IF_PLAIN = 0.0, 3.0  # less evidence than this takes no
 _PLAIN = 12.0  # Lab: behind a plain wall the model hardly errs, and hair of the wall's colour has no outline
 _EVIDENCE_SIDES = 0.02  # window that evidence is averaged over
 _FEW = 20  # pixels that are not worth a second look
-_SOFT_PX = 0.8
+_SOFT_PX = 1.4
 
 
 def follow_picture(coverage: np.ndarray, rgb: np.ndarray) -> np.ndarray:
