@@ -131,15 +131,14 @@ class PortraitEditor:
         crop.check(loaded.width, loaded.height, loaded.name)
         with _timed(seconds, "framing"):
             crop, crop_rgb, seen = self._frame(loaded, crop, chosen is not None, report)
-        predicted = as_map(seen.coverage)
         with _timed(seconds, "outline"):
-            head = follow_picture(predicted, as_picture(crop_rgb))
+            views = self._run(_silent, mode="depth", rgb=crop_rgb, ensemble_size=len(VIEWS))
+            head = follow_picture(as_map(views.coverage), as_picture(crop_rgb))
         report("reading the identity", 0, 1)
         with _timed(seconds, "identity"):
             reference = self.pipeline.encode_reference(crop_rgb)
         side_mm = float(seen.crop_side_mm[0])
-        found = (loaded, crop, side_mm, faces, chosen, crop_rgb, reference)
-        return Portrait(*found, coverage=head, correction=head - predicted, seconds=seconds)
+        return Portrait(loaded, crop, side_mm, faces, chosen, crop_rgb, reference, head, seconds)
 
     def depth(self, portrait: Portrait, *, progress: Progress | None = None) -> PortraitResult:
         """Depth and coverage of the photo as it is, averaged over several views of it."""
@@ -265,7 +264,7 @@ class PortraitEditor:
                     coverage=self._to_device(small_coverage),
                     expression=Expression.from_mapping(expression) if expression else None,
                 )
-            result = self._edited(portrait, output, seconds, settings, report)
+            result = self._edited(portrait, output, seconds, settings, report, small_coverage)
             result.report["warnings"].append(
                 "The depth is not a sculpted form of this photo's head; the model painted it anew, which follows depth "
                 "weakly."
@@ -345,10 +344,12 @@ class PortraitEditor:
         seconds: dict[str, float],
         settings: dict[str, Any],
         report: Progress,
+        coverage: np.ndarray | None = None,
     ) -> PortraitResult:
+        """`coverage` [R, R] where it was given to the model."""
         report("full size", 0, 2)
         with _timed(seconds, "transfer"):
-            rgb, changed_share = edited_picture(portrait, output)
+            rgb, changed_share = edited_picture(portrait, output, coverage)
         result = self._finish(portrait, rgb, output, seconds, report)
         result.report["settings"] = settings
         result.report["changed_pixels"] = changed_share

@@ -28,7 +28,6 @@ class Portrait:
         crop_rgb: [1, 3, R, R] in 0..1 on the model's device.
         reference: the identity's features.
         coverage: float [R, R] 0..1, the head in the crop, its outline drawn by the picture.
-        correction: float [R, R] -1..1, what the picture added to the coverage that the model sees, or took away.
         seconds: time of each phase.
     """
 
@@ -40,7 +39,6 @@ class Portrait:
     crop_rgb: torch.Tensor
     reference: Reference
     coverage: np.ndarray
-    correction: np.ndarray
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property

@@ -11,20 +11,22 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from backend.imaging.matte import clean_coverage
+from backend.imaging.matte import clean_coverage, smoothstep
 
-SURE_HEAD, SURE_BACKGROUND = 0.08, 0.02  # so far inside and outside the outline, in sides
+SURE_HEAD, SURE_BACKGROUND = 0.1, 0.02  # so far inside and outside the outline, in sides
 _ROUNDS = 3
 _COLOURS, _SAMPLES = 5, 3000  # Gaussians a side, pixels they are fitted to
 _COLOUR_NOISE = 2.0  # of 255: one colour alone has no covariance
 _COLOUR_SPREAD = 16.0  # added to the variances: pixels of the same thing differ by so much
 _EVIDENCE = 8.0  # logarithms of likelihood ratios are cut here
 _NEAR_SIDES = 0.08  # colours are compared with those this near to what is taken away
-_CONVINCING, _CONVINCING_IF_PLAIN = 0.0, 3.0  # less evidence than this takes nothing away
+_CONVINCING, _CONVINCING_IF_PLAIN = 0.25, 3.0  # less evidence than this takes nothing away
 _PLAIN = 12.0  # Lab: behind a plain wall the model hardly errs, and hair of the wall's colour has no outline
 _EVIDENCE_SIDES = 0.02  # window that evidence is averaged over
 _FEW = 20  # pixels that are not worth a second look
 _SOFT_PX = 1.4
+# Heights of the head above its lower edge, which lies where a collar is wont to be, in the middle of skin or not.
+_NECK = (0.15, 0.3)
 
 
 def follow_picture(coverage: np.ndarray, rgb: np.ndarray) -> np.ndarray:
@@ -35,7 +37,8 @@ def follow_picture(coverage: np.ndarray, rgb: np.ndarray) -> np.ndarray:
         rgb: float [R, R, 3] 0..1, the crop that it was read from.
 
     Returns:
-        float32 [R, R] 0..1; as it was where no head is seen, where it fills the crop, or has no inside.
+        float32 [R, R] 0..1 with edges of the same softness everywhere; as it was at the neck's lower edge, and where no
+        head is seen, where it fills the crop, or has no inside.
     """
     side = coverage.shape[0]
     cleaned = clean_coverage(np.asarray(coverage, np.float32))
@@ -43,7 +46,7 @@ def follow_picture(coverage: np.ndarray, rgb: np.ndarray) -> np.ndarray:
     padded = cv2.copyMakeBorder(head.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     certain = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1] > SURE_HEAD * side
     beyond = cv2.distanceTransform(1 - head.astype(np.uint8), cv2.DIST_L2, 5) > SURE_BACKGROUND * side
-    if not (certain & head).any() or not beyond.any():
+    if (certain & head).sum() <= _FEW or beyond.sum() <= _FEW:
         return np.asarray(coverage, np.float32)
     lab = cv2.cvtColor((np.clip(rgb, 0, 1) * 255).astype(np.uint8), cv2.COLOR_RGB2LAB)
     labels = np.where(head, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
@@ -55,15 +58,22 @@ def follow_picture(coverage: np.ndarray, rgb: np.ndarray) -> np.ndarray:
         near = cv2.distanceTransform(1 - taken.astype(np.uint8), cv2.DIST_L2, 5) < _NEAR_SIDES * side
         wall, kept = _nearest(beyond, near), _nearest(cut & head, near)
         plain = float(np.linalg.norm(lab[wall].std(axis=0))) < _PLAIN
-        evidence = np.where(taken, _background_evidence(lab, kept, wall), 0)
+        evidence = np.zeros((side, side), np.float32)
+        evidence[taken] = _background_evidence(lab[taken], lab[kept], lab[wall])
         sigma = _EVIDENCE_SIDES * side
         share = np.maximum(cv2.GaussianBlur(taken.astype(np.float32), (0, 0), sigma), 1e-3)
-        mean = cv2.GaussianBlur(evidence.astype(np.float32), (0, 0), sigma) / share
+        mean = cv2.GaussianBlur(evidence, (0, 0), sigma) / share
         back = taken & (mean < (_CONVINCING_IF_PLAIN if plain else _CONVINCING))
         labels[taken] = cv2.GC_PR_BGD
         labels[back] = cv2.GC_FGD
         cut = _grab_cut(lab, labels, 1)
-    return clean_coverage(cv2.GaussianBlur(clean_coverage(cut.astype(np.float32)), (0, 0), _SOFT_PX))
+    followed = cv2.GaussianBlur(clean_coverage(cut.astype(np.float32)), (0, 0), _SOFT_PX)
+    rows = np.flatnonzero(head.any(axis=1))
+    height = (rows[-1] - np.arange(side)) / (
+        rows[-1] - rows[0] + 1
+    )  # above the lower edge, in heights of the head
+    sure = smoothstep(height, *_NECK)[:, None]
+    return clean_coverage((sure * followed + (1 - sure) * cleaned).astype(np.float32))
 
 
 def _grab_cut(lab: np.ndarray, labels: np.ndarray, rounds: int) -> np.ndarray:
@@ -78,16 +88,15 @@ def _nearest(examples: np.ndarray, near: np.ndarray) -> np.ndarray:
     return examples & near if (examples & near).sum() > _FEW else examples
 
 
-def _background_evidence(lab: np.ndarray, head: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """How much likelier each pixel's colour is among the background's than among the head's: a logarithm, [R, R]."""
-    pixels = lab.reshape(-1, 3).astype(np.float64)
-    likelier = _log_likelihood(pixels, pixels[background.ravel()])
-    likelier -= _log_likelihood(pixels, pixels[head.ravel()])
-    return likelier.clip(-_EVIDENCE, _EVIDENCE).reshape(lab.shape[:2])
+def _background_evidence(colours: np.ndarray, head: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """Logarithm [N] of how much likelier colours [N, 3] are among the background's [L, 3] than the head's [M, 3]."""
+    likelier = _log_likelihood(colours, background) - _log_likelihood(colours, head)
+    return likelier.clip(-_EVIDENCE, _EVIDENCE)
 
 
 def _log_likelihood(pixels: np.ndarray, examples: np.ndarray) -> np.ndarray:
     """Of pixels [N, 3] under a mixture of Gaussians fitted to examples [M, 3]."""
+    pixels, examples = pixels.astype(np.float64), examples.astype(np.float64)
     generator = np.random.default_rng(0)
     if len(examples) > _SAMPLES:
         examples = examples[generator.choice(len(examples), _SAMPLES, replace=False)]

@@ -39,15 +39,18 @@ MOVING_SIDES = 0.8 / 128
 
 
 REACH_CELLS, CELLS = 2, 32
-"""What moves uncovers or covers something this near to it, in cells of a picture of so many a side."""
+"""What moves uncovers or covers something this near to it (two to three cells), in cells of a picture of so many a
+side."""
 
 
-def settle(motion: Tensor) -> Tensor:
-    """Motion without its noise floor: what hardly moves stands still and, where the reference most likely shows it or
-    nothing near it moves, is the reference's own pixel.
+def settle(motion: Tensor, near_motion: bool = False) -> Tensor:
+    """Motion without its noise floor: what hardly moves stands still and, where the reference most likely shows it, is
+    the reference's own pixel.
 
     Args:
         motion: decoded motion [B, 3, H, W]: dx, dy in picture sides and blend.
+        near_motion: nothing is drawn, either, where nothing near is predicted to move. Not in training, where it would
+            keep what should move and does not from being learned.
 
     Returns:
         The same, float32; soft in between, and unchanged from `MOVING_SIDES` on.
@@ -56,12 +59,13 @@ def settle(motion: Tensor) -> Tensor:
     far = lengths(flow)
     moves = smoothstep(far, STILL_SIDES, MOVING_SIDES)
     kept = (1 - moves) * smoothstep(blend, 0.4, 0.7)
-    kept = 1 - (1 - kept) * smoothstep(_farthest_near(far.detach()), STILL_SIDES, MOVING_SIDES)
+    if near_motion:
+        kept = 1 - (1 - kept) * smoothstep(_farthest_near(far), STILL_SIDES, MOVING_SIDES)
     return torch.cat([flow * moves, blend + (1 - blend) * kept], dim=1)
 
 
 def _farthest_near(lengths_sides: Tensor) -> Tensor:
-    """How far the farthest of the pixels within `REACH_CELLS` moves [B, 1, H, W]."""
+    """How far the farthest of the pixels within `REACH_CELLS` moves [B, 1, H, W], in sides."""
     cell = max(1, lengths_sides.shape[-1] // CELLS)
     cells = F.max_pool2d(lengths_sides, cell, ceil_mode=True)
     spread = F.max_pool2d(cells, 2 * REACH_CELLS + 1, stride=1, padding=REACH_CELLS)

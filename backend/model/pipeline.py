@@ -347,7 +347,7 @@ class JointPortraitPipeline(DiffusionPipeline):
         final = given.get("rgb", generated)
         motion = blend = shading = None
         if reference is not None:
-            settled = settle(images["motion"])
+            settled = settle(images["motion"], near_motion="depth" not in given)
             motion, blend = settled[:, :2], settled[:, 2:]
             if "shading" in images:
                 shading = settle_shading(images["shading"])

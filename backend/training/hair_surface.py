@@ -14,8 +14,12 @@ from backend.training.render.encoding import decode_region
 
 FAR_MM = -1e4
 BARE = 0.1  # a pixel with less hair than this shows the depth of what is behind it
-DENSITY_PX = 0.4  # the window in which strands are counted, in shares of the widest gap
-BEHIND_PX = (1.0, 2.5, 6.0)  # windows that fill the skin behind strands: the narrowest that sees any skin
+DENSITY_SHARE = 0.4  # the window in which strands are counted: standard deviation in shares of the widest gap
+BEHIND_PX = (
+    1.0,
+    2.5,
+    6.0,
+)  # of the render, windows that fill the skin behind strands: the narrowest that sees any
 
 
 def head_surface(
@@ -23,7 +27,7 @@ def head_surface(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Depth with dense hair as the volume that its outer strands span, and without the strands of sparse hair.
 
-    Hair is dense where it covers half of what is known about it (a Gaussian window of a quarter of `reach_px`), so
+    Hair is dense where it covers half of what is known about it (a Gaussian window of `DENSITY_SHARE`), so
     that loose strands before the background stay.
 
     Args:
@@ -40,7 +44,7 @@ def head_surface(
         strands = known[frame] & (hair[frame] >= BARE)
         if not strands.any():
             continue
-        dense = known[frame] & (_density(hair[frame], known[frame], DENSITY_PX * reach_px) > 0.5)
+        dense = known[frame] & (_density(hair[frame], known[frame], DENSITY_SHARE * reach_px) > 0.5)
         sparse = strands & ~dense
         values = depth_mm[frame].astype(np.float32)
         bare = known[frame] & ~strands

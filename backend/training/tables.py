@@ -71,15 +71,13 @@ def depth_table(summary: Summary) -> list[str]:
         f"{cell(summary, 'depth_extent_error_percent', '.1f')} %; {summary['depth_samples']} pictures.",
     ]
     if "depth_background_coverage_iou" in summary:
-        seen, followed = (
-            cell(summary, f"depth_background_{name}_iou", ".3f") for name in ("coverage", "followed")
+        grey, drawn = (
+            f"coverage IoU {cell(summary, f'depth_{name}_coverage_iou', '.3f')}, as the editor follows the picture's "
+            f"colours {cell(summary, f'depth_{name}_followed_iou', '.3f')}, face RMSE "
+            f"{cell(summary, f'depth_{name}_face_rmse_mm', '.2f')} mm"
+            for name in ("first", "background")
         )
-        face, head = (cell(summary, f"depth_background_{part}_rmse_mm", ".2f") for part in ("face", "head"))
-        lines += [
-            "",
-            f"Before drawn backgrounds instead of grey: coverage IoU {seen}, {followed} after following the picture's "
-            f"colours as the editor does; face RMSE {face} mm, head {head} mm.",
-        ]
+        lines += ["", f"First picture of each shot on grey: {grey}; before drawn backgrounds: {drawn}."]
     if "depth_model_face_place_mm" in summary:
         place, middle = (
             cell(summary, f"depth_{name}_face_place_mm", ".1f") for name in ("model", "identity")

@@ -59,6 +59,22 @@ def test_nothing_to_cut_is_left_alone(coverage: np.ndarray) -> None:
     assert np.array_equal(follow_picture(coverage.astype(np.float32), picture), coverage)
 
 
+def test_a_head_that_fills_all_but_a_few_pixels_is_left_alone() -> None:
+    for few in range(2, 8):
+        from_corner = X + Y
+        coverage = (from_corner > few).astype(np.float32)
+        picture = np.where(coverage[..., None] > 0, np.float32(0.7), np.float32(0.1)) * np.ones(3, np.float32)
+        assert np.array_equal(follow_picture(coverage, picture), coverage)
+
+
+def test_a_neck_ends_where_the_model_says_in_the_middle_of_skin() -> None:
+    picture = _picture()
+    picture[100:, :] = SKIN  # bare shoulders
+    seen = (HEAD & (Y < 112)).astype(np.float32)
+    followed = follow_picture(seen, picture)
+    assert np.array_equal(followed[108:] > 0.5, seen[108:] > 0.5)
+
+
 def test_black_and_white_and_one_colour_do_no_harm() -> None:
     grey = np.repeat(_picture().mean(axis=-1, keepdims=True), 3, axis=-1)
     assert _overlap(follow_picture(HEAD.astype(np.float32), grey)) > 0.95

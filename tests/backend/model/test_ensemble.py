@@ -21,9 +21,11 @@ def test_views_that_differ_leave_no_step_where_one_ends() -> None:
     assert steps.abs().max() < 1.0
 
 
-def test_what_one_view_alone_shows_counts_whole_and_the_middle_is_the_plain_mean() -> None:
+def test_the_middle_is_the_plain_mean_and_the_edge_is_what_reaches_there() -> None:
     mean = gather(_seen([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]), VIEWS)
-    assert torch.isfinite(mean.depth_mm).all() and 1 <= mean.depth_mm.min() <= mean.depth_mm.max() <= 6
+    assert mean.depth_mm[0, 0, 0, 128] > 5.3  # of the last two alone, which show more than the picture
+    one = gather(Geometry(torch.ones(1, 1, 64, 64), torch.ones(1, 1, 64, 64), torch.ones(1)), VIEWS[:1])
+    torch.testing.assert_close(one.depth_mm, torch.ones(1, 1, 64, 64))
     torch.testing.assert_close(mean.depth_mm[0, 0, 128, 128], torch.tensor(3.5), atol=1e-3, rtol=0)
     torch.testing.assert_close(mean.coverage, torch.ones_like(mean.coverage))
     torch.testing.assert_close(mean.crop_side_mm, torch.tensor([340.0]))
