@@ -43,6 +43,7 @@ def test_a_window_beside_short_hair_is_no_hair(editor: PortraitEditor, portrait:
 
 def test_an_edit_has_the_outline_of_its_photo(editor: PortraitEditor, portrait: Portrait) -> None:
     edited = editor.generate(portrait, {"jawOpen": 0.8})
+    assert 0.01 < (edited.rgb != portrait.photo.rgb).any(axis=-1).mean() < 0.5
     for place in BEHIND:
         assert edited.coverage[place].mean() < 0.05
         assert np.array_equal(edited.rgb[place], portrait.photo.rgb[place])
