@@ -20,6 +20,7 @@ from backend.full_size import (
     as_picture,
     depth_of,
     edited_picture,
+    moved_coverage,
     sculpted_picture,
     sculpting_of,
     turned,
@@ -131,22 +132,20 @@ class PortraitEditor:
         crop.check(loaded.width, loaded.height, loaded.name)
         with _timed(seconds, "framing"):
             crop, crop_rgb, seen = self._frame(loaded, crop, chosen is not None, report)
+        with _timed(seconds, "model"):
+            read = self._run(report, mode="depth", rgb=crop_rgb, ensemble_size=len(VIEWS))
         with _timed(seconds, "outline"):
-            views = self._run(_silent, mode="depth", rgb=crop_rgb, ensemble_size=len(VIEWS))
-            head = follow_picture(as_map(views.coverage), as_picture(crop_rgb))
+            head = follow_picture(as_map(read.coverage), as_picture(crop_rgb))
         report("reading the identity", 0, 1)
         with _timed(seconds, "identity"):
             reference = self.pipeline.encode_reference(crop_rgb)
         side_mm = float(seen.crop_side_mm[0])
-        return Portrait(loaded, crop, side_mm, faces, chosen, crop_rgb, reference, head, seconds)
+        return Portrait(loaded, crop, side_mm, faces, chosen, crop_rgb, reference, read, head, seconds)
 
     def depth(self, portrait: Portrait, *, progress: Progress | None = None) -> PortraitResult:
-        """Depth and coverage of the photo as it is, averaged over several views of it."""
-        report = progress or _silent
-        seconds: dict[str, float] = {}
-        with _timed(seconds, "model"):
-            output = self._run(report, mode="depth", rgb=portrait.crop_rgb, ensemble_size=len(VIEWS))
-        result = self._finish(portrait, portrait.photo.rgb, output, seconds, report)
+        """Depth and coverage of the photo as it is, averaged over several views of it when it was opened."""
+        rgb, coverage = portrait.photo.rgb, portrait.coverage
+        result = self._finish(portrait, rgb, portrait.read, coverage, {}, progress or _silent)
         result.rgb = portrait.photo.rgb.copy()
         result.report["settings"] = {"mode": "depth"}
         return result
@@ -198,7 +197,7 @@ class PortraitEditor:
                 generator=torch.Generator().manual_seed(seed),
             )
             output = self._read_again(output)
-        result = self._edited(portrait, output, seconds, settings, report)
+        result = self._edited(portrait, output, moved_coverage(portrait, output), seconds, settings, report)
         return self._turned(portrait, result, angles, report) if any(angles) else result
 
     def appearance(
@@ -264,7 +263,7 @@ class PortraitEditor:
                     coverage=self._to_device(small_coverage),
                     expression=Expression.from_mapping(expression) if expression else None,
                 )
-            result = self._edited(portrait, output, seconds, settings, report, small_coverage)
+            result = self._edited(portrait, output, small_coverage, seconds, settings, report)
             result.report["warnings"].append(
                 "The depth is not a sculpted form of this photo's head; the model painted it anew, which follows depth "
                 "weakly."
@@ -341,16 +340,16 @@ class PortraitEditor:
         self,
         portrait: Portrait,
         output: JointPortraitOutput,
+        coverage: np.ndarray,
         seconds: dict[str, float],
         settings: dict[str, Any],
         report: Progress,
-        coverage: np.ndarray | None = None,
     ) -> PortraitResult:
-        """`coverage` [R, R] where it was given to the model."""
+        """The photo with the model's edit, whose head is `coverage` [R, R], and its depth."""
         report("full size", 0, 2)
         with _timed(seconds, "transfer"):
             rgb, changed_share = edited_picture(portrait, output, coverage)
-        result = self._finish(portrait, rgb, output, seconds, report)
+        result = self._finish(portrait, rgb, output, coverage, seconds, report)
         result.report["settings"] = settings
         result.report["changed_pixels"] = changed_share
         return result
@@ -379,13 +378,14 @@ class PortraitEditor:
         portrait: Portrait,
         rgb: np.ndarray,
         output: JointPortraitOutput,
+        coverage: np.ndarray,
         seconds: dict[str, float],
         report: Progress,
     ) -> PortraitResult:
-        """Depth and coverage at the photo's size, guided by the picture they belong to."""
+        """Depth and `coverage` [R, R] at the photo's size, guided by the picture they belong to."""
         report("full size", 1, 2)
         with _timed(seconds, "full size"):
-            depth_mm, coverage = depth_of(portrait, output, rgb)
+            depth_mm, coverage = depth_of(portrait, output, coverage, rgb)
         report("full size", 2, 2)
         return PortraitResult(
             rgb, depth_mm, coverage, portrait.mm_per_px, self._report(portrait, depth_mm, seconds)

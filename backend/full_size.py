@@ -38,40 +38,39 @@ def as_picture(tensor: torch.Tensor) -> np.ndarray:
     return np.ascontiguousarray(tensor[0].detach().float().cpu().numpy().transpose(1, 2, 0))
 
 
-def head_coverage(portrait: Portrait, output: JointPortraitOutput) -> np.ndarray:
-    """The photo's outline, float32 [R, R] 0..1, as the output's motion moves it: what an edit moves takes it along."""
+def moved_coverage(portrait: Portrait, output: JointPortraitOutput) -> np.ndarray:
+    """The photo's coverage, float32 [R, R] 0..1, as the edit's motion moves it."""
     if output.motion is None:
         return portrait.coverage
     return np.clip(warp_crop(portrait.coverage, as_picture(output.motion)), 0, 1).astype(np.float32)
 
 
 def edited_picture(
-    portrait: Portrait, output: JointPortraitOutput, coverage: np.ndarray | None = None
+    portrait: Portrait, output: JointPortraitOutput, coverage: np.ndarray
 ) -> tuple[np.ndarray, float]:
-    """The photo with the model's edit, uint8 [H, W, 3], and the share of its pixels that changed; `coverage` [R, R]
-    where it was given to the model."""
+    """The photo with the model's edit, uint8 [H, W, 3], whose head is `coverage` [R, R], and the share of its pixels
+    that changed."""
     rgb, changed = transfer_edit(
         portrait.photo.rgb,
         portrait.crop,
         as_picture(output.generated_rgb),
         None if output.motion is None else as_picture(output.motion),
         None if output.blend is None else as_map(output.blend),
-        np.maximum(portrait.coverage, head_coverage(portrait, output) if coverage is None else coverage),
+        np.maximum(portrait.coverage, coverage),
         None if output.shading is None else as_map(output.shading),
     )
     return rgb, float(changed.mean())
 
 
 def depth_of(
-    portrait: Portrait, output: JointPortraitOutput, rgb: np.ndarray
+    portrait: Portrait, output: JointPortraitOutput, coverage: np.ndarray, rgb: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Depth in mm (NaN outside the head) and coverage, float32 [H, W], guided by the picture they belong to."""
-    small = head_coverage(portrait, output)
-    coverage = coverage_at_photo(small, portrait.crop, rgb)
+    """Depth in mm (NaN outside the head) and `coverage` [R, R], float32 [H, W], guided by their picture."""
+    large = coverage_at_photo(coverage, portrait.crop, rgb)
     # The model's depth means nothing where the model saw no head.
-    trusted = np.minimum(small, as_map(output.coverage))
-    trusted = trusted if (trusted > 0.5).any() else small
-    return depth_at_photo(as_map(output.depth_mm), trusted, portrait.crop, coverage), coverage
+    trusted = np.minimum(coverage, as_map(output.coverage))
+    trusted = trusted if (trusted > 0.5).any() else coverage
+    return depth_at_photo(as_map(output.depth_mm), trusted, portrait.crop, large), large
 
 
 def turned(

@@ -13,6 +13,7 @@ from backend.imaging.crop import CropBox
 from backend.imaging.face_finding import Face
 from backend.imaging.load import Photo
 from backend.model.joint_model import Reference
+from backend.model.pipeline import JointPortraitOutput
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Portrait:
         face: the face that was taken, or None.
         crop_rgb: [1, 3, R, R] in 0..1 on the model's device.
         reference: the identity's features.
+        read: what the model sees in the crop over several views.
         coverage: float [R, R] 0..1, the head in the crop, its outline drawn by the picture.
         seconds: time of each phase.
     """
@@ -38,6 +40,7 @@ class Portrait:
     face: Face | None
     crop_rgb: torch.Tensor
     reference: Reference
+    read: JointPortraitOutput
     coverage: np.ndarray
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The whole product on random weights: a real backend process, a real Blender, real files."""
+"""The whole product: a real backend process, a real Blender, real files; what is looked at comes from the embedded
+weights."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ import trimesh
 from PIL import Image
 
 import build
+from backend.editor import DEFAULT_CHECKPOINT
 from backend.imaging.depth_codec import read_depth
 
 pytestmark = pytest.mark.slow
@@ -51,9 +53,9 @@ def processes_marked(mark: str) -> list[int]:
 
 
 @pytest.fixture(scope="module")
-def out(repository: Path, tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def out(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("demo")
-    answer = run_demo(repository, tiny_checkpoint, "--out", str(folder), "--samples", "1")
+    answer = run_demo(repository, DEFAULT_CHECKPOINT, "--out", str(folder), "--samples", "1")
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert str(folder / "contact_sheet.png") in answer.stdout
     return folder
@@ -66,7 +68,7 @@ def test_pictures_have_the_photos_size_and_only_the_head_is_changed(out: Path):
     assert photo.shape == portrait.shape == (512, 512, 3)
     assert coverage.shape == (512, 512)
     changed = (photo != portrait).any(2)
-    assert changed.mean() < 0.5  # these random weights may move nothing, and then nothing is drawn
+    assert 0.001 < changed.mean() < 0.5
     assert not changed[400:].any()
 
 
@@ -128,10 +130,10 @@ print("FOUND", json.dumps({{
     assert min(found["brightest"]) > 0
 
 
-def test_report_names_device_checkpoint_versions_and_seconds(out: Path, tiny_checkpoint: Path):
+def test_report_names_device_checkpoint_versions_and_seconds(out: Path):
     report = json.loads((out / "report.json").read_text())
     assert report["device"]
-    assert report["checkpoint"]["name"] == tiny_checkpoint.name
+    assert report["checkpoint"]["name"] == DEFAULT_CHECKPOINT.name
     assert {"blender", "portrait_relief", "python", "torch", "diffusers"} <= report["versions"].keys()
     assert report["versions"]["blender"].startswith("4.5")
     phases = {name: seconds for name, seconds in report["seconds"].items() if name != "all"}

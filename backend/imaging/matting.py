@@ -56,7 +56,7 @@ def follow_picture(coverage: np.ndarray, rgb: np.ndarray) -> np.ndarray:
     taken = head & ~cut
     if taken.sum() > _FEW:
         near = cv2.distanceTransform(1 - taken.astype(np.uint8), cv2.DIST_L2, 5) < _NEAR_SIDES * side
-        wall, kept = _nearest(beyond, near), _nearest(cut & head, near)
+        wall, kept = _those_near(beyond, near), _those_near(cut & head, near)
         plain = float(np.linalg.norm(lab[wall].std(axis=0))) < _PLAIN
         evidence = np.zeros((side, side), np.float32)
         evidence[taken] = _background_evidence(lab[taken], lab[kept], lab[wall])
@@ -69,10 +69,8 @@ def follow_picture(coverage: np.ndarray, rgb: np.ndarray) -> np.ndarray:
         cut = _grab_cut(lab, labels, 1)
     followed = cv2.GaussianBlur(clean_coverage(cut.astype(np.float32)), (0, 0), _SOFT_PX)
     rows = np.flatnonzero(head.any(axis=1))
-    height = (rows[-1] - np.arange(side)) / (
-        rows[-1] - rows[0] + 1
-    )  # above the lower edge, in heights of the head
-    sure = smoothstep(height, *_NECK)[:, None]
+    above_edge = (rows[-1] - np.arange(side)) / (rows[-1] - rows[0] + 1)
+    sure = smoothstep(above_edge, *_NECK)[:, None]
     return clean_coverage((sure * followed + (1 - sure) * cleaned).astype(np.float32))
 
 
@@ -83,7 +81,7 @@ def _grab_cut(lab: np.ndarray, labels: np.ndarray, rounds: int) -> np.ndarray:
     return (found == cv2.GC_FGD) | (found == cv2.GC_PR_FGD)
 
 
-def _nearest(examples: np.ndarray, near: np.ndarray) -> np.ndarray:
+def _those_near(examples: np.ndarray, near: np.ndarray) -> np.ndarray:
     """Those of the examples that are near, or all where too few are."""
     return examples & near if (examples & near).sum() > _FEW else examples
 

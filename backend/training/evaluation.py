@@ -321,28 +321,34 @@ class Evaluation:
             points = crop_points([shot.points[frame]], evaluation_framing(shot))
             row |= face_place_numbers(self.pipeline.model.face_field(cut.rgb.to(self.device)), points)
         if frame == 0:
-            row |= self._before_background(shot, truth, face)
+            row |= self._first_picture(shot, output, truth, face)
         if self.still_input and frame == 0:
             changes = depth_jitter(self._geometry, cut.rgb.to(self.device), output.depth_mm, head)
             row |= {f"jitter_{name}_mm": change for name, change in changes.items()}
         self.rows.append(row)
         return predicted
 
-    def _before_background(self, shot: Shot, truth: np.ndarray, face: np.ndarray) -> Row:
-        """The first frame on grey ("first") and before something else, the same for every checkpoint ("background"):
-        depth and outline; and the outline after the picture's colours, as in the editor ("followed")."""
+    def _first_picture(
+        self, shot: Shot, on_grey: JointPortraitOutput, truth: np.ndarray, face: np.ndarray
+    ) -> Row:
+        """Depth and outline of the first frame on grey ("first") and before a background, the same for every checkpoint
+        ("background"); the outline also after the picture's colours, as in the editor ("followed")."""
         chance = torch.Generator().manual_seed(shot.seed)
         behind = random_background(1, self.resolution, chance, torch.device("cpu"))
+        before = evaluation_crop(shot, 0, self.resolution, behind)
+        grey = evaluation_crop(shot, 0, self.resolution)
         row: Row = {}
-        for name, background in (("first", None), ("background", behind)):
-            cut = evaluation_crop(shot, 0, self.resolution, background)
-            output, wanted = self._read_depth(cut.rgb), _map_of(cut.coverage)
-            row[f"{name}_coverage_iou"] = metrics.intersection_over_union(_map_of(output.coverage), wanted)
+        for name, cut, output in (
+            ("first", grey, on_grey),
+            ("background", before, self._read_depth(before.rgb)),
+        ):
+            seen, wanted = _map_of(output.coverage), _map_of(cut.coverage)
+            row[f"{name}_coverage_iou"] = metrics.intersection_over_union(seen, wanted)
+            followed = follow_picture(seen, picture_of(cut.rgb))
+            row[f"{name}_followed_iou"] = metrics.intersection_over_union(followed, wanted)
             if face.any():
                 aligned = metrics.align_scale_shift(_map_of(output.depth_mm), truth, face)
                 row[f"{name}_face_rmse_mm"] = metrics.rmse(aligned, truth, face)
-            followed = follow_picture(_map_of(output.coverage), picture_of(cut.rgb))
-            row[f"{name}_followed_iou"] = metrics.intersection_over_union(followed, wanted)
         return row
 
     def _compared(self, index: int, shot: Shot, frame: int, made: np.ndarray) -> Row:

@@ -15,11 +15,8 @@ from backend.training.render.encoding import decode_region
 FAR_MM = -1e4
 BARE = 0.1  # a pixel with less hair than this shows the depth of what is behind it
 DENSITY_SHARE = 0.4  # the window in which strands are counted: standard deviation in shares of the widest gap
-BEHIND_PX = (
-    1.0,
-    2.5,
-    6.0,
-)  # of the render, windows that fill the skin behind strands: the narrowest that sees any
+# Pixels of the render: windows that fill the skin behind strands, of which the narrowest that sees any counts.
+BEHIND_PX = (1.0, 2.5, 6.0)
 
 
 def head_surface(

@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from diffusers import AutoencoderKL
+
+REPOSITORY = Path(__file__).parents[2]
+ASSETS = Path(os.environ.get("PORTRAIT_RELIEF_ASSETS", REPOSITORY.parent / "shared" / "assets"))
 
 
 @pytest.fixture(scope="session")

@@ -3,16 +3,14 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from backend.editor import PortraitEditor
 from backend.portrait import Portrait
 
-ASSETS = Path(os.environ.get("PORTRAIT_RELIEF_ASSETS", Path(__file__).parents[3] / "shared" / "assets"))
+from .conftest import ASSETS
+
 PHOTO = ASSETS / "photos" / "official_portrait_a.jpg"
 # Pixels of the photo: panes left and right of short hair, and left of the face; face and hair.
 BEHIND = [np.s_[73:160, 310:336], np.s_[73:149, 647:678], np.s_[171:237, 310:336]]
@@ -27,7 +25,9 @@ def editor() -> PortraitEditor:
 @pytest.fixture(scope="module")
 def portrait(editor: PortraitEditor) -> Portrait:
     if not PHOTO.is_file():
-        pytest.skip(f"{PHOTO} is not there; PORTRAIT_RELIEF_ASSETS may name the folder of the assets")
+        pytest.skip(
+            "no photos: set PORTRAIT_RELIEF_ASSETS to a folder that holds photos/official_portrait_a.jpg"
+        )
     return editor.open(PHOTO)
 
 

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[3]
-ASSETS = Path(os.environ.get("PORTRAIT_RELIEF_ASSETS", REPOSITORY.parent / "shared" / "assets"))
+from ..conftest import ASSETS, REPOSITORY
+
 FRAMES_PER_S = 25.0
 FACE_XY = (224, 110)
 

@@ -109,6 +109,19 @@ def test_far_from_the_head_nothing_changes_whatever_the_model_says() -> None:
     assert rows.min() > 200 * (20 - 8) / 64 and columns.max() < 200 * (40 + 8) / 64
 
 
+def test_no_shading_falls_on_what_is_behind_the_head(astronaut: np.ndarray) -> None:
+    rows, columns = grid()
+    head = (np.hypot(rows - 0.5, columns - 0.5) < 0.2).astype(np.float32)
+    motion, blend = still()
+    dark, black = np.full((R, R), 0.5, np.float32), np.zeros((R, R, 3), np.float32)
+    rgb, changed = transfer_edit(astronaut, CROP, black, motion, blend, head, dark)
+    x, y = (int(v) for v in CROP.centre)
+    assert np.abs(rgb[y, x] - astronaut[y, x] * 0.5).max() <= 1
+    reach = round(0.24 * CROP.side)  # the head, its soft rim, and not the 6 % that an edit may uncover
+    assert not changed[:, x + reach :].any() and not changed[:, : x - reach].any()
+    assert not changed[: y - reach].any() and not changed[y + reach :].any()
+
+
 def test_shading_darkens_the_photo_itself_at_its_own_size(astronaut: np.ndarray) -> None:
     rows, columns = grid()
     inside = np.hypot(rows - 0.5, columns - 0.5) < 0.2

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +17,7 @@ from backend.training.render.assets import HeadAssets
 from backend.training.render.encoding import FACE_REGIONS, encode_light, encode_normals, encode_regions
 from backend.training.render.lighting import LIGHT_GROUPS
 
-REPOSITORY = Path(__file__).parents[3]
-ASSETS = Path(os.environ.get("PORTRAIT_RELIEF_ASSETS", REPOSITORY.parent / "shared" / "assets"))
+from ..conftest import ASSETS, REPOSITORY
 
 
 @pytest.fixture(scope="session")
