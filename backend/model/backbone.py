@@ -21,7 +21,7 @@ from diffusers.configuration_utils import register_to_config
 from torch import Tensor, nn
 
 from .expression import MAP_CHANNELS, ExpressionFeatures
-from .face_frame import FaceFrame, carry
+from .face_frame import FaceFrame, arrive, carry
 from .modalities import FIRST_MODALITIES, GROUPS, MODALITIES
 from .reference import ReferenceBank, set_bank_processors
 from .trunk import build_trunk
@@ -92,6 +92,8 @@ class JointBackbone(ModelMixin, ConfigMixin):
             ``concat_reference`` and a patch.
         face_frame_side: pixels across of the picture that this network looks at.
         modalities: names of what the packed latent holds.
+        maps_arrive: whether the expression maps are told where what they move arrives (`face_frame.arrive`), not
+            where it leaves.
     """
 
     config_name = "config.json"
@@ -112,6 +114,7 @@ class JointBackbone(ModelMixin, ConfigMixin):
         face_frame_side: int = 128,
         modalities: Sequence[str] = FIRST_MODALITIES,
         half_head_width: int = 0,
+        maps_arrive: bool = False,
     ) -> None:
         super().__init__()
         self.unet = build_trunk(trunk)
@@ -215,7 +218,8 @@ class JointBackbone(ModelMixin, ConfigMixin):
         field = None
         if self.face_frame is not None and reference_latents is not None:
             field = self.face_frame(reference_latents.to(self.dtype))
-        return carry(expression.maps, field, height * scale, width * scale)
+        maps = carry(expression.maps, field, height * scale, width * scale)
+        return arrive(maps) if self.config["maps_arrive"] else maps
 
     def _given_mask(self, roles: Tensor, given: Tensor) -> Tensor:
         """[B, given_channels, 1, 1]: 1 where the modality's group is given."""

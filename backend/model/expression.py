@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .expression_names import ARKIT_NAMES, EXPRESSION_NAMES, POSE_LIMIT_DEG, POSE_NAMES, POSE_UNIT_DEG
+from .expression_reader import ExpressionReader
 
 BASIS_SIZE = 64
 """Side of the canonical displacement basis, in cells."""
@@ -122,13 +123,21 @@ class ExpressionEncoder(ModelMixin, ConfigMixin):
         tokens: expression tokens; one always-on token follows them.
         hidden: width of the MLP.
         basis_size: side of the canonical displacement basis.
+        reader_width: width of the network that reads the expression of the reference, 0 for none.
+        reader_side: pixels across of the face that it looks at.
     """
 
     config_name = "config.json"
 
     @register_to_config
     def __init__(
-        self, token_dim: int = 128, tokens: int = 4, hidden: int = 256, basis_size: int = BASIS_SIZE
+        self,
+        token_dim: int = 128,
+        tokens: int = 4,
+        hidden: int = 256,
+        basis_size: int = BASIS_SIZE,
+        reader_width: int = 0,
+        reader_side: int = 128,
     ) -> None:
         super().__init__()
         self.token_count = tokens
@@ -143,6 +152,7 @@ class ExpressionEncoder(ModelMixin, ConfigMixin):
         self.always_token = nn.Parameter(torch.randn(1, 1, token_dim) * 0.02)
         self.register_buffer("canonical_basis", torch.zeros(len(ARKIT_NAMES), 3, basis_size, basis_size))
         self.canonical_basis: Tensor
+        self.reader = ExpressionReader(reader_width, reader_side) if reader_width else None
 
     def set_canonical_basis(self, basis: Tensor) -> None:
         """Sets the displacement field of each coefficient at 1, in the order of `ARKIT_NAMES`.
@@ -155,12 +165,13 @@ class ExpressionEncoder(ModelMixin, ConfigMixin):
             raise ValueError(f"basis must be {tuple(self.canonical_basis.shape)}, got {tuple(basis.shape)}")
         self.canonical_basis.copy_(basis)
 
-    def forward(self, values: Tensor, known: Tensor) -> ExpressionFeatures:
+    def forward(self, values: Tensor, known: Tensor, before: Tensor | None = None) -> ExpressionFeatures:
         """Encodes a batch.
 
         Args:
             values: [B, 54], coefficients 0..1 and pose / 30 degrees.
             known: [B, 54], 1 where the value is wanted, 0 where it is unknown (the value there is ignored).
+            before: [B or 1, 51], the reference's own coefficients; None takes a neutral face.
         """
         masked = values * known
         vector = torch.cat([masked, known], dim=1)  # [B, 108]
@@ -169,23 +180,29 @@ class ExpressionEncoder(ModelMixin, ConfigMixin):
         tokens = torch.where(anything_known, tokens, self.null_tokens.to(tokens.dtype))
         always = self.always_token.to(tokens.dtype).expand(tokens.shape[0], -1, -1)
         return ExpressionFeatures(
-            tokens=torch.cat([tokens, always], dim=1), maps=self.expression_maps(values, known), vector=vector
+            tokens=torch.cat([tokens, always], dim=1),
+            maps=self.expression_maps(values, known, before),
+            vector=vector,
         )
 
-    def expression_maps(self, values: Tensor, known: Tensor) -> Tensor:
+    def expression_maps(self, values: Tensor, known: Tensor, before: Tensor | None = None) -> Tensor:
         """Dense maps [B, 6, S, S] of the wanted expression in the canonical face's frame.
 
-        Channels: 0-2 displacement ``sum_i c_i basis_i`` (dx, dy, dz); 3 energy ``sum_i c_i |basis_i|``,
-        which stays where displacements cancel; 4 share of a cell's possible motion whose coefficients are
-        known, 0..1; 5 one where any coefficient or the pose is known, else zero. Unknown coefficients add
-        0 to all.
+        With d_i what coefficient i changes by, from `before` to `values`: channels 0-2 displacement ``sum_i d_i
+        basis_i`` (dx, dy, dz); 3 energy ``sum_i |d_i| |basis_i|``, which stays where displacements cancel; 4 share of
+        a cell's possible motion whose coefficients are known, 0..1; 5 one where any coefficient or the pose is known,
+        else zero. Unknown coefficients add 0 to all.
         """
         count = len(ARKIT_NAMES)
-        basis = self.canonical_basis.to(values.dtype)
-        strength = basis.norm(dim=1)  # [51, S, S]
-        masked, mask = (values * known)[:, :count], known[:, :count]
-        displacement = torch.einsum("bi,ichw->bchw", masked, basis)
-        energy = torch.einsum("bi,ihw->bhw", masked, strength).unsqueeze(1)
+        strength = self.canonical_basis.to(values.dtype).norm(dim=1)  # [51, S, S]
+        wanted, mask = values[:, :count], known[:, :count]
+        change = (wanted if before is None else wanted - before.to(wanted.dtype)) * mask
+        energy = torch.einsum("bi,ihw->bhw", change.abs(), strength).unsqueeze(1)
         share = torch.einsum("bi,ihw->bhw", mask, strength) / strength.sum(dim=0).clamp_min(1e-6)
-        anything = (known.sum(dim=1) > 0).to(displacement.dtype).view(-1, 1, 1, 1).expand_as(energy)
-        return torch.cat([displacement, energy, share.unsqueeze(1), anything], dim=1)
+        anything = (known.sum(dim=1) > 0).to(values.dtype).view(-1, 1, 1, 1).expand_as(energy)
+        return torch.cat([self.displacement(change), energy, share.unsqueeze(1), anything], dim=1)
+
+    def displacement(self, change: Tensor) -> Tensor:
+        """What a change of the coefficients [B, 51] moves on the canonical face: [B, 3, S, S], see
+        `set_canonical_basis`."""
+        return torch.einsum("bi,ichw->bchw", change, self.canonical_basis.to(change.dtype))

@@ -14,6 +14,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from backend.model.composite import warp
+from backend.model.modalities import AVERAGE_CROP_SIDE_MM
+
+CANONICAL_UNIT_MM = 10.0
+"""Displacement that is 1 in the canonical basis (`ExpressionEncoder.set_canonical_basis`)."""
 
 OFFSET_SIDES = 0.1
 """Shift in picture sides that an output of 1 stands for."""
@@ -22,6 +26,7 @@ _DIRECTIONS = (2, 3)  # the picture's (x, y) from the canonical face's (x, y, ne
 FIELD_CHANNELS = 2 + _DIRECTIONS[0] * _DIRECTIONS[1]
 _LEVELS = 3
 _ABSOLUTE_UNIT = 10.0  # an optimiser that moves parameters by .001 a step needs a hundred steps
+_ITERATIONS, _DAMPING = 6, 0.5  # where lips part, the displacement is too steep for undamped ones
 
 
 def _step(inputs: int, outputs: int, norm_groups: int, stride: int = 1) -> nn.Sequential:
@@ -128,3 +133,17 @@ def carry(maps: Tensor, field: Tensor | None, height: int, width: int) -> Tensor
         displacement = sampled[:, :3]
         moved = displacement[:, :2] + (turn * displacement.unsqueeze(1)).sum(dim=2)
         return torch.cat([moved, sampled[:, 2:]], dim=1)
+
+
+def arrive(maps: Tensor) -> Tensor:
+    """Maps of the places that things leave [B, 6, H, W], at those where their displacement takes them.
+
+    A target pixel's motion says where its content comes from; so each place gets the maps of what comes there. There is
+    no gradient through where that is.
+    """
+    with torch.no_grad():
+        displacement = maps[:, :2] * (CANONICAL_UNIT_MM / AVERAGE_CROP_SIDE_MM)
+        back = -displacement
+        for _ in range(_ITERATIONS):
+            back = torch.lerp(back, -warp(displacement, back), _DAMPING)
+    return warp(maps, back)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Loss terms of the face frame: where it takes the face to be, against known points of it."""
+"""Loss terms of what looks at the reference's face: where the face frame takes it to be, against known points of it,
+and the expression that the reader reads, against the one it was rendered with."""
 
 from __future__ import annotations
 
@@ -13,6 +14,10 @@ from .face_frame import OFFSET_SIDES
 
 BESIDE_SIDES = 0.07
 """From here on, in shares of the picture's side, what is beside the face's points counts as not the face."""
+
+READ_UNIT = 0.1
+"""Error of a coefficient from which on it counts linearly. Most coefficients of a face are 0, and a plain L1 is met by
+that."""
 
 Terms = dict[str, tuple[Tensor, Tensor]]
 """Name -> (value of each picture [B], whether it applies to it [B])."""
@@ -43,6 +48,19 @@ def face_terms(field: Tensor, true: Mapping[str, Tensor]) -> Terms:
             (error.abs().mean(2) * beside).sum(1) / beside.sum(1).clamp_min(1),
             applies * (beside.sum(1) > 0),
         ),
+    }
+
+
+def reading_terms(predicted: Mapping[str, Tensor], true: Mapping[str, Tensor]) -> Terms:
+    """Error of the coefficients that were read, and of what they move, in units of the canonical basis over the cells
+    that it moves: coefficients that move the same count once."""
+    read, astray = predicted["expression_read"].float(), predicted["expression_astray"]
+    error = F.smooth_l1_loss(read, true["expression"], beta=READ_UNIT, reduction="none").mean(1)
+    always = torch.ones_like(error)
+    length = torch.sqrt((astray**2).sum(1) + 1e-8)
+    return {
+        "expression_read": (error, always),
+        "expression_shape": (length.mean((1, 2)), always),
     }
 
 

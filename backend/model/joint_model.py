@@ -28,15 +28,18 @@ class Reference:
         rgb: [B, 3, R, R] in 0..1.
         latents: encoded rgb [B, rgb_channels, h, w].
         bank: hidden states of the reference network.
+        expression: [B, 51] in 0..1, the coefficients that are read from the picture, without a graph; None where
+            the checkpoint has no reader.
     """
 
     rgb: Tensor
     latents: Tensor
     bank: ReferenceBank
+    expression: Tensor | None = None
 
     def detach(self) -> Reference:
         """The same reference cut from the graph."""
-        return Reference(self.rgb.detach(), self.latents.detach(), self.bank.detach())
+        return Reference(self.rgb.detach(), self.latents.detach(), self.bank.detach(), self.expression)
 
 
 @dataclass(frozen=True)
@@ -94,20 +97,34 @@ class JointModel(nn.Module):
         self.layout = LatentLayout(codec, backbone.config["modalities"])
         self.given_layout = LatentLayout(codec, GIVABLE)
 
-    def forward(self, noisy: Tensor | None, timestep: Tensor | None, conditions: Conditions) -> Tensor:
+    def forward(
+        self, noisy: Tensor | None, timestep: Tensor | None, conditions: Conditions
+    ) -> Tensor | dict[str, Tensor]:
         """noisy [B, C, h, w], timestep [B] -> model output [B, C, h, w] (x0 or v, see `Denoiser`).
 
-        Without a noisy latent the face frame alone looks at the reference picture, see `face_field`.
+        Without a noisy latent what looks at the reference's face runs alone: "face_field" of `FaceFrame` and, where
+        there is a reader, "expression_read" [B, 51].
         """
         if noisy is None or timestep is None:
-            assert isinstance(conditions.reference, Tensor)
-            return self.face_field(conditions.reference)
+            rgb = conditions.reference
+            assert isinstance(rgb, Tensor)
+            seen = {"face_field": self.face_field(rgb)}
+            if self.expression_encoder.reader is not None:
+                seen["expression_read"] = self.expression_encoder.reader(rgb, seen["face_field"])
+            return seen
         return self.denoise(noisy, timestep, self.prepare(conditions))
 
     def encode_reference(self, rgb: Tensor) -> Reference:
         """Picture [B, 3, R, R] in 0..1 -> what the backbone remembers of it."""
         latents = self.codec.encode(MODALITIES["rgb"].encode(rgb))
-        return Reference(rgb, latents, self.reference_network(latents))
+        return Reference(rgb, latents, self.reference_network(latents), self._own_expression(rgb))
+
+    @torch.no_grad()
+    def _own_expression(self, rgb: Tensor) -> Tensor | None:
+        """Without a graph: the backbone has to live with what the reader says, and teaches it nothing."""
+        if self.expression_encoder.reader is None or self.backbone.face_frame is None:
+            return None
+        return self.expression_encoder.reader(rgb, self.face_field(rgb)).clamp(0, 1)
 
     def face_field(self, rgb: Tensor) -> Tensor:
         """Picture [B, 3, R, R] in 0..1 -> `FaceFrame`'s field [B, 8, h, w]."""
@@ -124,7 +141,9 @@ class JointModel(nn.Module):
         return Prepared(
             given=self.given_layout.encode(images) if images else None,
             roles=conditions.roles,
-            expression=self.expression_encoder(conditions.values, conditions.known),
+            expression=self.expression_encoder(
+                conditions.values, conditions.known, None if reference is None else reference.expression
+            ),
             reference=reference,
         )
 

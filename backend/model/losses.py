@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from .composite import composite, settle, settle_shading
-from .face_losses import Terms, face_terms
+from .face_losses import Terms, face_terms, reading_terms
 from .modalities import encode_extent
 
 GRADIENT_SCALES = 4
@@ -64,6 +64,8 @@ class LossWeights:
     face_place: float = 10.0
     face_turn: float = 4.0
     face_beside: float = 1.0
+    expression_read: float = 10.0
+    expression_shape: float = 20.0
 
 
 @dataclass(frozen=True)
@@ -251,14 +253,20 @@ def joint_losses(
     return _weighted(terms, weights)
 
 
-def face_loss(field: Tensor, batch: Mapping[str, Tensor], weights: LossWeights | None = None) -> JointLoss:
-    """The terms of the face frame alone.
+def face_loss(
+    predicted: Mapping[str, Tensor], batch: Mapping[str, Tensor], weights: LossWeights | None = None
+) -> JointLoss:
+    """The terms of the face frame and, where "expression_read" is predicted, of the reader.
 
     Args:
-        field: [B, 8, h, w] of `FaceFrame`.
-        batch: "face_place", "face_canonical", "face_turn" and "face_valid", see `joint_losses`.
+        predicted: "face_field" [B, 8, h, w] of `FaceFrame`; "expression_read" [B, 51] and "expression_astray"
+            [B, 3, S, S], what its error moves on the canonical face.
+        batch: "face_place", "face_canonical", "face_turn" and "face_valid", see `joint_losses`; "expression" [B, 51].
     """
-    return _weighted(face_terms(field.float(), batch), weights or LossWeights())
+    terms = face_terms(predicted["face_field"].float(), batch)
+    if "expression_read" in predicted:
+        terms |= reading_terms(predicted, batch)
+    return _weighted(terms, weights or LossWeights())
 
 
 def _weighted(terms: Terms, weights: LossWeights) -> JointLoss:

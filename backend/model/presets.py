@@ -19,12 +19,10 @@ from .backbone import GIVABLE, JointBackbone, trunk_in_channels
 from .codecs import AutoencoderKLCodec, Codec, LatentLayout, PixelUnshuffleCodec
 from .denoiser import PredictionType, make_scheduler
 from .expression import VECTOR_CHANNELS, ExpressionEncoder
+from .face_frame import CANONICAL_UNIT_MM
 from .modalities import AVERAGE_CROP_SIDE_MM, MODALITIES, MOTION_GAIN
 from .pipeline import JointPortraitPipeline
 from .reference import ReferenceNetwork
-
-CANONICAL_UNIT_MM = 10.0
-"""Displacement that is 1 in the canonical basis (`ExpressionEncoder.set_canonical_basis`)."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,7 @@ class Preset:
         pixel_head_width: width of the full-resolution head, 0 for none.
         half_head_width: width of the head at half the resolution.
         face_frame_width: width of the network that carries the expression maps to the face.
+        reader_width: width of the network that reads the reference's own expression.
     """
 
     resolution_px: int
@@ -56,6 +55,7 @@ class Preset:
     pixel_head_width: int
     half_head_width: int
     face_frame_width: int
+    reader_width: int
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -71,6 +71,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             pixel_head_width=8,
             half_head_width=16,
             face_frame_width=8,
+            reader_width=8,
         ),
         "ablation": Preset(
             resolution_px=64,
@@ -83,6 +84,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             pixel_head_width=16,
             half_head_width=32,
             face_frame_width=32,
+            reader_width=16,
         ),
         "embedded": Preset(
             resolution_px=128,
@@ -95,6 +97,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             pixel_head_width=24,
             half_head_width=64,
             face_frame_width=48,
+            reader_width=32,
         ),
     }
 )
@@ -113,7 +116,8 @@ def create_pipeline(
         preset: a name in `PRESETS` or a `Preset`.
         seed: of the weights; the global generator is left as it was.
         prediction_type: "sample" or "v_prediction".
-        vae: an autoencoder to use instead of the pixel-unshuffle codec; pixel head and face frame are then left out.
+        vae: an autoencoder to use instead of the pixel-unshuffle codec; pixel head, face frame and reader are
+            then left out.
     """
     sizes = PRESETS[preset] if isinstance(preset, str) else preset
     codec: Codec = PixelUnshuffleCodec(sizes.patch) if vae is None else AutoencoderKLCodec(vae)
@@ -147,10 +151,11 @@ def create_pipeline(
             face_frame_width=sizes.face_frame_width if vae is None else 0,
             face_frame_side=min(sizes.resolution_px, 128),
             modalities=list(MODALITIES),
+            maps_arrive=vae is None,
         )
         _start_without_motion(backbone, layout)
         _start_with_coverage(backbone, layout)
-        _start_from_canonical_motion(backbone)
+        start_from_maps(backbone)
         reference_network = ReferenceNetwork(
             trunk=_trunk_config(
                 sizes,
@@ -160,7 +165,12 @@ def create_pipeline(
                 out_channels=1,
             )
         )
-        expression_encoder = ExpressionEncoder(token_dim=sizes.token_dim, hidden=2 * sizes.token_dim)
+        expression_encoder = ExpressionEncoder(
+            token_dim=sizes.token_dim,
+            hidden=2 * sizes.token_dim,
+            reader_width=sizes.reader_width if vae is None else 0,
+            reader_side=max(64, min(sizes.resolution_px, 128)),
+        )
     pipeline = JointPortraitPipeline(
         reference_network=reference_network,
         backbone=backbone,
@@ -212,7 +222,7 @@ def _start_with_coverage(backbone: JointBackbone, layout: LatentLayout) -> None:
 
 
 @torch.no_grad()
-def _start_from_canonical_motion(backbone: JointBackbone) -> None:
+def start_from_maps(backbone: JointBackbone) -> None:
     """The expression maps hold where the canonical face moves, in units of 10 mm: content that moves right is
     found to the left in the reference. Alone this correlates at .3 to .7 with the true motion of driven frames;
     learning motion from nothing took longer than the rest of the model."""
@@ -221,5 +231,9 @@ def _start_from_canonical_motion(backbone: JointBackbone) -> None:
     per_value = CANONICAL_UNIT_MM / AVERAGE_CROP_SIDE_MM * MOTION_GAIN
     names = list(MODALITIES)
     first = sum(MODALITIES[name].channels for name in names[: names.index("motion")])
+    skip = backbone.pixel_head.map_skip
+    assert skip.bias is not None
     for axis in range(2):
-        backbone.pixel_head.map_skip.weight[first + axis, axis] = -per_value
+        skip.weight[first + axis] = 0
+        skip.bias[first + axis] = 0
+        skip.weight[first + axis, axis] = -per_value

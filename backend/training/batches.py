@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from backend.model.composite import lengths, warp
+from backend.model.expression_names import ARKIT_NAMES
 from backend.training.augment import (
     FACE_CROPS,
     FRAMED_CROPS,
@@ -158,8 +159,8 @@ class BatchSampler:
         }
 
     def face(self, count: int) -> dict[str, Tensor]:
-        """Any frames as references alone, for the face frame: reference_rgb, values, known (both 0), what `crop_points`
-        returns."""
+        """Any frames as references alone, for the face frame and the reader: reference_rgb, values, known (both 0),
+        expression [B, 51] (the frames' own coefficients), what `crop_points` returns."""
         shots = self._pick([s for s in self.library.shots if s.points], count)
         frames = [int(self.rng.integers(0, s.frames)) for s in shots]
         crop = self._crop(shots, FACE_CROPS)
@@ -169,7 +170,11 @@ class BatchSampler:
         (rgb,) = photometric([cut.rgb], self.generator)
         zeros = torch.zeros(count, EXPRESSION_SIZE, device=self.device)
         points = crop_points(_points(shots, frames), crop)
-        return {"reference_rgb": rgb, "values": zeros, "known": zeros.clone(), **points}
+        own = np.stack([s.values[k] for s, k in zip(shots, frames, strict=True)])
+        expression = self._mirrored(torch.from_numpy(own).to(self.device), crop.flip)[:, : len(ARKIT_NAMES)]
+        return {
+            "reference_rgb": rgb, "values": zeros, "known": zeros.clone(), "expression": expression, **points
+        }  # fmt: skip
 
     def _target(self, shot: Shot, turned: bool) -> int:
         """A frame other than the reference; unless `turned`, one that holds the head as the reference does."""
@@ -194,11 +199,13 @@ class BatchSampler:
         hidden[:, POSE_COLUMNS] = still & (self.rng.random((len(shots), 1)) < 0.6)
         known = torch.from_numpy((~hidden).astype(np.float32)).to(self.device)
         values = torch.from_numpy(wanted).to(self.device)
-        order = torch.tensor(MIRROR_ORDER, device=self.device)
+        known = torch.where(flip[:, None], known[:, MIRROR_ORDER], known)
+        return self._mirrored(values, flip) * known, known
+
+    def _mirrored(self, values: Tensor, flip: Tensor) -> Tensor:
+        """Values [B, 54] with those of the mirrored pictures mirrored."""
         sign = torch.tensor(MIRROR_SIGN, device=self.device)
-        values = torch.where(flip[:, None], values[:, order] * sign, values)
-        known = torch.where(flip[:, None], known[:, order], known)
-        return values * known, known
+        return torch.where(flip[:, None], values[:, MIRROR_ORDER] * sign, values)
 
 
 def _points(shots: list[Shot], frames: list[int]) -> list[FacePoints | None]:

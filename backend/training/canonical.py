@@ -8,8 +8,8 @@ from scipy.interpolate import LinearNDInterpolator
 
 from backend.model.expression import BASIS_SIZE
 from backend.model.expression_names import ARKIT_NAMES
+from backend.model.face_frame import CANONICAL_UNIT_MM
 from backend.model.modalities import AVERAGE_CROP_SIDE_MM
-from backend.model.presets import CANONICAL_UNIT_MM
 from backend.training.render.arkit_units import expression_basis
 from backend.training.render.assets import HeadAssets
 from backend.training.render.geometry import head_topology, vertex_normals

@@ -16,10 +16,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from backend.imaging.matting import follow_picture
+from backend.model.composite import lengths
 from backend.model.ensemble import VIEWS, Geometry
-from backend.model.expression import Expression
+from backend.model.expression import Expression, ExpressionEncoder
 from backend.model.expression_names import ARKIT_NAMES, POSE_NAMES
-from backend.model.face_frame import OFFSET_SIDES
+from backend.model.face_frame import CANONICAL_UNIT_MM, OFFSET_SIDES
 from backend.model.modalities import AVERAGE_CROP_SIDE_MM
 from backend.model.pipeline import JointPortraitOutput, JointPortraitPipeline
 from backend.training import metrics
@@ -33,6 +34,7 @@ from backend.training.augment import (
 )
 from backend.training.axes import axis_bins
 from backend.training.backgrounds import random_background
+from backend.training.batches import motion_targets
 from backend.training.dataset import POSE_UNIT_DEG, Shot, ShotLibrary, gather, region_box
 from backend.training.evaluation_sheets import strip
 from backend.training.jitter import depth_jitter
@@ -42,6 +44,7 @@ from backend.training.witness import Face, Witness
 BACKGROUND = 0.45
 FACE_CUT = 0.5
 STILL_POSE = 1e-3  # a smaller change in units of the pose is none
+MOVES_MM, MOVES_PX = 1.4, 50  # what counts as moving surface, and how many pixels of it there must be
 Row = dict[str, Any]
 
 
@@ -155,6 +158,42 @@ def face_place_numbers(field: Tensor, points: Mapping[str, Tensor]) -> Row:
         away = (found - canonical).norm(dim=1)[valid]
         row[f"{name}_face_place_mm"] = float(away.mean() * AVERAGE_CROP_SIDE_MM)
     return row
+
+
+def reading_numbers(read: Tensor, own: np.ndarray, encoder: ExpressionEncoder) -> Row:
+    """Error of the coefficients read from a picture, and of what they move on the canonical face, root mean square in
+    mm over all that expressions move there; beside taking the face for neutral.
+
+    Args:
+        read: [1, 51]; own: the true ones [51].
+    """
+    true = torch.from_numpy(own)[None]
+    moving = (encoder.canonical_basis.float() != 0).any(dim=1).any(dim=0).cpu()
+    row: Row = {}
+    for name, guess in (("model", read.float().cpu()), ("neutral", torch.zeros_like(true))):
+        astray = encoder.displacement((guess - true).to(encoder.canonical_basis.device)).float().cpu()
+        row[f"{name}_read_error"] = float((guess - true).abs().mean())
+        row[f"{name}_read_mm"] = float((astray**2).sum(1)[:, moving].mean().sqrt()) * CANONICAL_UNIT_MM
+    return row
+
+
+def motion_numbers(flow: Tensor, cut: CroppedFrames, first: CroppedFrames) -> Row:
+    """Squared error of the motion against the motion itself (1: standing still) and its response (1: the whole), where
+    surface that both pictures show moves by more than `MOVES_MM`; nothing where none does.
+
+    Args:
+        flow: [1, 2, R, R] in sides; cut, first: target and reference.
+    """
+    true = motion_targets(first, cut)["flow"]
+    weight = cut.visible * (lengths(true) * CROP_SIDE_MM > MOVES_MM)
+    energy = float((weight * true**2).sum())
+    if weight.sum() < MOVES_PX:
+        return {}
+    flow = flow.float().cpu()
+    return {
+        "motion_error": float((weight * (flow - true) ** 2).sum()) / energy,
+        "motion_response": float((weight * flow * true).sum()) / energy,
+    }
 
 
 def witness_numbers(made: Face, copy: Face, wanted: Face) -> Row:
@@ -320,6 +359,12 @@ class Evaluation:
         if shot.points is not None and self.pipeline.backbone.face_frame is not None:
             points = crop_points([shot.points[frame]], evaluation_framing(shot))
             row |= face_place_numbers(self.pipeline.model.face_field(cut.rgb.to(self.device)), points)
+        reader = self.pipeline.expression_encoder.reader
+        if reader is not None and self.pipeline.backbone.face_frame is not None:
+            rgb = cut.rgb.to(self.device)
+            read = reader(rgb, self.pipeline.model.face_field(rgb)).clamp(0, 1)
+            own = shot.values[frame, : len(ARKIT_NAMES)]
+            row |= reading_numbers(read, own, self.pipeline.expression_encoder)
         if frame == 0:
             row |= self._first_picture(shot, output, truth, face)
         if self.still_input and frame == 0:
@@ -405,6 +450,8 @@ class Evaluation:
         row |= depth_numbers(depth_mm, truth, head, face, self.mean_heads[index])
         row["coverage_iou"] = metrics.intersection_over_union(_map_of(output.coverage), _map_of(cut.coverage))
         row |= self._compared(index, shot, frame, made)
+        if output.motion is not None and not row["pose_changes"]:
+            row |= motion_numbers(output.motion, cut, first)
         if self.witness:
             after, target = self.witness.look(made), self._seen(cut.rgb)
             row["witnessed_percent"] = 100.0 * (before is not None and target is not None)

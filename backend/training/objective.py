@@ -88,13 +88,16 @@ def training_loss(
 def face_training_loss(
     pipeline: JointPortraitPipeline, batch: dict[str, Tensor], network: nn.Module | None = None
 ) -> JointLoss:
-    """The face frame alone on a batch of `BatchSampler.face`; a tenth of a joint step's time."""
+    """The face frame and the reader alone on a batch of `BatchSampler.face`; a tenth of a joint step's time."""
     rgb = batch["reference_rgb"]
     roles = roles_tensor((), len(rgb), rgb.device)
     conditions = Conditions(roles, batch["values"], batch["known"], reference=rgb)
     with torch.autocast(rgb.device.type, dtype=torch.bfloat16):
-        field = (network or pipeline.model)(None, None, conditions)
-    return face_loss(field, batch)
+        seen = (network or pipeline.model)(None, None, conditions)
+    if "expression_read" in seen and "expression" in batch:
+        wrong = seen["expression_read"].float() - batch["expression"]
+        seen["expression_astray"] = pipeline.expression_encoder.displacement(wrong)
+    return face_loss(seen, batch)
 
 
 def drop_expression(batch: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:

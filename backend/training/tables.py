@@ -87,6 +87,16 @@ def depth_table(summary: Summary) -> list[str]:
             f"The face frame takes a point of the face for one {place} mm beside it on the canonical face; a face "
             f"taken to be average, upright and in the middle, {middle} mm.",
         ]
+    if "depth_model_read_mm" in summary:
+        read, neutral = (
+            f"{cell(summary, f'depth_{name}_read_mm', '.2f')} mm ({cell(summary, f'depth_{name}_read_error', '.3f')})"
+            for name in ("model", "neutral")
+        )
+        lines += [
+            "",
+            f"The expression read from a picture moves the canonical face beside the true one by {read}; a neutral "
+            f"face {neutral}: root mean square over the face (mean error of a coefficient).",
+        ]
     if shift != NOTHING:
         lines += [
             "",
@@ -142,6 +152,9 @@ def picture_table(summary: Summary) -> list[str]:
         f"{of('joint_still_eyes_pooled_response', '.2f')} (1 is the whole true change; a plain mean over pairs gives "
         f"{of('joint_still_mouth_response', '.2f')} and {of('joint_still_eyes_response', '.2f')}); "
         f"{summary['joint_still_samples']} pairs. Sharpness against the truth: {sharpness}.",
+        "",
+        f"Motion where surface moves: response {of('joint_still_motion_response', '.2f')}, squared error "
+        f"{of('joint_still_motion_error', '.2f')} of the motion's own.",
         "",
         f"Depth generated with the picture: face RMSE {of('joint_model_face_rmse_mm', '.2f')} mm, MAE "
         f"{of('joint_model_face_mae_mm', '.2f')} mm, coverage IoU {of('joint_coverage_iou', '.3f')}.",

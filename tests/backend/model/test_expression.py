@@ -110,3 +110,17 @@ def test_a_pose_alone_is_an_expression_without_displacement(encoder: ExpressionE
 def test_basis_of_another_shape_is_refused(encoder: ExpressionEncoder) -> None:
     with pytest.raises(ValueError, match="basis must be"):
         encoder.set_canonical_basis(torch.zeros(52, 3, 8, 8))
+
+
+def test_maps_hold_only_what_differs_from_the_expression_before(encoder: ExpressionEncoder) -> None:
+    values, known = Expression.from_mapping({"jawOpen": 0.9, "cheekPuff": 0.2}).tensors()
+    before = torch.zeros(1, 51)
+    before[0, ARKIT_NAMES.index("jawOpen")] = 0.9
+    before[0, ARKIT_NAMES.index("cheekPuff")] = 0.5
+    before[0, ARKIT_NAMES.index("eyeBlinkLeft")] = 1.0  # not asked for: it stays
+    maps = encoder(values, known, before).maps
+    puff = encoder.canonical_basis[ARKIT_NAMES.index("cheekPuff")]
+    torch.testing.assert_close(maps[0, :3], -0.3 * puff)
+    torch.testing.assert_close(maps[0, 3], 0.3 * puff.norm(dim=0))
+    assert torch.equal(maps[0, 4:], encoder(values, known).maps[0, 4:])
+    assert torch.equal(encoder(values, known, before).tokens, encoder(values, known).tokens)

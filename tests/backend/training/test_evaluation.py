@@ -16,8 +16,9 @@ from PIL import Image
 
 from backend import cli
 from backend.errors import InputError
+from backend.model.expression import ExpressionEncoder
 from backend.model.presets import create_pipeline
-from backend.training.augment import CROP_SIDE_MM
+from backend.training.augment import CROP_SIDE_MM, CroppedFrames
 from backend.training.axes import AXES
 from backend.training.evaluate import open_witness
 from backend.training.evaluation import (
@@ -25,7 +26,9 @@ from backend.training.evaluation import (
     depth_numbers,
     face_place_numbers,
     landmark_depth_numbers,
+    motion_numbers,
     picture_numbers,
+    reading_numbers,
     witness_numbers,
 )
 from backend.training.witness import IN_ASSETS, VARIABLE, Face
@@ -111,6 +114,40 @@ def test_the_face_frame_is_measured_where_points_are_seen() -> None:
     assert numbers["model_face_place_mm"] == pytest.approx(0.02 * 340, rel=1e-4)
     assert numbers["identity_face_place_mm"] == pytest.approx(0.05 * 340, rel=1e-4)
     assert face_place_numbers(field, points | {"face_valid": torch.zeros(1, 3)}) == {}
+
+
+def test_a_read_expression_is_measured_by_what_it_moves() -> None:
+    encoder = ExpressionEncoder(token_dim=8, hidden=8, basis_size=4)
+    basis = torch.zeros(51, 3, 4, 4)
+    basis[:2, 0, :2] = 1.0  # two coefficients move the same half of the face by 10 mm to the right
+    encoder.set_canonical_basis(basis)
+    own = np.zeros(51, np.float32)
+    own[0] = 0.5
+    other = torch.zeros(1, 51)
+    other[0, 1] = 0.4  # the wrong one, but it moves nearly as much
+    numbers = reading_numbers(other, own, encoder)
+    assert numbers["model_read_mm"] == pytest.approx(1.0, rel=1e-4)
+    assert numbers["neutral_read_mm"] == pytest.approx(5.0, rel=1e-4)
+    assert numbers["model_read_error"] == pytest.approx(0.9 / 51, rel=1e-4)
+
+
+def test_motion_is_measured_where_surface_moves() -> None:
+    def frames(motion: torch.Tensor, visible: torch.Tensor) -> CroppedFrames:
+        one = torch.ones(1, 1, 16, 16)
+        return CroppedFrames(
+            one.expand(1, 3, 16, 16), one, one, one, one, motion, visible, one.repeat(1, 2, 1, 1)
+        )
+
+    visible = torch.zeros(1, 1, 16, 16)
+    visible[..., :8] = 1
+    true = torch.zeros(1, 2, 16, 16)
+    true[:, 0, :, :6] = 0.02  # 6.8 mm
+    true[:, 0, :, 8:] = 0.5  # hidden in the reference
+    target, first = frames(true, visible), frames(torch.zeros_like(true), visible)
+    assert motion_numbers(true * 0.5, target, first) == pytest.approx(
+        {"motion_error": 0.25, "motion_response": 0.5}
+    )
+    assert motion_numbers(true, first, first) == {}
 
 
 @pytest.fixture(scope="module")

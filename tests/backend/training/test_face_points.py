@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from backend.errors import InputError
 from backend.model.face_frame import OFFSET_SIDES, carry
 from backend.model.losses import joint_losses
 from backend.model.presets import create_pipeline
 from backend.training.augment import CropTransform, crop_points
 from backend.training.batches import BatchSampler
+from backend.training.canonical import canonical_basis
 from backend.training.dataset import ShotLibrary
 from backend.training.devices import Devices
 from backend.training.face_points import FacePoints, face_points
@@ -112,7 +115,9 @@ def test_a_field_that_fits_the_points_has_no_loss_and_carries_the_maps_there() -
     assert carried[0, 0, row, column] == pytest.approx(0.2 * float(carried[0, 2, row, column]), rel=1e-4)
 
 
-def test_short_steps_teach_the_face_frame_and_nothing_else(library: ShotLibrary, assets: HeadAssets) -> None:
+def test_short_steps_teach_the_face_frame_and_the_reader_and_nothing_else(
+    library: ShotLibrary, assets: HeadAssets
+) -> None:
     pipeline = create_pipeline("tiny", seed=1)
     config = TrainConfig(preset="tiny", batch=8, learning_rate=3e-3, face_share=1.0)
     sampler = BatchSampler(library, pipeline.settings.resolution_px, 0)
@@ -127,7 +132,36 @@ def test_short_steps_teach_the_face_frame_and_nothing_else(library: ShotLibrary,
         losses.append(float(loss.terms["face_place"]))
     assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
     moved = {name for name, tensor in stepper.parameters.items() if not torch.equal(tensor, before[name])}
-    assert moved and all("face_frame" in name for name in moved)
+    for part in ("backbone.face_frame.", "expression_encoder.reader."):
+        assert any(name.startswith(part) for name in moved)
+    assert all("face_frame." in name or "reader." in name for name in moved)
+
+
+def test_the_reader_can_be_taught_alone(library: ShotLibrary, assets: HeadAssets) -> None:
+    pipeline = create_pipeline("tiny", seed=1)
+    pipeline.expression_encoder.set_canonical_basis(torch.from_numpy(canonical_basis(assets)))
+    config = TrainConfig(preset="tiny", batch=4, face_share=1.0, only="expression_encoder.reader.")
+    sampler = BatchSampler(library, 32, 0)
+    stepper = Stepper(pipeline, sampler, config, Devices(torch.device("cpu")))
+    assert stepper.parameters and all("reader." in name for name in stepper.parameters)
+    before = {name: tensor.clone() for name, tensor in stepper.pipeline.model.state_dict().items()}
+    batch, losses = stepper.draw("face"), []
+    assert batch["expression"].shape == (4, 51) and batch["expression"].max() > 0.3
+    for _ in range(60):
+        loss = stepper.forward(batch, "face")
+        losses.append(loss.terms)
+        stepper.backward(loss)
+        stepper.update(1e-3)
+    for name in ("expression_read", "expression_shape"):
+        assert losses[-1][name] < 0.5 * losses[0][name], name
+    after = stepper.pipeline.model.state_dict()
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert moved and all("reader." in name for name in moved)
+    with pytest.raises(InputError, match="begins with “reader”") as caught:
+        Stepper(
+            create_pipeline("tiny"), sampler, replace(config, only="reader"), Devices(torch.device("cpu"))
+        )
+    assert "expression_encoder.reader" in caught.value.hint
 
 
 def test_without_assets_the_short_steps_are_left_out(small_data: Path) -> None:
