@@ -13,6 +13,7 @@ import numpy as np
 from backend.imaging.matte import fill_outside
 
 KEY_LIGHT = (-0.5, 0.6, 0.62)  # from the upper left, as in a portrait studio
+_FILL = 0.28  # of the light of a preview
 
 
 def normals_from_depth(depth_mm: np.ndarray, mm_per_px: float) -> np.ndarray:
@@ -39,8 +40,11 @@ def shade(normals: np.ndarray, light: Sequence[float] = KEY_LIGHT, ambient: floa
 def depth_preview(
     depth_mm: np.ndarray, mm_per_px: float, light: Sequence[float] = KEY_LIGHT, background: float = 0.12
 ) -> np.ndarray:
-    """Depth as grey clay lit from ``light``: uint8 [H, W, 3]."""
-    shading = shade(normals_from_depth(depth_mm, mm_per_px), light)
+    """Depth as grey clay lit from ``light``, and a little from the other side to show the shadow's form too: uint8
+    [H, W, 3]."""
+    normals = normals_from_depth(depth_mm, mm_per_px)
+    fill = (-light[0], 0.2 * light[1], light[2])
+    shading = (1 - _FILL) * shade(normals, light, ambient=0.06) + _FILL * shade(normals, fill, ambient=0.0)
     grey = np.where(np.isfinite(shading), linear_to_srgb(0.75 * np.nan_to_num(shading)), background)
     return np.repeat(np.rint(grey * 255).astype(np.uint8)[..., None], 3, axis=2)
 
