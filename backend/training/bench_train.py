@@ -21,6 +21,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from backend.errors import InputError
 from backend.model.growth import grown
 from backend.model.pipeline import JointPortraitPipeline
+from backend.model.precision import fast_dtype, precision_name
 from backend.model.presets import PRESETS, create_pipeline
 from backend.training.batches import BatchSampler, Shots
 from backend.training.dataset import EXPRESSION_SIZE, REGIONS, Shot
@@ -30,7 +31,6 @@ from backend.training.stepper import Stepper
 from backend.training.train_options import TrainConfig, add_speed_arguments, speed_options
 
 PHASES = ("data", "forward", "backward", "optimiser")
-TRAINING_DTYPE = torch.bfloat16
 PEAK_SIDE = {"cuda": 8192, "cpu": 2048}  # of the matrices whose product gives the peak
 MADE_SHOTS, MADE_SIZE_PX, MADE_FRAMES = 4, 256, 2
 
@@ -117,7 +117,7 @@ def count_flops(stepper: Stepper, mode: str) -> int:
 def measure_peak(device: torch.device, repeats: int = 5) -> float:
     """FLOP/s that the device reaches in one large matrix product of the training type: the best of `repeats`."""
     side = PEAK_SIDE.get(device.type, 2048)
-    a, b = (torch.randn(side, side, device=device).to(TRAINING_DTYPE) for _ in range(2))
+    a, b = (torch.randn(side, side, device=device).to(fast_dtype(device)) for _ in range(2))
     synchronise, best = _synchroniser(device), 0.0
     for _ in range(repeats + 1):
         synchronise()
@@ -174,7 +174,7 @@ def run(args: argparse.Namespace) -> int:
         "batch": args.batch,
         "gradient_checkpointing": args.gradient_checkpointing,
         "compile": args.compile,
-        "dtype": str(TRAINING_DTYPE).removeprefix("torch."),
+        "dtype": precision_name(fast_dtype(devices.device)),
         "device": _device_name(devices.device),
         "threads": torch.get_num_threads(),
         "cpus": os.cpu_count(),

@@ -17,6 +17,7 @@ import torch
 from backend.errors import InputError
 from backend.model.ensemble import VIEWS
 from backend.model.pipeline import JointPortraitPipeline
+from backend.model.precision import fast_dtype
 from backend.training.aggregate import by_axis, summarise
 from backend.training.dataset import ShotLibrary
 from backend.training.evaluation import Evaluation
@@ -119,7 +120,8 @@ def run(args: argparse.Namespace) -> int:
     checkpoint = args.checkpoint or os.environ.get("PORTRAIT_RELIEF_CHECKPOINT") or DEFAULT_CHECKPOINT
     witness, remark = open_witness(args.landmarker, args.assets)
     with witness or contextlib.nullcontext():
-        pipeline = JointPortraitPipeline.from_pretrained(checkpoint, autocast_dtype=torch.bfloat16)
+        dtype = fast_dtype(torch.device(args.device))
+        pipeline = JointPortraitPipeline.from_pretrained(checkpoint, autocast_dtype=dtype)
         pipeline.to(args.device)
         evaluation = Evaluation(
             pipeline,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from backend.model.joint_model import Conditions, roles_tensor
 from backend.model.losses import JointLoss, LossWeights, face_loss, joint_losses
 from backend.model.pipeline import JointPortraitPipeline
+from backend.model.precision import fast_dtype
 from backend.training.adversary import Adversary
 from backend.training.train_options import TrainConfig
 
@@ -25,6 +26,12 @@ REFERENCE_KEYS = (
     "reference_rgb", "flow", "flow_valid", "visible", "blend_weight", "change_weight", "generated_weight",
     "shading", "face_canonical", "face_place", "face_turn", "face_valid", "clean",
 )  # fmt: skip
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """The networks' arithmetic in training: bfloat16 where that is fast, else float32."""
+    dtype = fast_dtype(device)
+    return torch.autocast(device.type, dtype=dtype or torch.bfloat16, enabled=dtype is not None)
 
 
 def trained_networks(pipeline: JointPortraitPipeline) -> dict[str, nn.Module]:
@@ -71,13 +78,13 @@ def training_loss(
         target = layout.encode(_target_images(batch, side))
         wanted = layout.wanted_mask(roles)
         inputs = pipeline.denoiser.training_inputs(target, wanted, generator, config.one_step_fraction)
-    with torch.autocast(device.type, dtype=torch.bfloat16):
+    with autocast(device):
         output = (network or model)(inputs.noisy, inputs.timestep, conditions)
     estimate = pipeline.denoiser.to_x0(output, inputs.noisy, inputs.timestep)
     predicted = layout.decode(estimate)
     if reference is not None and "face_place" in batch and model.backbone.face_frame is not None:
         # A second, cheap look: the model's output holds the picture alone.
-        with torch.autocast(device.type, dtype=torch.bfloat16):
+        with autocast(device):
             predicted["face_field"] = model.face_field(reference)
     loss = joint_losses(predicted, batch, roles, weights)
     if adversary is not None and mode == "joint" and reference is not None:
@@ -92,7 +99,7 @@ def face_training_loss(
     rgb = batch["reference_rgb"]
     roles = roles_tensor((), len(rgb), rgb.device)
     conditions = Conditions(roles, batch["values"], batch["known"], reference=rgb)
-    with torch.autocast(rgb.device.type, dtype=torch.bfloat16):
+    with autocast(rgb.device):
         seen = (network or pipeline.model)(None, None, conditions)
     if "expression_read" in seen and "expression" in batch:
         wrong = seen["expression_read"].float() - batch["expression"]
