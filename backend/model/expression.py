@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .expression_names import ARKIT_NAMES, EXPRESSION_NAMES, POSE_LIMIT_DEG, POSE_NAMES, POSE_UNIT_DEG
-from .expression_reader import ExpressionReader
+from .expression_reader import READER_SIDE, ExpressionReader
 
 BASIS_SIZE = 64
 """Side of the canonical displacement basis, in cells."""
@@ -137,7 +137,7 @@ class ExpressionEncoder(ModelMixin, ConfigMixin):
         hidden: int = 256,
         basis_size: int = BASIS_SIZE,
         reader_width: int = 0,
-        reader_side: int = 128,
+        reader_side: int = READER_SIDE,
     ) -> None:
         super().__init__()
         self.token_count = tokens

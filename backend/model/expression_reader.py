@@ -25,6 +25,9 @@ FACE_CENTRE = (0.5, 0.65)
 FACE_SIDE = 0.52
 """Side of the square round it that holds all that expressions move, chin to brow."""
 
+READER_SIDE = 64
+"""Pixels across of the face that it looks at: 2.8 mm each."""
+
 _WIDTHS = (1, 2, 4, 4)  # of the levels, in units of the first
 _SQUEEZED = 64  # channels of the last level that the face is read from
 _SHAPE_UNIT = 0.02  # what the field adds to its affine part, in sides
@@ -41,7 +44,9 @@ class ExpressionReader(nn.Module):
         norm_groups: groups of every GroupNorm.
     """
 
-    def __init__(self, width: int = 32, side: int = 128, hidden: int = 256, norm_groups: int = 8) -> None:
+    def __init__(
+        self, width: int = 32, side: int = READER_SIDE, hidden: int = 256, norm_groups: int = 8
+    ) -> None:
         super().__init__()
         self.side = side
         widths = [width * factor for factor in _WIDTHS]
@@ -67,8 +72,11 @@ class ExpressionReader(nn.Module):
         Returns:
             [B, 51] in the order of `ARKIT_NAMES`.
         """
+        return self.read(*face_in_frame(rgb.float(), field.detach().float(), self.side))
+
+    def read(self, face: Tensor, shape: Tensor, fit: Tensor) -> Tensor:
+        """The same of what `face_in_frame` returned."""
         dtype = self.out.weight.dtype
-        face, shape, fit = face_in_frame(rgb.float(), field.detach().float(), self.side)
         x = torch.cat([face * 2 - 1, shape / _SHAPE_UNIT], dim=1)
         x = self.levels(x.to(dtype)).flatten(1)
         x = F.silu(self.whole(torch.cat([x, fit.to(x.dtype)], dim=1)))

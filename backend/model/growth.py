@@ -45,7 +45,7 @@ def grown(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
     return JointPortraitPipeline(
         reference_network=pipeline.reference_network.float(),
         backbone=backbone.float(),
-        expression_encoder=_with_reader(encoder, settings.resolution_px) if lacks_reader else encoder.float(),
+        expression_encoder=_with_reader(encoder) if lacks_reader else encoder.float(),
         scheduler=pipeline.scheduler,
         vae=pipeline.vae,
         patch=int(backbone.config["patch"]),
@@ -120,16 +120,12 @@ def _trust_maps(backbone: JointBackbone, layout: LatentLayout) -> None:
     start_from_maps(backbone)
 
 
-def _with_reader(encoder: ExpressionEncoder, resolution_px: int) -> ExpressionEncoder:
+def _with_reader(encoder: ExpressionEncoder) -> ExpressionEncoder:
     """One like it that has a reader."""
     config = {k: v for k, v in encoder.config.items() if not k.startswith("_")}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        sizes = {
-            "reader_width": PRESETS["embedded"].reader_width,
-            "reader_side": max(64, min(resolution_px, 128)),
-        }
-        larger = ExpressionEncoder(**config | sizes)
+        larger = ExpressionEncoder(**config | {"reader_width": PRESETS["embedded"].reader_width})
     new = {name: tensor for name, tensor in larger.state_dict().items() if name.startswith("reader.")}
     larger.load_state_dict({name: tensor.float() for name, tensor in encoder.state_dict().items()} | new)
     return larger

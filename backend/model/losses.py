@@ -64,8 +64,8 @@ class LossWeights:
     face_place: float = 10.0
     face_turn: float = 4.0
     face_beside: float = 1.0
-    expression_read: float = 10.0
-    expression_shape: float = 20.0
+    expression_read: float = 5.0
+    expression_shape: float = 25.0
 
 
 @dataclass(frozen=True)

@@ -169,7 +169,6 @@ def create_pipeline(
             token_dim=sizes.token_dim,
             hidden=2 * sizes.token_dim,
             reader_width=sizes.reader_width if vae is None else 0,
-            reader_side=max(64, min(sizes.resolution_px, 128)),
         )
     pipeline = JointPortraitPipeline(
         reference_network=reference_network,
