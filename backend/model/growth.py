@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -21,31 +23,51 @@ checkpoint's layers as they were, .24 with a quarter of them on top of the maps,
 
 @torch.no_grad()
 def grown(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
-    """`pipeline` itself, or one like it with what it lacks of this, float32: all of `MODALITIES`; beside a pixel head
-    one at half the resolution; beside a face frame a reader of the reference's expression, and maps that arrive
-    (`face_frame.arrive`).
+    """`pipeline` itself, or one like it whose backbone predicts all of `MODALITIES` and, where there is a pixel head,
+    has one at half the resolution too; float32.
 
-    The new weights that lead to the output are zero: what was predicted stays as it was, the new modalities begin
-    at an encoded 0 (a shading of 1) and the reader at a neutral face. Motion alone begins anew where maps did not
-    arrive: as they say it, with a quarter of what the networks made of them before.
+    The new weights that lead to the output are zero: what was predicted stays as it was, and the new modalities begin
+    at an encoded 0 (a shading of 1).
 
     Raises:
         ValueError: the backbone predicts modalities that are not the first ones of the table.
     """
-    backbone, encoder = pipeline.backbone, pipeline.expression_encoder
-    has_face = backbone.face_frame is not None
-    lacks_half = _lacks_half_head(backbone)
-    lacks_arrival = has_face and not backbone.config["maps_arrive"]
-    lacks_reader = has_face and encoder.reader is None
-    if tuple(backbone.config["modalities"]) != tuple(MODALITIES) or lacks_half or lacks_arrival:
-        backbone = _larger_backbone(pipeline)
-    elif not lacks_reader:
+    backbone = pipeline.backbone
+    if tuple(backbone.config["modalities"]) == tuple(MODALITIES) and not _lacks_half_head(backbone):
         return pipeline
+    return _of_parts(pipeline, _larger_backbone(pipeline), pipeline.expression_encoder)
+
+
+@torch.no_grad()
+def with_reader(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
+    """`pipeline` grown, with a reader of the reference's expression and maps that arrive (`face_frame.arrive`).
+
+    The reader begins at a neutral face. Motion begins anew where maps did not arrive: as they say it, with a quarter of
+    what the networks made of them before. Edits are the worse for it until all is trained on.
+
+    Raises:
+        ValueError: there is no face frame for it to look through; as for `grown`.
+    """
+    if pipeline.backbone.face_frame is None:
+        raise ValueError("a reader needs a face frame")
+    pipeline = grown(pipeline)
+    backbone, encoder = pipeline.backbone, pipeline.expression_encoder
+    if encoder.reader is None:
+        encoder = _encoder_with_reader(encoder)
+    if not backbone.config["maps_arrive"]:
+        backbone = _larger_backbone(pipeline, maps_arrive=True)
+        _trust_maps(backbone, pipeline.model.layout)
+    return _of_parts(pipeline, backbone, encoder)
+
+
+def _of_parts(
+    pipeline: JointPortraitPipeline, backbone: JointBackbone, encoder: ExpressionEncoder
+) -> JointPortraitPipeline:
     settings = pipeline.settings
     return JointPortraitPipeline(
         reference_network=pipeline.reference_network.float(),
         backbone=backbone.float(),
-        expression_encoder=_with_reader(encoder) if lacks_reader else encoder.float(),
+        expression_encoder=encoder.float(),
         scheduler=pipeline.scheduler,
         vae=pipeline.vae,
         patch=int(backbone.config["patch"]),
@@ -60,8 +82,9 @@ def _lacks_half_head(backbone: JointBackbone) -> bool:
     return backbone.pixel_head is not None and backbone.half_head is None and backbone.patch % 2 == 0
 
 
-def _larger_backbone(pipeline: JointPortraitPipeline) -> JointBackbone:
-    """The pipeline's backbone with all modalities, the head at half the resolution and maps that arrive."""
+def _larger_backbone(pipeline: JointPortraitPipeline, **changes: Any) -> JointBackbone:
+    """A copy of the pipeline's backbone with all modalities and the head at half the resolution; its configuration with
+    `changes`."""
     backbone, codec = pipeline.backbone, pipeline.model.codec
     names = tuple(backbone.config["modalities"])
     if names != tuple(MODALITIES)[: len(names)]:
@@ -72,7 +95,7 @@ def _larger_backbone(pipeline: JointPortraitPipeline) -> JointBackbone:
     trunk |= {"in_channels": trunk["in_channels"] + added, "out_channels": layout.channels}
     config = {k: v for k, v in backbone.config.items() if not k.startswith("_")}
     config |= {"trunk": trunk, "latent_channels": layout.channels, "modalities": list(MODALITIES)}
-    config["maps_arrive"] = backbone.face_frame is not None
+    config |= changes
     lacks_half = _lacks_half_head(backbone)
     if lacks_half:
         config["half_head_width"] = PRESETS["embedded"].half_head_width
@@ -96,8 +119,6 @@ def _larger_backbone(pipeline: JointPortraitPipeline) -> JointBackbone:
             rows = larger.get_parameter(name).shape[0] - len(state[name])
             state[name] = torch.cat([state[name], state[name].new_zeros(rows, *state[name].shape[1:])])
     larger.load_state_dict(state)
-    if config["maps_arrive"] and not backbone.config["maps_arrive"]:
-        _trust_maps(larger, layout)
     return larger
 
 
@@ -120,7 +141,7 @@ def _trust_maps(backbone: JointBackbone, layout: LatentLayout) -> None:
     start_from_maps(backbone)
 
 
-def _with_reader(encoder: ExpressionEncoder) -> ExpressionEncoder:
+def _encoder_with_reader(encoder: ExpressionEncoder) -> ExpressionEncoder:
     """One like it that has a reader."""
     config = {k: v for k, v in encoder.config.items() if not k.startswith("_")}
     with torch.random.fork_rng(devices=[]):

@@ -24,7 +24,7 @@ from torch import Tensor
 from backend.errors import InputError
 from backend.model.expression_reader import ExpressionReader, face_in_frame
 from backend.model.face_losses import reading_terms
-from backend.model.growth import grown
+from backend.model.growth import with_reader
 from backend.model.losses import LossWeights
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training.batches import BatchSampler
@@ -94,11 +94,10 @@ class Teacher:
         reader = self.encoder.reader
         assert reader is not None
         self.reader: ExpressionReader = reader
-        every_tenth = [s for i, s in enumerate(shots) if i % 10 == 9]
-        taught = [s for i, s in enumerate(shots) if i % 10 != 9]
+        taught = [shot for index, shot in enumerate(shots) if index % 10]
         self.sampler, self.apart = (
             BatchSampler(_Shots(part), pipeline.settings.resolution_px, seed)
-            for part in (taught, every_tenth)
+            for part in (taught, shots[::10])
         )
         coefficients = self.reader.out.out_features
         self.pool = Faces(self.reader.side, POOL, coefficients)
@@ -193,11 +192,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
     torch.manual_seed(args.seed)
-    pipeline = grown(JointPortraitPipeline.from_pretrained(args.init))
-    if pipeline.expression_encoder.reader is None:
+    pipeline = JointPortraitPipeline.from_pretrained(args.init)
+    if pipeline.backbone.face_frame is None:
         raise InputError(
             f"{args.init} has no face frame, so it can have no reader.", "Take another checkpoint."
         )
+    pipeline = with_reader(pipeline)
     shots = [shot for shot in TrainingLibrary(args.data, HeadAssets(args.assets)).shots if shot.points]
     if len(shots) < 2:
         raise InputError(f"{len(shots)} of the shots fit these assets.", "Render some with them first.")

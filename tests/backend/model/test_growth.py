@@ -11,8 +11,8 @@ import torch
 from backend.editor import DEFAULT_CHECKPOINT
 from backend.model.backbone import JointBackbone, trunk_in_channels
 from backend.model.codecs import LatentLayout
-from backend.model.expression import Expression
-from backend.model.growth import grown
+from backend.model.expression import Expression, ExpressionEncoder
+from backend.model.growth import KEPT_MOTION, grown, with_reader
 from backend.model.joint_model import Conditions, roles_tensor
 from backend.model.modalities import FIRST_MODALITIES, MODALITIES
 from backend.model.pipeline import JointPortraitPipeline
@@ -32,7 +32,7 @@ def pipeline_of_five() -> JointPortraitPipeline:
     config = {
         k: v
         for k, v in backbone.config.items()
-        if not k.startswith("_") and k not in ("modalities", "half_head_width")
+        if not k.startswith("_") and k not in ("modalities", "half_head_width", "maps_arrive")
     }
     small = JointBackbone(**config | {"trunk": trunk, "latent_channels": layout.channels})
     with torch.no_grad():
@@ -41,7 +41,7 @@ def pipeline_of_five() -> JointPortraitPipeline:
     return JointPortraitPipeline(
         pipeline.reference_network,
         small,
-        pipeline.expression_encoder,
+        ExpressionEncoder(token_dim=32, hidden=64),
         pipeline.scheduler,
         patch=4,
         resolution_px=32,
@@ -103,3 +103,25 @@ def test_every_new_row_learns() -> None:
 def test_the_embedded_weights_can_be_trained_on() -> None:
     larger = grown(JointPortraitPipeline.from_pretrained(DEFAULT_CHECKPOINT))
     assert larger.model.layout.names == tuple(MODALITIES)
+
+
+@torch.no_grad()
+def test_with_a_reader_motion_begins_as_the_maps_say_it() -> None:
+    old = pipeline_of_five()
+    generator = torch.Generator().manual_seed(3)
+    old.expression_encoder.set_canonical_basis(torch.randn(51, 3, 64, 64, generator=generator))
+    before = {name: tensor.clone() for name, tensor in old.backbone.state_dict().items()}
+    new = with_reader(old)
+    assert new.expression_encoder.reader is not None and new.backbone.config["maps_arrive"]
+    assert all(torch.equal(tensor, old.backbone.state_dict()[name]) for name, tensor in before.items())
+    of_motion = new.model.layout.slices["motion"]
+    kept, was = (p.backbone.unet.conv_out.weight[of_motion] for p in (new, old))
+    torch.testing.assert_close(kept[:32], KEPT_MOTION * was[:32])  # dx and dy of patches of 4 x 4
+    assert torch.equal(kept[32:], was[32:])  # blend stays as it was
+    assert new.backbone.pixel_head is not None
+    skip = new.backbone.pixel_head.map_skip.weight[6:8, :, 0, 0]
+    expected = torch.zeros(2, 6)
+    expected[0, 0] = expected[1, 1] = -10 / 34
+    torch.testing.assert_close(skip, expected)
+    assert with_reader(new).backbone is new.backbone
+    assert grown(old).expression_encoder.reader is None
