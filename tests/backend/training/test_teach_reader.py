@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import AutoencoderKL
 
 from backend.errors import InputError
 from backend.model.pipeline import JointPortraitPipeline
@@ -66,7 +67,7 @@ def test_the_command_teaches_the_reader_and_nothing_else(
 
 
 def test_a_checkpoint_without_a_face_frame_is_refused(
-    small_data: Path, assets_folder: Path, tmp_path: Path, tiny_vae: torch.nn.Module
+    small_data: Path, assets_folder: Path, tmp_path: Path, tiny_vae: AutoencoderKL
 ) -> None:
     create_pipeline("tiny", vae=tiny_vae).save_pretrained(tmp_path / "old")
     words = [
