@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ..errors import InputError
 from .expression_names import ARKIT_NAMES, EXPRESSION_NAMES, POSE_LIMIT_DEG, POSE_NAMES, POSE_UNIT_DEG
-from .expression_reader import READER_SIDE, ExpressionReader
+from .expression_reader import ExpressionReader
 
 BASIS_SIZE = 64
 """Side of the canonical displacement basis, in cells."""
@@ -124,7 +124,6 @@ class ExpressionEncoder(ModelMixin, ConfigMixin):
         hidden: width of the MLP.
         basis_size: side of the canonical displacement basis.
         reader_width: width of the network that reads the expression of the reference, 0 for none.
-        reader_side: pixels across of the face that it looks at.
     """
 
     config_name = "config.json"
@@ -137,7 +136,6 @@ class ExpressionEncoder(ModelMixin, ConfigMixin):
         hidden: int = 256,
         basis_size: int = BASIS_SIZE,
         reader_width: int = 0,
-        reader_side: int = READER_SIDE,
     ) -> None:
         super().__init__()
         self.token_count = tokens
@@ -152,7 +150,7 @@ class ExpressionEncoder(ModelMixin, ConfigMixin):
         self.always_token = nn.Parameter(torch.randn(1, 1, token_dim) * 0.02)
         self.register_buffer("canonical_basis", torch.zeros(len(ARKIT_NAMES), 3, basis_size, basis_size))
         self.canonical_basis: Tensor
-        self.reader = ExpressionReader(reader_width, reader_side) if reader_width else None
+        self.reader = ExpressionReader(reader_width) if reader_width else None
 
     def set_canonical_basis(self, basis: Tensor) -> None:
         """Sets the displacement field of each coefficient at 1, in the order of `ARKIT_NAMES`.

@@ -2,9 +2,8 @@
 """Reads the expression that a portrait already has: what a wanted one differs from is what has to move.
 
 The expression maps say how far a face that is neutral would move. A photo that smiles already should hardly move when
-it is asked to smile; told of the wanted expression alone, the backbone did a good half of the motion in either case.
-On rendered faces whose own expression is known the difference of the maps, carried to the face, is nearer to the true
-motion than what the backbone had learned without it.
+it is asked to smile. On rendered faces whose own expression is known the difference of the maps, carried to the face,
+is nearer to the true motion than what the backbone had learned without it.
 
 The reader looks at the face in one frame: cut out by the affine part of `FaceFrame`'s field, upright and of one size,
 with what that field adds to it, the shape of the features.
@@ -45,7 +44,7 @@ class ExpressionReader(nn.Module):
     """
 
     def __init__(
-        self, width: int = 32, side: int = READER_SIDE, hidden: int = 256, norm_groups: int = 8
+        self, width: int = 16, side: int = READER_SIDE, hidden: int = 192, norm_groups: int = 8
     ) -> None:
         super().__init__()
         self.side = side

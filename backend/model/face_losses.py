@@ -50,7 +50,7 @@ def face_terms(field: Tensor, true: Mapping[str, Tensor]) -> Terms:
 def reading_terms(predicted: Mapping[str, Tensor], true: Mapping[str, Tensor]) -> Terms:
     """Squared errors of the coefficients that were read, and of what they move on the canonical face, in units of its
     basis: coefficients that move the same count once. Squared: most coefficients of a face are 0, and an absolute error
-    is met by reading that (500 steps of it read nothing else)."""
+    is met by reading that (250 steps of it read nothing else)."""
     wrong = predicted["expression_read"].float() - true["expression"]
     moved = predicted["expression_astray"]
     always = torch.ones_like(wrong[:, 0])

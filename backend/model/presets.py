@@ -97,7 +97,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             pixel_head_width=24,
             half_head_width=64,
             face_frame_width=48,
-            reader_width=32,
+            reader_width=16,
         ),
     }
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import random
 import time
 from collections.abc import Mapping, Sequence
@@ -33,6 +32,7 @@ from backend.training.dataset import ShotLibrary
 from backend.training.evaluation import Evaluation
 from backend.training.objective import trained_networks, training_loss
 from backend.training.render.assets import HeadAssets
+from backend.training.schedule import cosine_decay
 from backend.training.train_options import TrainConfig
 
 NO_GEOMETRY = replace(LossWeights(), depth=0, depth_gradient=0, depth_normal=0, coverage=0, coverage_iou=0)
@@ -121,7 +121,7 @@ def train_variant(
     config = TrainConfig(batch=args.batch, one_step_fraction=variant.one_step_fraction)
     roles = random.Random(seed)
     for step in tqdm(range(args.steps), unit="step", leave=False):
-        rate = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * step / args.steps))
+        rate = cosine_decay(step / args.steps)
         optimiser.param_groups[0]["lr"] = LEARNING_RATE * rate * min(1.0, (step + 1) / WARMUP_STEPS)
         mode = "depth" if roles.random() < variant.depth_share else "joint"
         batch = sampler.depth(args.batch) if mode == "depth" else sampler.joint(args.batch)

@@ -117,7 +117,7 @@ def count_flops(stepper: Stepper, mode: str) -> int:
 def measure_peak(device: torch.device, repeats: int = 5) -> float:
     """FLOP/s that the device reaches in one large matrix product of the training type: the best of `repeats`."""
     side = PEAK_SIDE.get(device.type, 2048)
-    a, b = (torch.randn(side, side, device=device).to(fast_dtype(device)) for _ in range(2))
+    a, b = (torch.randn(side, side, device=device, dtype=fast_dtype(device)) for _ in range(2))
     synchronise, best = _synchroniser(device), 0.0
     for _ in range(repeats + 1):
         synchronise()

@@ -36,7 +36,7 @@ class Stepper:
             names. None runs them as they are.
 
     Raises:
-        InputError: an adversary in more than one process; no parameter is named as `config.only` says.
+        InputError: an adversary in more than one process.
     """
 
     def __init__(
@@ -59,10 +59,7 @@ class Stepper:
         if compile_backend is not None:
             for trunk in trunks:
                 trunk.compile(backend=compile_backend)
-        networks = trained_networks(pipeline)
-        if config.only:
-            _freeze_others(files.named_trainable(networks), config.only)
-        self.parameters = files.named_trainable(networks)
+        self.parameters = files.named_trainable(trained_networks(pipeline))
         self.network = devices.wrap(pipeline.model)
         self.optimiser = torch.optim.AdamW(
             list(self.parameters.values()),
@@ -151,12 +148,3 @@ class Stepper:
         torch.nn.utils.clip_grad_norm_(list(self.parameters.values()), self.config.clip_norm)
         self.optimiser.step()
         self.ema.update(self.parameters)
-
-
-def _freeze_others(parameters: dict[str, nn.Parameter], beginning: str) -> None:
-    """Leaves only the parameters whose names begin so to be trained."""
-    if not any(name.startswith(beginning) for name in parameters):
-        parts = sorted({".".join(name.split(".")[:2]) for name in parameters})
-        raise InputError(f"No network's name begins with “{beginning}”.", f"There are {', '.join(parts)}.")
-    for name, parameter in parameters.items():
-        parameter.requires_grad_(name.startswith(beginning))

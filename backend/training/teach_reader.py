@@ -11,7 +11,6 @@ some ten times. A tenth of the shots is kept apart, and what is read of them pri
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import time
 from pathlib import Path
@@ -28,10 +27,11 @@ from backend.model.growth import with_reader
 from backend.model.losses import LossWeights
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training.batches import BatchSampler
-from backend.training.checkpoint import ExponentialMovingAverage, save_folder
+from backend.training.checkpoint import ExponentialMovingAverage, save_in_bfloat16
 from backend.training.dataset import Shot
 from backend.training.library import TrainingLibrary
 from backend.training.render.assets import HeadAssets
+from backend.training.schedule import cosine_decay
 
 DRAWN = 32  # faces drawn at once
 POOL, APART = 4096, 256  # faces to read, and faces of the shots kept apart
@@ -154,8 +154,7 @@ class Teacher:
         while (elapsed := time.monotonic() - begun) < 60 * minutes:
             filling = len(self.pool) < self.pool.size
             self.draw(self.sampler, self.pool)
-            progress = elapsed / (60 * minutes)
-            rate = LEARNING_RATE * (0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * progress)))
+            rate = LEARNING_RATE * cosine_decay(elapsed / (60 * minutes))
             for _ in range(STEPS_A_DRAW[0 if filling else 1]):
                 losses.append(self.step(rate * min(1.0, (steps + 1) / 50)))
                 steps += 1
@@ -205,13 +204,7 @@ def main(argv: list[str] | None = None) -> int:
     steps = teacher.teach(args.minutes)
     training = dict(pipeline.settings.training) | {"reader_steps": steps, "reader_minutes": args.minutes}
     pipeline.update_settings(training=training)
-
-    def write(folder: Path) -> None:
-        for module in pipeline.networks():
-            torch.nn.Module.to(module, torch.bfloat16)
-        pipeline.save_pretrained(folder)
-
-    save_folder(args.out, write)
+    save_in_bfloat16(pipeline, args.out)
     print(f"{args.out}: {steps} steps, {len(shots)} shots")
     return 0
 

@@ -26,7 +26,6 @@ class TrainConfig:
         reference_dropout: share of driven batches that have no reference picture.
         face_share: share of all steps that teach the face frame alone.
         adversarial_share: gradient of the adversary in what is drawn, in shares of the other losses' there.
-        only: what the names of the parameters that are trained begin with; all where it is empty.
     """
 
     preset: str = "embedded"
@@ -44,7 +43,6 @@ class TrainConfig:
     reference_dropout: float = 0.0
     face_share: float = 0.0
     adversarial_share: float = 0.0
-    only: str = ""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -98,12 +96,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=TrainConfig.face_share,
         metavar="SHARE",
         help="short steps that teach the face frame and the reader alone (needs --assets); default: %(default)s",
-    )
-    parser.add_argument(
-        "--only",
-        default=TrainConfig.only,
-        metavar="NAME",
-        help="train only parameters whose names begin so, for example expression_encoder.reader",
     )
     parser.add_argument(
         "--adversarial-share",

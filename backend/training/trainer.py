@@ -25,6 +25,7 @@ from backend.training.devices import Devices
 from backend.training.library import TrainingLibrary
 from backend.training.monitor import Monitor
 from backend.training.render.assets import HeadAssets
+from backend.training.schedule import cosine_decay
 from backend.training.sheets import SampleSheet
 from backend.training.stepper import Stepper
 from backend.training.stopping import StopRequest, stop_requests
@@ -116,8 +117,11 @@ class Trainer:
         """Warm-up by steps, then a cosine over the planned wall-clock time down to 3 %."""
         planned = 60 * (self.args.total_minutes or (self.args.minutes + self.seconds_before / 60))
         progress = min(seconds / max(planned, 1.0), 1.0)
-        cosine = 0.03 + 0.97 * 0.5 * (1 + math.cos(math.pi * progress))
-        return self.config.learning_rate * cosine * min(1.0, (self.step + 1) / self.config.warmup_steps)
+        return (
+            self.config.learning_rate
+            * cosine_decay(progress)
+            * min(1.0, (self.step + 1) / self.config.warmup_steps)
+        )
 
     def run(self) -> int:
         """Train until the budget is spent, or Ctrl+C or SIGTERM asks to end; saves then too, after the step.
@@ -252,16 +256,5 @@ class Trainer:
         }
         self.pipeline.update_settings(training=training)
 
-        def write(target: Path) -> None:
-            before = [{k: v.clone() for k, v in m.state_dict().items()} for m in self.pipeline.networks()]
-            for module in self.pipeline.networks():
-                torch.nn.Module.to(
-                    module, torch.bfloat16
-                )  # diffusers' own `to` warns of modules it has none of
-            self.pipeline.save_pretrained(target)
-            for module, state in zip(self.pipeline.networks(), before, strict=True):
-                torch.nn.Module.to(module, torch.float32)
-                module.load_state_dict(state)
-
-        files.save_folder(folder, write)
+        files.save_in_bfloat16(self.pipeline, folder)
         ema.swap(parameters)

@@ -21,7 +21,7 @@ from backend.model.presets import create_pipeline
 from backend.training.augment import CROP_SIDE_MM, CroppedFrames
 from backend.training.axes import AXES
 from backend.training.evaluate import open_witness
-from backend.training.evaluation import (
+from backend.training.sample_numbers import (
     MarkedDepth,
     depth_numbers,
     face_place_numbers,

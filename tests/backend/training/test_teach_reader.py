@@ -34,6 +34,13 @@ def test_the_pool_keeps_the_newest_faces_and_gives_what_belongs_together() -> No
         assert torch.allclose(seen * 2, true[:, 0], atol=5e-3)
 
 
+def teach(data: Path, assets_folder: Path, folder: Path) -> int:
+    """From `folder`/old into `folder`/new, for six seconds."""
+    paths = {"--data": data, "--assets": assets_folder, "--init": folder / "old", "--out": folder / "new"}
+    words = [word for pair in paths.items() for word in map(str, pair)]
+    return teach_reader.main([*words, "--minutes", "0.1"])
+
+
 def test_the_command_teaches_the_reader_and_nothing_else(
     small_data: Path,
     assets: HeadAssets,
@@ -47,17 +54,7 @@ def test_the_command_teaches_the_reader_and_nothing_else(
     pipeline.save_pretrained(tmp_path / "old")
     for name, value in (("DRAWN", 8), ("POOL", 64), ("APART", 16), ("BATCH", 16), ("REPORT_S", 0.5)):
         monkeypatch.setattr(teach_reader, name, value)
-    words = [
-        "--data",
-        small_data,
-        "--assets",
-        assets_folder,
-        "--init",
-        tmp_path / "old",
-        "--out",
-        tmp_path / "new",
-    ]
-    assert teach_reader.main([str(word) for word in [*words, "--minutes", 0.1]]) == 0
+    assert teach(small_data, assets_folder, tmp_path) == 0
     assert "kept apart: read" in capsys.readouterr().out
     new = JointPortraitPipeline.from_pretrained(tmp_path / "new")
     assert new.settings.training["reader_steps"] > 2
@@ -70,15 +67,5 @@ def test_a_checkpoint_without_a_face_frame_is_refused(
     small_data: Path, assets_folder: Path, tmp_path: Path, tiny_vae: AutoencoderKL
 ) -> None:
     create_pipeline("tiny", vae=tiny_vae).save_pretrained(tmp_path / "old")
-    words = [
-        "--data",
-        small_data,
-        "--assets",
-        assets_folder,
-        "--init",
-        tmp_path / "old",
-        "--out",
-        tmp_path / "new",
-    ]
     with pytest.raises(InputError, match="no face frame"):
-        teach_reader.main([str(word) for word in [*words, "--minutes", 0.1]])
+        teach(small_data, assets_folder, tmp_path)
