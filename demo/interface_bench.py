@@ -32,7 +32,7 @@ SEQUENCE_FRAMES = 4
 _PAUSE_S = 0.1
 _BETWEEN_TASKS_S = 0.5
 _MODES = ("depth", "generate", "appearance")
-_TASKS = ("check_relief", "delight", "rebuild_relief")
+_TASKS = ("check_relief", "delight", "rebuild_relief", "export_relief")
 _OPERATORS = (
     ("apply_preset", {"preset": "SMILE"}),
     ("mirror_expression", {}),
@@ -212,16 +212,21 @@ def _with_tasks(measured: Measured) -> Iterator[None]:
 def _begin(kind: str) -> None:
     """What the button does with a window; on bpy, where the operator would return when all is done, the same."""
     from blender_addon import runtime, tasks
+    from blender_addon.operators.export import PORTRAIT_RELIEF_OT_export_relief
     from blender_addon.scene import albedo, exporting, relief_build
 
     scene, item = bpy.context.scene, bpy.context.view_layer.objects.active
+    scene.portrait_relief_export.format = "GLB"
+    target = Path(scene.portrait_relief.sequence_folder or bpy.app.tempdir) / "bench.glb"
     if not bpy.app.background:
-        getattr(bpy.ops.portrait_relief, kind)()
+        options = {"filepath": str(target), "wait": False} if kind == "export_relief" else {}
+        getattr(bpy.ops.portrait_relief, kind)(**options)
         return
     steps = {
         "check_relief": lambda: exporting.check_steps(item, scene.portrait_relief_export),
         "delight": lambda: albedo.albedo_steps(item, coloured=False, strength=1.0),
         "rebuild_relief": lambda: relief_build.told_steps(item),
+        "export_relief": lambda: PORTRAIT_RELIEF_OT_export_relief.export_steps(scene, item, target),
     }
     runtime.begin_task(tasks.Task(kind, steps[kind](), runtime.show_problem))
 

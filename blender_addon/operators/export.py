@@ -13,11 +13,11 @@ from ..core import print_checks
 from ..core.base_shapes import ExportError
 from ..core.errors import AddonError, Problem, Remedy
 from ..core.print_checks import Finding, Severity
-from ..core.steps import Steps, finish
-from ..core.wording import told
+from ..core.steps import Steps
+from ..core.wording import told, worded
 from ..scene import albedo, exporting, importing, sending_back
 from ..scene.export_files import FORMATS
-from ..translations import say, say_error, say_problem, say_whole
+from ..translations import say, say_error, say_problem
 from .tasks import Report, TaskOperator
 
 _MOST_ROUNDS = 4  # mending one thing may bring up another
@@ -42,20 +42,13 @@ class _ExportOperator:
         show(importing.find_scene(scene_uid).portrait_relief_export, name, made.findings)
         return made
 
-    def checked(self, context: bpy.types.Context) -> exporting.Checked | None:
-        """All of `check_steps` at once; None where there can be no piece, which is reported too."""
-        try:
-            return finish(self.check_steps(context.scene, context.view_layer.objects.active))
-        except AddonError as error:
-            self.report({"ERROR"}, say_whole(error.problem))  # pyright: ignore[reportAttributeAccessIssue]
-            return None
 
-
-def show(chosen, name: str, findings: list[Finding]) -> None:
-    """Keeps a report for the panel."""
-    chosen.report = "\n".join(
-        f"{finding.severity.value}|{say_problem(finding.sentence)}" for finding in findings
-    )
+def show(chosen, name: str, findings: list[Finding], written: str = "") -> None:
+    """Keeps a report for the panel, with what was written before it."""
+    lines = [f"{finding.severity.value}|{say_problem(finding.sentence)}" for finding in findings]
+    if written:
+        lines.insert(0, f"{Severity.OK.value}|{written}")
+    chosen.report = "\n".join(lines)
     chosen.report_object = name
     chosen.can_fix = bool(print_checks.changes(findings))
 
@@ -124,19 +117,31 @@ class PORTRAIT_RELIEF_OT_fix_export(_ExportOperator, TaskOperator, bpy.types.Ope
         return "INFO", say("No faults left: {summary}", summary=made.summary)
 
 
-class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
+class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, TaskOperator, bpy.types.Operator):
+    """Begun from a button, it goes on by the timer; a script finds the file when the call returns."""
+
     bl_idname = "portrait_relief.export_relief"
     bl_label = "Export Relief"
     bl_description = "Write the active relief with the settings of the Export panel"
-    bl_options = {"REGISTER"}
 
+    wait: BoolProperty(
+        name="Wait",
+        description="Return only when it is done",
+        default=True,
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
     filepath: StringProperty(
         name="File", description="The file that is written", subtype="FILE_PATH", options={"SKIP_SAVE"}
     )
     filter_glob: StringProperty(options={"HIDDEN", "SKIP_SAVE"})
     check_existing: BoolProperty(default=True, options={"HIDDEN"})
 
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return super().poll(context) and cls.may_begin("export")
+
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:
+        self.wait = False
         suffix = FORMATS[context.scene.portrait_relief_export.format].suffix
         self.filter_glob = f"*{suffix}"
         if not self.filepath:
@@ -159,30 +164,25 @@ class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, bpy.types.Operator):
             self.report({"ERROR"}, say("No file name is given."))
             return {"CANCELLED"}
         path = exporting.corrected_path(path, chosen.format).absolute()
-        manager = context.window_manager
-        manager.progress_begin(0, 100)
-        if context.window is not None:
-            context.window.cursor_modal_set("WAIT")
+        return self.run_task(
+            tasks.Task("export", self.export_steps(context.scene, item, path), _is_in_the_report)
+        )
+
+    @classmethod
+    def export_steps(cls, scene: bpy.types.Scene, item: bpy.types.Object, path: Path) -> Steps[Report]:
+        """Checks the piece, shows its report and writes it. Raises AddonError."""
+        scene_uid = scene.session_uid
+        sources = exporting.read_sources(item, scene.portrait_relief_export)
+        made = yield from cls.check_steps(scene, item)
         try:
-            made = self.checked(context)
-            if made is None:
-                return {"CANCELLED"}
-            manager.progress_update(40)
-            exporting.write(item, chosen, made, path, lambda part: manager.progress_update(100 * part))
-        except (ExportError, OSError, RuntimeError) as error:
-            text = say("{name} was not written: {reason}", name=path.name, reason=say_error(error))
-            self.report({"ERROR"}, text)
-            return {"CANCELLED"}
-        finally:
-            if context.window is not None:
-                context.window.cursor_modal_restore()
-            manager.progress_end()
-        found = problems(made.findings)
+            yield from exporting.write_steps(made, sources, path)
+        except (ExportError, OSError, RuntimeError, MemoryError) as error:
+            text = worded("{name} was not written: {reason}", name=path.name, reason=say_error(error))
+            raise AddonError(Problem("not_written", text, "", Remedy.NONE)) from error
         text = f"{path.name}: {made.summary}"
-        if found:
-            text += ". " + sentences(found)
-        self.report({"WARNING" if found else "INFO"}, text)
-        return {"FINISHED"}
+        show(importing.find_scene(scene_uid).portrait_relief_export, sources.name, made.findings, text)
+        found = problems(made.findings)
+        return ("WARNING", f"{text}. {sentences(found)}") if found else ("INFO", text)
 
 
 CLASSES = (

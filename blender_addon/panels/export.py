@@ -55,6 +55,7 @@ class _ExportPanel(PanelMixin):
         row.operator("portrait_relief.check_relief", text="Check", icon="VIEWZOOM")
         row.operator("portrait_relief.export_relief", text="Export", icon="EXPORT")
         draw_task(layout, "check", text="Checking")
+        draw_task(layout, "export", text="Exporting")
         self._draw_report(layout, context, chosen)
 
     def _draw_report(self, layout: bpy.types.UILayout, context: bpy.types.Context, chosen) -> None:

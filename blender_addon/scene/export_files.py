@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Writes a piece in each format.
+"""Writes a piece in each format: what needs no Blender as bytes, for a thread; the rest by Blender's own exporters.
 
-Blender's own exporters see it in a scene of its own: nothing of the user's scene, selection or mode is touched.
+These see the piece in a scene of its own: nothing of the user's scene, selection or mode is touched.
 """
 
 from __future__ import annotations
@@ -44,15 +44,31 @@ class Painted:
         )
 
 
+Contents = dict[
+    str, bytes
+]  # by their names beside the main file; the main one's own is in it where all is made here
+
+
 @dataclass(frozen=True)
 class FileFormat:
+    """Attributes:
+    contents: files' contents, without bpy.
+    write: Blender's exporter, which finds those files beside its own; None where there is nothing left to do, and for
+        depth maps, which are no piece.
+    """
+
     suffix: str
-    write: Callable[[Painted, Path], None] | None  # None: a depth map
+    contents: Callable[[Painted, str], Contents] | None = None
+    write: Callable[[Painted, Path], None] | None = None
     has_colour: bool = False
 
 
-def _texture_name(path: Path) -> str:
-    return f"{path.stem}-texture.png"
+def _texture_name(name: str) -> str:
+    return f"{Path(name).stem}-texture.png"
+
+
+def _texture(painted: Painted, name: str) -> Contents:
+    return {_texture_name(name): arrays.write_png(painted.picture)}
 
 
 @contextlib.contextmanager
@@ -63,13 +79,15 @@ def _own_scene(
     scene = bpy.data.scenes.new(_MARK)
     scene.unit_settings.scale_length = 1.0
     made: list[bpy.types.ID] = []
-    window = bpy.context.window
+    windows = bpy.context.window_manager.windows
+    window = bpy.context.window or (
+        windows[0] if windows else None
+    )  # a timer has none; the exporters want one
     shown = window.scene if window is not None else None
     try:
         mesh = _mesh(painted, upright_metres, colours)
         made.append(mesh)
         if texture is not None:
-            texture.write_bytes(arrays.write_png(painted.picture))
             image = bpy.data.images.load(str(texture), check_existing=False)
             made.append(image)
             look = materials.make(painted.name, image)
@@ -82,9 +100,11 @@ def _own_scene(
         item.select_set(True, view_layer=layer)
         layer.objects.active = item
         layer.update()
-        with bpy.context.temp_override(
+        own = bpy.context.temp_override(
             scene=scene, view_layer=layer, active_object=item, object=item, selected_objects=[item]
-        ):
+        )
+        # Apart: a window named together with another scene crashes Blender in sculpt mode.
+        with bpy.context.temp_override(window=window), own:
             yield
     finally:
         if window is not None and window.scene != shown:
@@ -141,7 +161,7 @@ def _write_ply(painted: Painted, path: Path) -> None:
 
 
 def _write_obj(painted: Painted, path: Path) -> None:
-    with _own_scene(painted, upright_metres=False, texture=path.parent / _texture_name(path)):
+    with _own_scene(painted, upright_metres=False, texture=path.parent / _texture_name(path.name)):
         bpy.ops.wm.obj_export(
             filepath=str(path),
             check_existing=False,
@@ -152,7 +172,7 @@ def _write_obj(painted: Painted, path: Path) -> None:
         )
 
 
-def _write_glb(painted: Painted, path: Path) -> None:
+def _glb(painted: Painted, name: str) -> Contents:
     piece = painted.piece
     content = write_glb(
         piece.points * METRES_PER_MM,  # lying on its back with z up is standing with y up
@@ -163,13 +183,13 @@ def _write_glb(painted: Painted, path: Path) -> None:
         name=painted.name,
         generator="Portrait Relief",
     )
-    path.write_bytes(content)
+    return {name: content}
 
 
 def _write_usd(painted: Painted, path: Path) -> None:
     folder = path.parent / "picture"
     folder.mkdir()
-    texture = folder / _texture_name(path)
+    texture = (path.parent / _texture_name(path.name)).rename(folder / _texture_name(path.name))
     known = bpy.ops.wm.usd_export.get_rna_type().properties.keys()
     # 4.2 has a switch where later versions have an enum.
     textures = (
@@ -193,7 +213,7 @@ def _write_usd(painted: Painted, path: Path) -> None:
     folder.rmdir()
 
 
-def _write_3mf(painted: Painted, path: Path) -> None:
+def _3mf(painted: Painted, name: str) -> Contents:
     chosen = painted.colour_3mf
     texture = arrays.write_png(painted.picture) if chosen == "TEXTURE" else b""
     content = write_3mf(
@@ -205,19 +225,19 @@ def _write_3mf(painted: Painted, path: Path) -> None:
         texture_png=texture,
         colours=painted.vertex_colours() if chosen == "VERTEX" else None,
     )
-    path.write_bytes(content)
+    return {name: content}
 
 
 FORMATS: dict[str, FileFormat] = {
-    "STL": FileFormat(".stl", _write_stl),
-    "3MF": FileFormat(".3mf", _write_3mf, has_colour=True),
-    "OBJ": FileFormat(".obj", _write_obj, has_colour=True),
-    "PLY": FileFormat(".ply", _write_ply, has_colour=True),
-    "GLB": FileFormat(".glb", _write_glb, has_colour=True),
-    "USD": FileFormat(".usdc", _write_usd, has_colour=True),
-    "USDZ": FileFormat(".usdz", _write_usd, has_colour=True),
-    "PNG": FileFormat(".png", None),
-    "EXR": FileFormat(".exr", None),
+    "STL": FileFormat(".stl", None, _write_stl),
+    "3MF": FileFormat(".3mf", _3mf, has_colour=True),
+    "OBJ": FileFormat(".obj", _texture, _write_obj, has_colour=True),
+    "PLY": FileFormat(".ply", None, _write_ply, has_colour=True),
+    "GLB": FileFormat(".glb", _glb, has_colour=True),
+    "USD": FileFormat(".usdc", _texture, _write_usd, has_colour=True),
+    "USDZ": FileFormat(".usdz", _texture, _write_usd, has_colour=True),
+    "PNG": FileFormat(".png"),
+    "EXR": FileFormat(".exr"),
 }
 
 

@@ -76,13 +76,13 @@ def _image_behind(socket: bpy.types.NodeSocket, seen: set[str]) -> bpy.types.Ima
     return None
 
 
-def picture(item: bpy.types.Object) -> np.ndarray | None:
-    """uint8 [H, W, 3] sRGB, top row first; None where the relief has none, or one without pixels."""
+def picture(item: bpy.types.Object) -> images.ReadImage | None:
+    """None where the relief has none, or one without pixels."""
     image = base_colour_image(item)
     if image is None:
         return None
     try:
-        return images.srgb_of_image(image)
+        return images.read_image(image)
     except AddonError:
         return None
 
@@ -92,6 +92,4 @@ def coverage(item: bpy.types.Object, shape: tuple[int, int]) -> np.ndarray | Non
     image = images.find(item.data.portrait_relief.result_id, "depth")
     if image is None or (image.size[1], image.size[0]) != shape or image.channels < 4:
         return None
-    pixels = np.empty(len(image.pixels), np.float32)
-    image.pixels.foreach_get(pixels)
-    return pixels.reshape(*shape, -1)[::-1, :, 3]
+    return images.read_pixels(image)[::-1, :, 3]

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +15,11 @@ from ..core.base_shapes import BaseShape, ExportError, SolidSettings
 from ..core.height_grid import ReliefSurface
 from ..core.print_checks import Finding, Limits, Severity
 from ..core.print_solid import Piece
-from ..core.steps import Steps, finish, in_worker
+from ..core.steps import Steps, in_worker
 from ..core.wording import worded
 from ..translations import say
 from . import export_files, export_sources, images, mesh_reading
-from .export_files import FORMATS, Painted
-
-Progress = Callable[[float], None]  # 0..1
+from .export_files import FORMATS, Contents, Painted
 
 
 @dataclass(frozen=True)
@@ -53,11 +50,6 @@ class Checked:
             side_mm, pixels = self.made.mm_per_px[0], f"{columns} x {rows}"
             return say("{size}, {pixels} pixels of {side:.3f} mm", size=size, pixels=pixels, side=side_mm)
         return say("{size}, {count:,} triangles", size=size, count=len(self.made.triangles))
-
-
-def check(item: bpy.types.Object, chosen) -> Checked:
-    """All of `check_steps` at once."""
-    return finish(check_steps(item, chosen))
 
 
 def check_steps(item: bpy.types.Object, chosen) -> Steps[Checked]:
@@ -110,22 +102,67 @@ def _colour(item: bpy.types.Object) -> Finding:
     )
 
 
-def write(item: bpy.types.Object, chosen, checked: Checked, path: Path, progress: Progress) -> list[Path]:
+@dataclass(frozen=True)
+class Sources:
+    """What a file needs beside its piece, read of Blender before the work begins: what is changed meanwhile is not in
+    the file."""
+
+    name: str
+    format: str
+    shape: BaseShape
+    base_rgb: tuple[int, int, int]
+    colour_3mf: str
+    picture: images.ReadImage | None
+    coverage: np.ndarray | None
+
+    def painted(self, piece: Piece) -> Painted:
+        """The piece with its picture. No bpy."""
+        rgb = np.full((8, 8, 3), self.base_rgb, np.uint8) if self.picture is None else self.picture.srgb()
+        if self.shape is BaseShape.SURFACE:
+            uv = np.clip(piece.corner_uv, 0, 1)
+        else:
+            rgb = export_texture.with_margin(rgb, self.coverage, self.base_rgb)
+            uv = export_texture.uv_with_margin(piece.corner_uv, rgb.shape[1], rgb.shape[0])
+        return Painted(self.name, piece, rgb, uv, self.colour_3mf)
+
+
+def read_sources(item: bpy.types.Object, chosen) -> Sources:
+    """`chosen` is the scene's PortraitReliefExport."""
+    red, green, blue = (round(255 * part) for part in chosen.base_colour)
+    picture = export_sources.picture(item) if FORMATS[chosen.format].has_colour else None
+    return Sources(
+        name=item.name,
+        format=chosen.format,
+        shape=BaseShape(chosen.shape),
+        base_rgb=(red, green, blue),
+        colour_3mf=chosen.colour_3mf,
+        picture=picture,
+        coverage=None if picture is None else export_sources.coverage(item, picture.shape),
+    )
+
+
+def write_steps(checked: Checked, sources: Sources, path: Path) -> Steps[list[Path]]:
     """Writes into a folder beside the target and moves the files over at the end, so that a failure changes nothing.
 
     Returns the files, the main one first. Raises ExportError, OSError or RuntimeError (Blender's own).
     """
     if not path.parent.is_dir():
         raise ExportError(worded("There is no folder {folder}.", folder=path.parent))
+    painted, contents = yield from in_worker(_content_steps(checked.made, sources, path.name))
     with temp_files.temporary_folder(path.parent) as folder:
         work = folder / path.name
-        if isinstance(checked.made, HeightMap):
-            _write_map(checked.made, chosen.format, item.name, work)
-        else:
-            writer = FORMATS[chosen.format].write
-            assert writer is not None
-            writer(_painted(item, chosen, checked.made), work)
-        progress(0.9)
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+            yield
+        if not work.is_file():
+            if painted is None:
+                assert isinstance(checked.made, HeightMap)
+                export_files.write_exr(checked.made.height_mm, work)
+            else:
+                writer = FORMATS[sources.format].write
+                assert writer is not None
+                writer(painted, work)
+            yield
         if not work.is_file():
             raise ExportError("Blender wrote no file. Its console may tell why.")
         written = sorted(file for file in folder.rglob("*") if file.is_file())
@@ -153,19 +190,17 @@ def corrected_path(path: Path, file_format: str) -> Path:
     return path.with_suffix(suffix) if path.suffix.lower() in others else path.with_name(path.name + suffix)
 
 
-def _painted(item: bpy.types.Object, chosen, piece: Piece) -> Painted:
-    base = tuple(round(255 * part) for part in chosen.base_colour)
-    rgb = export_sources.picture(item)
-    if rgb is None:
-        rgb, coverage = np.full((8, 8, 3), base, np.uint8), None
-    else:
-        coverage = export_sources.coverage(item, (rgb.shape[0], rgb.shape[1]))
-    if BaseShape(chosen.shape) is BaseShape.SURFACE:
-        uv = np.clip(piece.corner_uv, 0, 1)
-    else:
-        rgb = export_texture.with_margin(rgb, coverage, (base[0], base[1], base[2]))
-        uv = export_texture.uv_with_margin(piece.corner_uv, rgb.shape[1], rgb.shape[0])
-    return Painted(item.name, piece, rgb, uv, chosen.colour_3mf)
+def _content_steps(
+    made: Piece | HeightMap, sources: Sources, name: str
+) -> Steps[tuple[Painted | None, Contents]]:
+    """The painted piece, if it is one, and what can be made of the file called `name` without bpy."""
+    yield
+    if isinstance(made, HeightMap):
+        return None, {} if sources.format == "EXR" else {name: _map_png(made, sources.name)}
+    painted = sources.painted(made)
+    yield
+    contents = FORMATS[sources.format].contents
+    return painted, {} if contents is None else contents(painted, name)
 
 
 def _height_map(surface: ReliefSurface, settings: SolidSettings, map_px: int) -> HeightMap:
@@ -180,10 +215,7 @@ def _height_map(surface: ReliefSurface, settings: SolidSettings, map_px: int) ->
     return HeightMap(above[::-1].astype(np.float32), (float(steps[0]), float(steps[1])))
 
 
-def _write_map(made: HeightMap, file_format: str, name: str, path: Path) -> None:
-    if file_format == "EXR":
-        export_files.write_exr(made.height_mm, path)
-        return
+def _map_png(made: HeightMap, name: str) -> bytes:
     width, height, depth = made.size_mm
     texts = {
         "Title": name,
@@ -191,7 +223,7 @@ def _write_map(made: HeightMap, file_format: str, name: str, path: Path) -> None
         "Description": f"{width:.2f} x {height:.2f} mm; black is 0 mm, white {depth:.3f} mm above the base",
     }
     grey = write_depth_map.heights_to_grey(made.height_mm, 0.0, depth)
-    path.write_bytes(write_depth_map.write_grey_png(grey, made.mm_per_px, texts))
+    return write_depth_map.write_grey_png(grey, made.mm_per_px, texts)
 
 
 def _decimated(surface: ReliefSurface, target_faces: int) -> ReliefSurface:

@@ -84,12 +84,46 @@ def thumbnail_png(image: bpy.types.Image, side_px: int) -> bytes:
     return arrays.write_png(np.clip(np.round(means), 0, 255).astype(np.uint8))
 
 
-def srgb_of_image(image: bpy.types.Image) -> np.ndarray:
-    """The image's pixels as they are now: uint8 [H, W, 3], top row first.
+@dataclass(frozen=True)
+class ReadImage:
+    """What was read of an image; `srgb` needs no bpy any more.
 
-    Byte images are taken as stored; float images hold scene-linear light and are encoded as sRGB. The view transform
-    never touches them. Raises AddonError for images without pixels.
+    Attributes:
+        pixels: float32 [H, W, C] as Blender has them, bottom row first.
+        linear: they are scene-linear light, not values as stored.
+        opaque: a fourth channel is no opacity.
     """
+
+    pixels: np.ndarray
+    linear: bool
+    opaque: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width)"""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+    def srgb(self) -> np.ndarray:
+        """uint8 [H, W, 3], top row first.
+
+        Byte images are taken as stored; float images hold scene-linear light and are encoded as sRGB. The view
+        transform never touches them.
+        """
+        pixels, channels = self.pixels, self.pixels.shape[2]
+        opaque = np.broadcast_to(np.float32(1), (*self.shape, 1))
+        alpha = pixels[:, :, channels - 1 :] if channels in {2, 4} and not self.opaque else opaque
+        rgb = pixels[:, :, :3] if channels >= 3 else np.repeat(pixels[:, :, :1], 3, axis=2)
+        return arrays.srgb_bytes(np.concatenate([rgb, alpha], 2), scene_linear=self.linear)
+
+
+def srgb_of_image(image: bpy.types.Image) -> np.ndarray:
+    """The image's pixels as they are now: uint8 [H, W, 3], top row first. Raises AddonError for images without
+    pixels."""
+    return read_image(image).srgb()
+
+
+def read_image(image: bpy.types.Image) -> ReadImage:
+    """Raises AddonError for images without pixels."""
     if image.source in {"MOVIE", "SEQUENCE", "TILED"}:
         raise _no_picture(
             worded("“{name}” is not a single picture.", name=image.name), "Choose a still picture."
@@ -103,20 +137,11 @@ def srgb_of_image(image: bpy.types.Image) -> np.ndarray:
             worded("“{name}” has no pixels, perhaps its file is missing.", name=image.name),
             "Choose another picture.",
         )
-    channels = image.channels
-    pixels = np.empty(count, np.float32)
-    image.pixels.foreach_get(pixels)
-    pixels = pixels.reshape(height, width, channels)
-    if channels < 3:  # grey, or grey with alpha
-        grey = np.repeat(pixels[:, :, :1], 3, axis=2)
-        alpha = pixels[:, :, 1:2] if channels == 2 else np.ones_like(pixels[:, :, :1])
-        pixels = np.concatenate([grey, alpha], 2)
-    elif channels == 3:
-        pixels = np.concatenate([pixels, np.ones_like(pixels[:, :, :1])], 2)
-    if image.alpha_mode in {"NONE", "CHANNEL_PACKED"}:  # a fourth channel that is no opacity
-        pixels[:, :, 3] = 1.0
-    linear = image.is_float and not image.colorspace_settings.is_data
-    return arrays.srgb_bytes(pixels, scene_linear=linear)
+    return ReadImage(
+        read_pixels(image),
+        linear=image.is_float and not image.colorspace_settings.is_data,
+        opaque=image.alpha_mode in {"NONE", "CHANNEL_PACKED"},
+    )
 
 
 def read_file(filepath: str) -> tuple[bytes, str]:

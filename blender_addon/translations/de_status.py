@@ -47,6 +47,7 @@ STATUS: dict[str, str] = {
     ),
     "Set the sliders to {name}": "Die Regler auf {name} stellen",
     "Checking": "Prüft",
+    "Exporting": "Exportiert",
     "Removing the photo's light": "Entfernt das Licht des Fotos",
     "Rebuilding the relief": "Baut das Relief neu",
     "Starting": "Beginnt",

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checking, delighting and rebuilding go on by the timer: what is done is the same, and no call is long."""
+"""Checking, delighting, rebuilding and exporting go on by the timer: what is done is the same, and no call is long."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -84,12 +85,71 @@ def delighting(item: bpy.types.Object):
     return light._albedo_steps(item)
 
 
+@pytest.fixture
+def export_path(tmp_path: Path, addon) -> Iterator[Path]:
+    chosen = bpy.context.scene.portrait_relief_export
+    chosen.format, chosen.shape = "GLB", "OVAL"
+    yield tmp_path / "anna.glb"
+
+
+def exporting(item: bpy.types.Object, path: Path):
+    from blender_addon.operators.export import PORTRAIT_RELIEF_OT_export_relief as operator
+
+    return operator.export_steps(bpy.context.scene, item, path)
+
+
 @pytest.mark.parametrize("steps", [checking, delighting])
 def test_neither_the_call_nor_a_tick_is_long(large_head, steps: Callable):
     """In one go they took 4 and 2 seconds. With room for busy machines: 50 and 8 ms are wanted."""
     call_ms = begin("check", steps(large_head))
     own_ms = until_done()
     assert call_ms < 150 and max(own_ms) < 25, (call_ms, own_ms)
+
+
+def test_no_tick_of_an_export_is_long(large_head, export_path: Path):
+    call_ms = begin("export", exporting(large_head, export_path))
+    own_ms = until_done()
+    assert export_path.stat().st_size > 1e6
+    assert call_ms < 150 and max(own_ms) < 60, (call_ms, own_ms)
+
+
+@pytest.mark.parametrize("file_format", ["STL", "3MF", "OBJ", "PLY", "GLB", "USD", "USDZ", "PNG", "EXR"])
+def test_an_export_by_the_timer_writes_what_the_operator_writes(head, tmp_path: Path, file_format: str):
+    chosen = bpy.context.scene.portrait_relief_export
+    chosen.format, chosen.shape, chosen.target_faces = file_format, "OVAL", 5000
+    from blender_addon.scene.export_files import FORMATS
+
+    at_once, by_timer = tmp_path / "at_once", tmp_path / "by_timer"
+    for folder in (at_once, by_timer):
+        folder.mkdir()
+    name = "anna" + FORMATS[file_format].suffix
+    assert bpy.ops.portrait_relief.export_relief(filepath=str(at_once / name)) == {"FINISHED"}
+    told = chosen.report
+    assert told.startswith(f"OK|{name}: ")
+    begin("export", exporting(head, by_timer / name))
+    assert not bpy.ops.portrait_relief.export_relief.poll()
+    chosen.format, chosen.size_mm = "STL", 33.0  # for the next one
+    until_done()
+    assert chosen.report == told
+    sizes = [
+        {str(file.relative_to(folder)): file.stat().st_size for file in folder.rglob("*") if file.is_file()}
+        for folder in (at_once, by_timer)
+    ]
+    assert sizes[0] == sizes[1] and name in sizes[0]
+
+
+def test_a_cancelled_export_leaves_nothing_behind(head, export_path: Path):
+    export_path.write_bytes(b"an older one")
+    begin("export", exporting(head, export_path))
+    assert bpy.ops.portrait_relief.cancel_task(kind="export") == {"FINISHED"}
+    assert [file.name for file in export_path.parent.iterdir()] == ["anna.glb"]
+    assert export_path.read_bytes() == b"an older one"
+
+
+def test_an_export_that_cannot_be_written_is_told_by_the_panel(head, export_path: Path):
+    begin("export", exporting(head, export_path.parent / "missing" / "anna.glb"))
+    until_done()
+    assert "There is no folder" in bpy.context.window_manager.portrait_relief.message
 
 
 def test_a_check_by_the_timer_tells_what_the_operator_tells(head):
