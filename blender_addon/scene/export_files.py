@@ -15,6 +15,7 @@ import bpy
 import numpy as np
 
 from ..core import arrays, export_texture
+from ..core.base_shapes import ExportError
 from ..core.print_solid import Piece
 from ..core.write_3mf import write_3mf
 from ..core.write_glb import write_glb
@@ -187,6 +188,8 @@ def _glb(painted: Painted, name: str) -> Contents:
 
 
 def _write_usd(painted: Painted, path: Path) -> None:
+    if "usd_export" not in dir(bpy.ops.wm):  # Linux distributions' own builds
+        raise ExportError("This Blender was built without USD. Choose GLB.")
     folder = path.parent / "picture"
     folder.mkdir()
     texture = (path.parent / _texture_name(path.name)).rename(folder / _texture_name(path.name))
