@@ -16,7 +16,7 @@ from .core.crop import Crop
 from .core.errors import AddonError
 from .core.jobs import FrameInput, JobInput, Maps
 from .core.session import BackendChoice
-from .core.steps import Steps
+from .core.steps import Steps, in_worker
 from .scene import animated, driving, images, relief_object, sending_back
 from .translations import say
 
@@ -174,7 +174,7 @@ def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobIn
     image = images.find(kept.result_id, "rgb")
     if seen.flow is None or image is None or relief_object.is_animated(item):
         seen = replace(seen, flow=None)
-        return job_input(scene.portrait_relief, "appearance"), sending_back.map_file_steps(seen)
+        return job_input(scene.portrait_relief, "appearance"), in_worker(sending_back.map_file_steps(seen))
     given = JobInput(
         mode="appearance",
         portrait=images.own_png(image),
@@ -182,7 +182,7 @@ def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobIn
         crop=tuple(kept.crop_px) if kept.crop_px[2] else None,
         label=_portrait_name(item.name),
     )
-    return given, sending_back.map_file_steps(seen)
+    return given, in_worker(sending_back.map_file_steps(seen))
 
 
 def _portrait_name(relief: str) -> str:

@@ -153,14 +153,14 @@ def jobs(photo: Path, large_photo: Path, folder: Path, measured: Measured) -> It
     settings = bpy.context.scene.portrait_relief
     settings.filepath = str(large_photo)
     measured.operators.time(lambda: _submit("depth"))
-    yield from _with_tasks(measured)
+    yield from _with_tasks(measured, folder.parent)
     measured.tick_row = "tick_sequence"
     settings.filepath, settings.sequence_folder = str(photo), str(folder)
     for frame, value in ((1, 0.0), (SEQUENCE_FRAMES, 0.6)):
         settings.jawOpen = value
         settings.keyframe_insert("jawOpen", frame=frame)
     measured.operators.time(_submit_sequence)
-    yield from _with_tasks(measured)
+    yield from _with_tasks(measured, folder.parent)
 
 
 def _small_jobs(photo: Path, measured: Measured) -> Iterator[None]:
@@ -190,8 +190,9 @@ def _small_jobs(photo: Path, measured: Measured) -> Iterator[None]:
         number += 1
 
 
-def _with_tasks(measured: Measured) -> Iterator[None]:
-    """While a job is at work the active relief is checked, delighted and rebuilt, each at least once."""
+def _with_tasks(measured: Measured, folder: Path) -> Iterator[None]:
+    """While a job is at work the active relief is checked, delighted, rebuilt and exported into `folder`, each at
+    least once."""
     from blender_addon import runtime, tasks
 
     end_s, asked, begun = time.monotonic() + LONGEST_S, time.monotonic(), 0
@@ -202,14 +203,14 @@ def _with_tasks(measured: Measured) -> Iterator[None]:
             asked = time.monotonic()
         elif time.monotonic() - asked > _BETWEEN_TASKS_S and (runtime.is_busy() or begun < len(_TASKS)):
             kind = _TASKS[begun % len(_TASKS)]
-            measured.tasks.time(lambda kind=kind: _begin(kind))
+            measured.tasks.time(lambda kind=kind: _begin(kind, folder / "bench.glb"))
             begun += 1
         yield
     if bpy.context.window_manager.portrait_relief.message:
         raise RuntimeError(_state())
 
 
-def _begin(kind: str) -> None:
+def _begin(kind: str, target: Path) -> None:
     """What the button does with a window; on bpy, where the operator would return when all is done, the same."""
     from blender_addon import runtime, tasks
     from blender_addon.operators.export import PORTRAIT_RELIEF_OT_export_relief
@@ -217,7 +218,6 @@ def _begin(kind: str) -> None:
 
     scene, item = bpy.context.scene, bpy.context.view_layer.objects.active
     scene.portrait_relief_export.format = "GLB"
-    target = Path(scene.portrait_relief.sequence_folder or bpy.app.tempdir) / "bench.glb"
     if not bpy.app.background:
         options = {"filepath": str(target), "wait": False} if kind == "export_relief" else {}
         getattr(bpy.ops.portrait_relief, kind)(**options)

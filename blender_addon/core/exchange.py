@@ -123,6 +123,7 @@ class Exchange:
         head = _request_head(address, method, path, headers or {}, sum(map(len, body)))
         self._outgoing = deque(memoryview(part) for part in (head, *body) if part)
         self._incoming = bytearray()
+        self._chunk = bytearray(CHUNK_BYTES)  # one for all: fresh memory costs more than what comes into it
         self._expected_bytes: int | None = None
         self._connected = False
         self._host = address.host
@@ -226,13 +227,13 @@ class Exchange:
             self._wait_for(selectors.EVENT_READ)
 
     def _receive(self) -> None:
-        chunk = self._socket.recv(CHUNK_BYTES)
-        self._incoming += chunk
+        count = self._socket.recv_into(self._chunk)
+        self._incoming += memoryview(self._chunk)[:count]
         if len(self._incoming) > MAX_ANSWER_BYTES:
             raise BadAnswerError(f"more than {MAX_ANSWER_BYTES} bytes")
         if self._expected_bytes is None:
             self._expected_bytes = self._length_from_header()
-        if not chunk or (self._expected_bytes is not None and len(self._incoming) >= self._expected_bytes):
+        if not count or (self._expected_bytes is not None and len(self._incoming) >= self._expected_bytes):
             self._finish()
 
     def _length_from_header(self) -> int | None:

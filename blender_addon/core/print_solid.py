@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -50,8 +51,9 @@ class Piece:
     thinnest_mm: float  # measured upright; infinite for a surface
     narrow_mm2: float = 0.0  # area of parts narrower than asked, seen from above
 
-    @property
+    @cached_property
     def size_mm(self) -> tuple[float, float, float]:
+        """Of the whole piece; the check asks first, in its thread."""
         return tuple(float(side) for side in np.ptp(self.points, axis=0))  # pyright: ignore[reportReturnType]
 
 

@@ -11,8 +11,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from .steps import Steps
+
 LEFTOVER_AGE_S = 24 * 3600.0
 _PREFIX = "tmp-"
+_CHUNK = 1_000_000  # bytes; written within a millisecond
 
 
 def sweep(root: Path, now_s: float | None = None) -> int:
@@ -36,3 +39,11 @@ def temporary_folder(root: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_steps(path: Path, content: bytes) -> Steps[None]:
+    """Writes a file, a step a megabyte. Raises OSError."""
+    with path.open("wb") as file:
+        for start in range(0, len(content), _CHUNK):
+            file.write(memoryview(content)[start : start + _CHUNK])
+            yield

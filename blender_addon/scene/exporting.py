@@ -152,8 +152,7 @@ def write_steps(checked: Checked, sources: Sources, path: Path) -> Steps[list[Pa
     with temp_files.temporary_folder(path.parent) as folder:
         work = folder / path.name
         for name, content in contents.items():
-            (folder / name).write_bytes(content)
-            yield
+            yield from temp_files.write_steps(folder / name, content)
         if not work.is_file():
             if painted is None:
                 assert isinstance(checked.made, HeightMap)
