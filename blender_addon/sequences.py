@@ -41,7 +41,7 @@ class Sequence:
     to_make: list[int]
     asked: dict[str, object] = field(default_factory=dict)
     came: int = 0
-    started_s: float = field(default_factory=time.monotonic)
+    _first_s: float = 0.0  # when the first came: what is loaded before it tells nothing of the others
     _pending: deque[tuple[int, FrameResult]] = field(default_factory=deque)
     _writing: Steps[None] | None = None
 
@@ -50,14 +50,15 @@ class Sequence:
         """`Frame 12 of 48, 0:40 left`."""
         done = len(self.wanted) - len(self.to_make) + self.came
         text = say("Frame {number} of {all}", number=min(done + 1, len(self.wanted)), all=len(self.wanted))
-        if self.came:
-            left_s = (time.monotonic() - self.started_s) / self.came * (len(self.to_make) - self.came)
+        if self.came > 1:
+            left_s = (time.monotonic() - self._first_s) / (self.came - 1) * (len(self.to_make) - self.came)
             text += say(", {time} left", time=f"{int(left_s) // 60}:{int(left_s) % 60:02d}")
         return text
 
     def take(self, results: list[FrameResult]) -> None:
         """Begins to write the next frames. Raises OSError where one that came cannot be written."""
         for result in results:
+            self._first_s = self._first_s or time.monotonic()
             self._pending.append((self.to_make[self.came], result))
             self.came += 1
         self._go_on(wait=False)

@@ -73,9 +73,7 @@ REPORTS: dict[str, str] = {
         "Der Speicher reicht nicht. Verlange weniger Dreiecke."
     ),
     "No file name is given.": ("Es ist kein Dateiname angegeben."),
-    "This Blender was built without USD. Choose GLB.": (
-        "Dieses Blender wurde ohne USD gebaut. GLB wählen."
-    ),
+    "This Blender was built without USD. Choose GLB.": ("Dieses Blender wurde ohne USD gebaut. GLB wählen."),
     "{name} was not written: {reason}": ("{name} wurde nicht geschrieben: {reason}"),
     "There is no folder {folder}.": ("Den Ordner {folder} gibt es nicht."),
     "Blender wrote no file. Its console may tell why.": (

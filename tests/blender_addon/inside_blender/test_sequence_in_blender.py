@@ -347,6 +347,17 @@ def test_frames_are_written_beside_the_ticks_and_none_is_lost_when_the_job_ends(
     np.testing.assert_array_equal(folder.depth_mm(5), one_frame().depth_mm)
 
 
+def test_the_time_left_goes_by_the_frames_and_not_by_the_model_s_loading(written, monkeypatch):
+    _job, sequence = written
+    told = []
+    for now_s in (100.0, 104.0):  # the first comes 100 s after the start
+        monkeypatch.setattr(time, "monotonic", lambda now_s=now_s: now_s)
+        sequence.take([one_frame()])
+        told.append(sequence.text)
+    monkeypatch.undo()
+    assert told == ["Frame 2 of 3", "Frame 3 of 3, 0:04 left"]
+
+
 def test_a_scene_that_goes_while_frames_are_written_is_named(written):
     from blender_addon import sequences
     from blender_addon.core.errors import AddonError
