@@ -8,6 +8,7 @@ import os.path
 import bpy
 
 from .core.crop import Crop, corners_uv
+from .scene import images
 
 COLOUR = (1.0, 0.6, 0.1, 1.0)
 _WIDTH_PX = 2.0
@@ -48,7 +49,7 @@ def _is_portrait(settings: bpy.types.PropertyGroup, image: bpy.types.Image) -> b
         return image == settings.image
     if not settings.filepath or not image.filepath:
         return False
-    paths = bpy.path.abspath(image.filepath, library=image.library), bpy.path.abspath(settings.filepath)
+    paths = images.path_of(image), bpy.path.abspath(settings.filepath)
     opened, chosen = (os.path.normcase(os.path.abspath(path)) for path in paths)
     return opened == chosen
 

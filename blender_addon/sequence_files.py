@@ -25,7 +25,7 @@ def folder_of(result_id: str) -> Path | None:
     image = images.find(result_id, "rgb")
     if image is None or image.source != "SEQUENCE":
         return None
-    folder = Path(bpy.path.abspath(image.filepath)).parent
+    folder = images.path_of(image).parent
     ours = folder.name == sequence.relief_folder_name(result_id) and sequence.is_relief_folder(folder)
     return folder if ours else None
 

@@ -15,7 +15,7 @@ from ..core.errors import AddonError, Problem, Remedy
 from ..core.print_checks import Finding, Severity
 from ..core.steps import Steps
 from ..core.wording import told, worded
-from ..scene import albedo, exporting, importing, sending_back
+from ..scene import exporting, importing, sending_back
 from ..scene.export_files import FORMATS
 from ..translations import say, say_error, say_problem
 from .tasks import Report, TaskOperator
@@ -105,7 +105,7 @@ class PORTRAIT_RELIEF_OT_fix_export(_ExportOperator, TaskOperator, bpy.types.Ope
         scene_uid, item_uid = scene.session_uid, item.session_uid
         for _ in range(_MOST_ROUNDS):
             scene = importing.find_scene(scene_uid)
-            made = yield from self.check_steps(scene, albedo.find_relief(item_uid))
+            made = yield from self.check_steps(scene, sending_back.find_relief(item_uid))
             wanted = print_checks.changes(made.findings)
             if not wanted:
                 break

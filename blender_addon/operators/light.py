@@ -133,7 +133,7 @@ def _albedo_steps(item: bpy.types.Object) -> Steps[None]:
     """Makes it and shows it."""
     item_uid, chosen = item.session_uid, item.portrait_relief_light
     yield from albedo.albedo_steps(item, coloured=chosen.coloured, strength=chosen.delight_strength)
-    albedo.show(albedo.find_relief(item_uid), albedo.ALBEDO)
+    albedo.show(sending_back.find_relief(item_uid), albedo.ALBEDO)
 
 
 class PORTRAIT_RELIEF_OT_relight_preview(_LightOperator, bpy.types.Operator):

@@ -58,20 +58,15 @@ def _read_depth(folder: Path):
     """depth.npy, or depth.exr read by Blender (both in mm, NaN outside the head)."""
     if (folder / "depth.npy").is_file():
         return arrays.read_npy((folder / "depth.npy").read_bytes())
-    import numpy as np
-
     path = folder / "depth.exr"
     if not path.is_file():
         raise ValueError("there is neither depth.npy nor depth.exr")
     image = bpy.data.images.load(str(path), check_existing=False)
     try:
         image.colorspace_settings.is_data = True
-        width, height = image.size
-        pixels = np.empty(len(image.pixels), np.float32)
-        image.pixels.foreach_get(pixels)
-        if not len(pixels):
+        if not all(image.size):
             raise ValueError("depth.exr cannot be read")
-        return pixels.reshape(height, width, -1)[::-1, :, 0].copy()
+        return images.read_pixels(image)[::-1, :, 0].copy()
     finally:
         bpy.data.images.remove(image)
 

@@ -41,16 +41,10 @@ def albedo_steps(item: bpy.types.Object, *, coloured: bool, strength: float) -> 
     Raises AddonError.
     """
     item_uid = item.session_uid
-    read, photo = sending_back.read_relief(item), photo_of(item)
-    width, height = photo.size
-    pixels = np.empty(len(photo.pixels), np.float32)
-    photo.pixels.foreach_get(pixels)
-    linear = photo.is_float and not photo.colorspace_settings.is_data
+    read, photo = sending_back.read_relief(item), images.read_image(photo_of(item))
     yield
-    file = yield from in_worker(
-        _file_steps(read, pixels.reshape(height, width, -1), linear, coloured, strength)
-    )
-    item = find_relief(item_uid)
+    file = yield from in_worker(_file_steps(read, photo, coloured, strength))
+    item = sending_back.find_relief(item_uid)
     photo = photo_of(item)
     image = add_picture(f"{item.name} Albedo", file, item.data.portrait_relief.result_id, KIND)
     for material in _materials(item):
@@ -58,21 +52,13 @@ def albedo_steps(item: bpy.types.Object, *, coloured: bool, strength: float) -> 
     return image
 
 
-def find_relief(session_uid: int) -> bpy.types.Object:
-    """Raises AddonError when it was deleted, or is no relief any more."""
-    item = next((each for each in bpy.data.objects if each.session_uid == session_uid), None)
-    if item is None or not sending_back.is_relief(item):
-        raise AddonError(errors.local("relief_removed"))
-    return item
-
-
 def _file_steps(
-    read: sending_back.ReadRelief, pixels: np.ndarray, linear: bool, coloured: bool, strength: float
+    read: sending_back.ReadRelief, photo: images.ReadImage, coloured: bool, strength: float
 ) -> Steps[bytes]:
-    """Blender's float pixels [H, W, C] of the photo, bottom row first -> the albedo as a PNG file. No bpy."""
+    """The albedo as a PNG file. No bpy."""
     depth = yield from sending_back.depth_steps(read, LONGEST_NORMALS_PX)
     mm_per_px = read.mm_per_px * read.photo_size_px[0] / depth.shape[1]
-    rgb = _srgb(pixels, linear)
+    rgb = _srgb(photo)
     yield
     normals = delight.normals_from_depth(depth, mm_per_px)
     yield
@@ -88,18 +74,14 @@ def _file_steps(
 
 def picture(image: bpy.types.Image) -> np.ndarray:
     """float32 [H, W, 3], top row first, display-encoded sRGB 0..1."""
-    width, height = image.size
-    pixels = np.empty(len(image.pixels), np.float32)
-    image.pixels.foreach_get(pixels)
-    linear = image.is_float and not image.colorspace_settings.is_data
-    return _srgb(pixels.reshape(height, width, -1), linear)
+    return _srgb(images.read_image(image))
 
 
-def _srgb(pixels: np.ndarray, linear: bool) -> np.ndarray:
-    rgb = pixels[::-1, :, :3]
+def _srgb(read: images.ReadImage) -> np.ndarray:
+    rgb = read.pixels[::-1, :, :3]
     if rgb.shape[2] < 3:  # grey
         rgb = np.repeat(rgb[:, :, :1], 3, axis=2)
-    return np.ascontiguousarray(delight.linear_to_srgb(rgb) if linear else rgb)
+    return np.ascontiguousarray(delight.linear_to_srgb(rgb) if read.linear else rgb)
 
 
 def write_picture(name: str, rgb: np.ndarray, result_id: str, kind: str) -> bpy.types.Image:

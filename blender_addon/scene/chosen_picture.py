@@ -9,6 +9,7 @@ import bpy
 
 from ..core import arrays, picture_settings
 from ..core.picture_settings import PictureSettings
+from . import images
 
 
 def told_settings(settings) -> PictureSettings | None:
@@ -20,7 +21,7 @@ def told_settings(settings) -> PictureSettings | None:
         return None
     if image.packed_file is not None:
         return picture_settings.from_png(bytes(image.packed_file.data))
-    return _of_file(bpy.path.abspath(image.filepath, library=image.library))
+    return _of_file(str(images.path_of(image)))
 
 
 def _of_file(filepath: str) -> PictureSettings | None:

@@ -38,6 +38,11 @@ def own_png(image: bpy.types.Image) -> bytes:
     return kept if kept is not None and picture_file.kind(kept) == "PNG" else png_of_image(image)
 
 
+def path_of(image: bpy.types.Image) -> Path:
+    """Of its file, also where the image comes from a linked library."""
+    return Path(bpy.path.abspath(image.filepath, library=image.library))
+
+
 def file_of(image: bpy.types.Image) -> bytes | None:
     """The JPEG, PNG or WebP, packed or on the disk, that the image was read from; None where it was painted on since,
     or is no such file. It says more than the pixels (how the camera was held, its colour profile), and encoding the
@@ -46,8 +51,7 @@ def file_of(image: bpy.types.Image) -> bytes | None:
         return None
     try:
         packed = image.packed_file
-        path = bpy.path.abspath(image.filepath, library=image.library)
-        data = bytes(packed.data) if packed is not None else Path(path).read_bytes()
+        data = bytes(packed.data) if packed is not None else path_of(image).read_bytes()
     except OSError:
         return None
     return data if picture_file.kind(data) is not None else None

@@ -15,7 +15,7 @@ from mathutils import Matrix, Vector
 from ..core import errors
 from ..core.errors import AddonError, Remedy
 from ..core.wording import worded
-from . import albedo, relief_object
+from . import albedo, images, relief_object
 
 KIND = "relit"
 SCENE_KEY = "portrait_relief_relit"
@@ -93,11 +93,9 @@ def compose(item: bpy.types.Object, path: Path) -> bpy.types.Image:
     try:
         rendered.alpha_mode = "CHANNEL_PACKED"  # PNG holds straight colours, and they are wanted as they are
         width, height = rendered.size
-        pixels = np.empty(len(rendered.pixels), np.float32)
-        rendered.pixels.foreach_get(pixels)
+        pixels = images.read_pixels(rendered)[::-1]
     finally:
         bpy.data.images.remove(rendered)
-    pixels = pixels.reshape(height, width, -1)[::-1]
     cover = feathered(pixels[:, :, 3], max(1, round(FEATHER_PX * max(width, height) / 512)))[:, :, None]
     mixed = photo * (1.0 - cover) + pixels[:, :, :3] * cover
     return albedo.write_picture(f"{item.name} Relit", mixed, item.data.portrait_relief.result_id, KIND)

@@ -25,6 +25,14 @@ def is_relief(item: bpy.types.Object | None) -> bool:
     return item is not None and item.type == "MESH" and bool(item.data.portrait_relief.result_id)
 
 
+def find_relief(session_uid: int) -> bpy.types.Object:
+    """Raises AddonError when it was deleted, or is no relief any more."""
+    item = next((each for each in bpy.data.objects if each.session_uid == session_uid), None)
+    if item is None or not is_relief(item):
+        raise AddonError(errors.local("relief_removed"))
+    return item
+
+
 def is_at_hand(operator: type[bpy.types.Operator], item: bpy.types.Object | None) -> bool:
     """For `poll`: whether `item` is a relief whose shape can be read; tells the user what is in the way."""
     if item is None or not is_relief(item):
