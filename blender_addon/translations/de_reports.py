@@ -231,15 +231,6 @@ REPORTS: dict[str, str] = {
     "No backend is installed": ("Es ist kein Backend installiert"),
     "Install the Backend": ("Das Backend installieren"),
     "Remove the Backend": ("Das Backend entfernen"),
-    "Downloads PyTorch and the other packages of the backend {version} from the Python Package Index (pypi.org), or wherever this machine's pip is set to. The model itself came with the add-on.": (
-        "Lädt PyTorch und die anderen Pakete des Backends {version} vom Python Package Index (pypi.org) herunter, oder von dort, worauf pip auf diesem Rechner eingestellt ist. Das Modell selbst kam mit der Erweiterung."
-    ),
-    "Needs about {size} GB of disk space and some minutes in:": (
-        "Braucht etwa {size} GB auf der Festplatte und einige Minuten, in:"
-    ),
-    "Nothing is installed into Blender's Python. Blender stays usable meanwhile.": (
-        "In Blenders Python wird nichts installiert. Blender bleibt dabei benutzbar."
-    ),
     "Deletes this folder. Your pictures and reliefs stay; new ones need the backend again.": (
         "Löscht diesen Ordner. Deine Bilder und Reliefs bleiben; neue brauchen das Backend wieder."
     ),
