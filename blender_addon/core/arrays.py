@@ -7,6 +7,7 @@ import ast
 import io
 import struct
 import zlib
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import numpy as np
@@ -72,6 +73,27 @@ def checked_png(data: Content) -> Content:
     return data
 
 
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:
+    """Kind and content of each whole chunk of a PNG (its specification, 5.3); nothing of any other file."""
+    place = len(PNG_SIGNATURE)
+    if data[:place] != PNG_SIGNATURE:
+        return
+    while place + 12 <= len(data):
+        (length,) = struct.unpack_from(">I", data, place)
+        yield bytes(data[place + 4 : place + 8]), memoryview(data)[place + 8 : place + 8 + length]
+        place += 12 + length
+
+
+def png_file(chunks: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """A PNG of chunks, (kind, content) each."""
+    out = bytearray(PNG_SIGNATURE)
+    for kind, content in chunks:
+        out += (
+            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+        )
+    return bytes(out)
+
+
 def write_png(rgb: np.ndarray, level: int = 1) -> bytes:
     """uint8 [H, W, 3], top row first, bytes as stored (sRGB) -> a PNG file's content."""
     height, width, channels = rgb.shape
@@ -83,18 +105,14 @@ def write_png(rgb: np.ndarray, level: int = 1) -> bytes:
     rows[:, 1:4] = flat[:, :3]
     rows[:, 4:] = flat[:, 3:] - flat[:, :-3]
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    parts = (
-        (b"IHDR", header),
-        (b"sRGB", b"\0"),
-        (b"IDAT", zlib.compress(rows.tobytes(), level)),
-        (b"IEND", b""),
-    )
-    out = bytearray(PNG_SIGNATURE)
-    for kind, content in parts:
-        out += (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return png_file(
+        (
+            (b"IHDR", header),
+            (b"sRGB", b"\0"),
+            (b"IDAT", zlib.compress(rows.tobytes(), level)),
+            (b"IEND", b""),
         )
-    return bytes(out)
+    )
 
 
 def srgb_bytes(pixels: np.ndarray, *, scene_linear: bool) -> np.ndarray:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from .arrays import PNG_SIGNATURE
+from .arrays import PNG_SIGNATURE, png_chunks
 from .crop import Crop
 
 _ORIENTATION = 0x0112  # of the EXIF standard (CIPA DC-008), 4.6.4
@@ -53,12 +53,9 @@ def _jpeg_blocks(data: bytes) -> Iterator[bytes]:
 
 
 def _png_blocks(data: bytes) -> Iterator[bytes]:
-    place = len(PNG_SIGNATURE)
-    while place + 12 <= len(data):
-        (length,) = struct.unpack_from(">I", data, place)
-        if data[place + 4 : place + 8] == b"eXIf":
-            yield data[place + 8 : place + 8 + length]
-        place += 12 + length
+    for name, content in png_chunks(data):
+        if name == b"eXIf":
+            yield bytes(content)
 
 
 def _webp_blocks(data: bytes) -> Iterator[bytes]:

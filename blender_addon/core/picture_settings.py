@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .arkit import ARKIT_NAMES, POSE_NAMES
-from .arrays import PNG_SIGNATURE
+from .arrays import png_chunks
 
 METADATA_KEY = "portrait_relief"
 _MAX_METADATA = 1 << 20  # bytes; a report has some ten thousand
@@ -97,17 +97,11 @@ def _whole(value: Any) -> int | None:
 
 def _texts(data: bytes) -> Iterator[tuple[str, str]]:
     """Keyword and text of the international text chunks (PNG specification, 11.3.3.4); damaged ones end the search."""
-    place = len(PNG_SIGNATURE)
-    if data[:place] != PNG_SIGNATURE:
-        return
-    while place + 12 <= len(data):
-        length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
-        body = data[place + 8 : place + 8 + length]
-        place += 12 + length
-        if kind != b"iTXt" or length > _MAX_METADATA:
+    for kind, body in png_chunks(data):
+        if kind != b"iTXt" or len(body) > _MAX_METADATA:
             continue
         try:
-            keyword, rest = body.split(b"\0", 1)
+            keyword, rest = bytes(body).split(b"\0", 1)
             compressed, (_language, _translated, text) = rest[0], rest[2:].split(b"\0", 2)
             if compressed:
                 text = zlib.decompressobj().decompress(text, _MAX_METADATA)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .arrays import PNG_SIGNATURE
+from .arrays import png_file
 
 FULL = 65535
 
@@ -46,9 +46,4 @@ def write_grey_png(grey: np.ndarray, mm_per_px: tuple[float, float], texts: Mapp
         (b"IDAT", zlib.compress(rows.tobytes(), 6)),
         (b"IEND", b""),
     ]
-    out = bytearray(PNG_SIGNATURE)
-    for kind, content in parts:
-        out += (
-            struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        )
-    return bytes(out)
+    return png_file(parts)
