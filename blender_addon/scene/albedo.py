@@ -57,7 +57,7 @@ def _file_steps(
 ) -> Steps[bytes]:
     """The albedo as a PNG file. No bpy."""
     depth = yield from sending_back.depth_steps(read, LONGEST_NORMALS_PX)
-    mm_per_px = read.mm_per_px * read.photo_size_px[0] / depth.shape[1]
+    mm_per_px = read.photo.mm_per_px * read.photo.size_px[0] / depth.shape[1]
     rgb = _srgb(photo)
     yield
     normals = delight.normals_from_depth(depth, mm_per_px)

@@ -10,9 +10,8 @@ import numpy as np
 
 from ..core import errors
 from ..core.errors import AddonError
-from ..core.placement import Placement
+from ..core.photo_geometry import PhotoGeometry
 from ..core.plain_mesh import spread_to_vertices
-from ..core.projection import Projection
 from . import relief_object
 
 # In sizes of a grid cell: what moved a vertex further than that was no rounding.
@@ -36,28 +35,22 @@ class BuiltShape:
     corner_vertex: np.ndarray
     corner_uv: np.ndarray
     depth_mm: np.ndarray
-    place: Placement
-    projection: Projection
-    photo_size_px: tuple[int, int]
-    origin_px: tuple[float, float]
-    mm_per_px: float
+    photo: PhotoGeometry
     depth_scale: float
 
     def is_moved(self) -> bool:
         """No bpy."""
-        error = np.abs(self.positions - self.place.positions(self._built_points()))
-        cell = max(self.mm_per_px * max(self.photo_size_px) / 1024, 0.05)
-        cell *= float(np.linalg.norm(self.place.axes[:, 0]))
+        place = self.photo.placement
+        error = np.abs(self.positions - place.positions(self._built_points()))
+        cell = max(self.photo.mm_per_px * max(self.photo.size_px) / 1024, 0.05)
+        cell *= float(np.linalg.norm(place.axes[:, 0]))
         furthest = float(np.abs(self.positions).max(initial=1.0))
         return bool(error.max(initial=0.0) > max(EDITED * cell, 2e-6 * furthest))
 
     def _built_points(self) -> np.ndarray:
         """x, z and depth in mm [V, 3] as UVs and depths tell them."""
         uv = spread_to_vertices(self.corner_uv, self.corner_vertex, len(self.positions), 0.0)
-        width, height = self.photo_size_px
-        x_mm = (uv[:, 0] * width - self.origin_px[0]) * self.mm_per_px
-        z_mm = (self.origin_px[1] - (1 - uv[:, 1]) * height) * self.mm_per_px
-        x_mm, z_mm = self.projection.unprojected(x_mm, z_mm, self.depth_mm)
+        x_mm, z_mm = self.photo.projection.unprojected(*self.photo.plane_mm(uv), self.depth_mm)
         return np.stack([x_mm, z_mm, self.depth_mm * self.depth_scale], 1)
 
 
@@ -86,11 +79,7 @@ def read(mesh: bpy.types.Mesh) -> BuiltShape:
         corner_vertex,
         corner_uv,
         depth,
-        relief_object.placement_of(mesh),
-        relief_object.projection_of(mesh),
-        (kept.photo_size_px[0], kept.photo_size_px[1]),
-        (kept.origin_px[0], kept.origin_px[1]),
-        kept.mm_per_px,
+        relief_object.photo_geometry_of(mesh),
         0.0 if kept.displaced else kept.applied_depth_scale,
     )
 

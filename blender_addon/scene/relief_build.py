@@ -11,8 +11,8 @@ import numpy as np
 from ..core import errors, relief_back
 from ..core.detail_map import detail_normals
 from ..core.errors import AddonError, Problem, Remedy
-from ..core.placement import Placement
-from ..core.projection import Projection, camera_distance_mm
+from ..core.photo_geometry import PhotoGeometry
+from ..core.projection import camera_distance_mm
 from ..core.relief import ReliefError, ReliefMesh, ReliefOptions, build_steps, mended_map
 from ..core.steps import Steps, finish, in_worker
 from ..core.wording import told
@@ -144,7 +144,7 @@ def rebuild_steps(item: bpy.types.Object, *, overwrite: bool = False) -> Steps[N
     if not overwrite:
         now = built_shape.read(item.data)  # refuses what was added meanwhile
         moved = not np.array_equal(now.positions, before) and now.is_moved()  # not by the depth scale alone
-        if moved or not now.place.is_like(plan.place):
+        if moved or not now.photo.placement.is_like(plan.photo.placement):
             raise AddonError(errors.local("relief_was_sculpted"))
     _exchange(item, plan, done)
 
@@ -157,7 +157,7 @@ def _normal_map_steps(mesh: bpy.types.Mesh, item_uid: int) -> Steps[None]:
     def made() -> Steps[images.DataFile]:
         depth, coverage = images.depth_of(pixels)
         yield
-        depth, valid = mended_map(depth, coverage, plan.mm_per_px, plan.options)
+        depth, valid = mended_map(depth, coverage, plan.photo.mm_per_px, plan.options)
         yield
         return (yield from images.data_file_steps(_normals(depth, valid, plan)))
 
@@ -173,15 +173,12 @@ class _Plan:
     """What a mesh's settings ask for."""
 
     options: ReliefOptions
-    place: Placement
-    projection: Projection
+    photo: PhotoGeometry
     displaced: bool
     normal_map: bool
     depth_scale: float
     back: str
     thickness_mm: float
-    photo_mm: tuple[float, float, float, float]  # left, right, bottom, top
-    mm_per_px: float
     signature: str
 
 
@@ -195,24 +192,20 @@ class _Rebuilt:
 
 def _plan_of(mesh: bpy.types.Mesh) -> _Plan:
     kept, built = mesh.portrait_relief, mesh.portrait_relief_build
-    width, height = kept.photo_size_px
-    left, top = -kept.origin_px[0] * kept.mm_per_px, kept.origin_px[1] * kept.mm_per_px
+    photo = relief_object.photo_geometry_of(mesh)
     camera_mm = (
-        camera_distance_mm(built.focal_mm, (width, height), kept.mm_per_px)
+        camera_distance_mm(built.focal_mm, photo.size_px, photo.mm_per_px)
         if built.projection == "PERSPECTIVE"
         else 0.0
     )
     return _Plan(
         options_of(built),
-        relief_object.placement_of(mesh),
-        replace(relief_object.projection_of(mesh), distance_mm=float(np.float32(camera_mm))),
+        replace(photo, projection=replace(photo.projection, distance_mm=float(np.float32(camera_mm)))),
         built.variant == "DISPLACE",
         built.normal_map,
         kept.depth_scale,
         built.back,
         built.thickness_mm,
-        (left, left + width * kept.mm_per_px, top - height * kept.mm_per_px, top),
-        kept.mm_per_px,
         signature(built),
     )
 
@@ -225,16 +218,16 @@ def _rebuilt_steps(read: BuiltShape | None, pixels: np.ndarray, plan: _Plan) -> 
     depth_mm, coverage = images.depth_of(pixels)
     yield
     try:
-        made = yield from build_steps(depth_mm, coverage, plan.mm_per_px, plan.options)
+        made = yield from build_steps(depth_mm, coverage, plan.photo.mm_per_px, plan.options)
     except ReliefError as error:
         raise _problem("no_head", told(error), "Trim less of its edge.") from error
     shaped = _shaped(made, plan)
     yield
     scale = 0.0 if plan.displaced else plan.depth_scale
-    arrays = yield from relief_object.array_steps(shaped, plan.place, scale)
+    arrays = yield from relief_object.array_steps(shaped, plan.photo.placement, scale)
     displacement = normals = None
     if plan.displaced or plan.normal_map:
-        depth, valid = mended_map(depth_mm, coverage, plan.mm_per_px, plan.options)
+        depth, valid = mended_map(depth_mm, coverage, plan.photo.mm_per_px, plan.options)
         yield
         if plan.displaced:
             displacement = yield from images.data_file_steps(depth)
@@ -253,7 +246,7 @@ def _exchange(item: bpy.types.Object, plan: _Plan, done: _Rebuilt) -> None:
     mesh.clear_geometry()
     relief_object.fill_mesh(mesh, done.relief, done.arrays)
     (mesh.shade_smooth if smooth_shaded else mesh.shade_flat)()
-    kept.camera_distance_mm = plan.projection.distance_mm
+    kept.camera_distance_mm = plan.photo.projection.distance_mm
     kept.displaced = plan.displaced
     kept.applied_depth_scale = plan.depth_scale
     _set_displacement(mesh, done.displacement)
@@ -269,8 +262,8 @@ def _shaped(made: ReliefMesh, plan: _Plan) -> ReliefMesh:
     if not plan.displaced:  # a flat mesh has no place for a back
         # The thickness is one of the object, whatever the depth scale.
         thickness = plan.thickness_mm / max(abs(plan.depth_scale), 1e-3)
-        made = relief_back.with_back(made, plan.back, thickness, plan.photo_mm)
-    x_mm, z_mm = plan.projection.unprojected(made.x_mm, made.z_mm, made.depth_mm)
+        made = relief_back.with_back(made, plan.back, thickness, plan.photo.edges_mm)
+    x_mm, z_mm = plan.photo.projection.unprojected(made.x_mm, made.z_mm, made.depth_mm)
     return replace(made, x_mm=x_mm.astype(np.float32), z_mm=z_mm.astype(np.float32))
 
 
@@ -306,7 +299,7 @@ def _normals(depth: np.ndarray, valid: np.ndarray, plan: _Plan) -> np.ndarray:
     rows, columns = np.flatnonzero(valid.any(1)), np.flatnonzero(valid.any(0))
     longer_px = float(max(np.ptp(rows), np.ptp(columns)) + 1)
     cell_px = max(1.0, longer_px / plan.options.density)
-    return detail_normals(depth, valid, plan.mm_per_px, cell_px, plan.depth_scale)
+    return detail_normals(depth, valid, plan.photo.mm_per_px, cell_px, plan.depth_scale)
 
 
 def _set_normal_map(item: bpy.types.Object, file: images.DataFile | None, depth_scale: float) -> None:

@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 
 from ..core import placement
+from ..core.photo_geometry import PhotoGeometry
 from ..core.placement import Placement
 from ..core.projection import Projection
 from ..core.relief import METRES_PER_MM, ReliefMesh
@@ -248,6 +249,18 @@ def projection_of(mesh: bpy.types.Mesh) -> Projection:
     middle = (width / 2 - settings.origin_px[0], settings.origin_px[1] - height / 2)
     return Projection(
         settings.camera_distance_mm, (middle[0] * settings.mm_per_px, middle[1] * settings.mm_per_px)
+    )
+
+
+def photo_geometry_of(mesh: bpy.types.Mesh) -> PhotoGeometry:
+    """How the mesh lies in its photo now."""
+    kept = mesh.portrait_relief
+    return PhotoGeometry(
+        placement_of(mesh),
+        projection_of(mesh),
+        (kept.photo_size_px[0], kept.photo_size_px[1]),
+        (kept.origin_px[0], kept.origin_px[1]),
+        kept.mm_per_px,
     )
 
 

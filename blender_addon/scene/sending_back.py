@@ -12,9 +12,8 @@ from ..core import arrays, errors
 from ..core.depth_from_mesh import MeshMaps, SeenMesh, map_steps, quiet_flow
 from ..core.errors import AddonError, Remedy
 from ..core.jobs import Maps
-from ..core.placement import Placement
+from ..core.photo_geometry import PhotoGeometry
 from ..core.plain_mesh import PlainMesh
-from ..core.projection import Projection
 from ..core.steps import Steps, finish
 from ..translations import say
 from . import mesh_reading, relief_object
@@ -56,11 +55,7 @@ class ReadRelief:
     mesh: PlainMesh
     behind: np.ndarray | None
     imported_mm: np.ndarray | None
-    placement: Placement
-    projection: Projection
-    photo_size_px: tuple[int, int]
-    origin_px: tuple[float, float]
-    mm_per_px: float
+    photo: PhotoGeometry
     depth_scale: float
     displaced: bool
 
@@ -84,11 +79,7 @@ def read_relief(item: bpy.types.Object) -> ReadRelief:
         read,
         behind,
         imported,
-        relief_object.placement_of(item.data),
-        relief_object.projection_of(item.data),
-        (kept.photo_size_px[0], kept.photo_size_px[1]),
-        (kept.origin_px[0], kept.origin_px[1]),
-        kept.mm_per_px,
+        relief_object.photo_geometry_of(item.data),
         kept.applied_depth_scale,
         kept.displaced,
     )
@@ -113,23 +104,24 @@ def seen(kept: ReadRelief, longest_px: int = 0) -> SeenMesh:
 
     The photo may be as large as it is, or smaller where `longest_px` limits its longer side.
     """
-    share = min(1.0, longest_px / max(kept.photo_size_px)) if longest_px else 1.0
-    width, height = (max(1, round(side * share)) for side in kept.photo_size_px)
+    photo = kept.photo
+    share = min(1.0, longest_px / max(photo.size_px)) if longest_px else 1.0
+    width, height = (max(1, round(side * share)) for side in photo.size_px)
     triangles, uv, imported_mm = kept.mesh.triangles(), kept.mesh.vertex_uv(np.nan), kept.imported_mm
     if kept.behind is not None:
         triangles = triangles[kept.behind[triangles].max(1) < 0.5]
     if imported_mm is None:
         imported_mm = np.full(len(uv), np.nan, np.float32)
-    millimetres = kept.placement.millimetres(kept.mesh.positions)
+    millimetres = photo.placement.millimetres(kept.mesh.positions)
     depth_mm = millimetres[:, 2] / kept.depth_scale
     known = np.isfinite(imported_mm) & np.isfinite(uv).all(1)
     # What came nearer stays on its old ray: the backend enlarges it as the photo's camera would.
-    x_mm, z_mm = kept.projection.projected(
+    x_mm, z_mm = photo.projection.projected(
         millimetres[:, 0], millimetres[:, 1], np.where(known, imported_mm, depth_mm)
     )
-    scale = share / kept.mm_per_px
+    scale = share / photo.mm_per_px
     points = np.stack(
-        [kept.origin_px[0] * share + x_mm * scale, kept.origin_px[1] * share - z_mm * scale, depth_mm], 1
+        [photo.origin_px[0] * share + x_mm * scale, photo.origin_px[1] * share - z_mm * scale, depth_mm], 1
     ).astype(np.float32)
     if (
         not known.any() or kept.displaced
