@@ -9,7 +9,7 @@ from .core.jobs import Job, JobState
 from .translations import say, say_problem
 
 STATE_LABELS = {
-    JobState.PREPARING: "Preparing the relief",
+    JobState.PREPARING: "Preparing what is sent",
     JobState.WAITING: "Waiting for the backend",
     JobState.UPLOADING: "Sending the picture",
     JobState.QUEUED: "Queued",

@@ -14,9 +14,9 @@ from . import installation, storage, user_choices
 from .core import arkit, errors, launch, picture_file, protocol, retarget
 from .core.crop import Crop
 from .core.errors import AddonError
-from .core.jobs import FrameInput, JobInput, Maps
+from .core.jobs import FrameInput, JobInput, Made, Maps
 from .core.session import BackendChoice
-from .core.steps import Steps, in_worker
+from .core.steps import Steps, finish, in_worker
 from .scene import animated, driving, images, relief_object, sending_back
 from .translations import say
 
@@ -50,6 +50,12 @@ def backend_choice() -> BackendChoice:
 
 def portrait(settings) -> tuple[bytes, str]:
     """The chosen picture -> (file content, name). Raises AddonError."""
+    picture, name = _chosen_picture(settings)
+    return images.png_of(picture), name
+
+
+def _chosen_picture(settings) -> tuple[bytes | images.ReadImage, str]:
+    """(its file's content or, of a painted one, its pixels; name). Raises AddonError."""
     if settings.source == "FILE":
         if not settings.filepath:
             raise AddonError(errors.local("no_picture"))
@@ -131,15 +137,20 @@ def sequence_input(scene: bpy.types.Scene, numbers: Sequence[int]) -> tuple[JobI
 
 def job_input(settings, mode: str) -> JobInput:
     """Everything of one job. Raises AddonError when the picture cannot be used."""
-    content, name = portrait(settings)
-    if (
-        mode != "depth"
-        and driving.is_relative(settings)
-        and driving.own_expression(settings, content) is None
-    ):
-        raise AddonError(errors.local("portrait_not_measured"))
+    given, rest = begun_input(settings, mode)
+    return given if rest is None else replace(given, **finish(rest))
+
+
+def begun_input(settings, mode: str) -> tuple[JobInput, Steps[Made] | None]:
+    """One job, and what makes a painted picture's file for it. Raises AddonError when the picture cannot be used."""
+    picture, name = _chosen_picture(settings)
+    if mode != "depth" and driving.is_relative(settings):
+        picture = images.png_of(picture)  # what was measured is known by its content
+        if driving.own_expression(settings, picture) is None:
+            raise AddonError(errors.local("portrait_not_measured"))
     values, degrees = ({}, {}) if mode == "depth" else (expression(settings), pose(settings))
-    return JobInput(
+    content = picture if isinstance(picture, bytes) else b""
+    given = JobInput(
         mode=mode,
         portrait=content,
         portrait_name=name,
@@ -152,6 +163,20 @@ def job_input(settings, mode: str) -> JobInput:
         drawn_crop=(settings.crop_left, settings.crop_top, settings.crop_side) if settings.use_crop else None,
         label=bpy.path.display_name_from_filepath(name) or "Portrait",
     )
+    return given, None if content else _rest(picture)
+
+
+def _rest(picture: bytes | images.ReadImage, maps: Steps[Maps] | None = None) -> Steps[Made]:
+    """Makes a painted picture's file, and the maps, in a thread."""
+
+    def made() -> Steps[Made]:
+        yield
+        fields: dict[str, object] = {"portrait": images.png_of(picture)}
+        if maps is not None:
+            fields["maps"] = yield from maps
+        return fields
+
+    return in_worker(made())
 
 
 def asked(given: JobInput) -> dict[str, object]:
@@ -162,8 +187,8 @@ def asked(given: JobInput) -> dict[str, object]:
     return {**options, "face": 0 if given.face is None else given.face + 1, "crop": given.drawn_crop}
 
 
-def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobInput, Steps[Maps]]:
-    """A sculpted relief sent back: the job, and what draws the relief's maps. Raises AddonError.
+def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobInput, Steps[Made]]:
+    """A sculpted relief sent back: the job, and what makes its picture's file and draws its maps. Raises AddonError.
 
     The relief's own picture goes with it, and no sliders: they were in it when its points were imported. Reliefs that
     have lost it or their UVs, and those that play a sequence, are compared with the chosen portrait and its sliders by
@@ -173,16 +198,16 @@ def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobIn
     kept = item.data.portrait_relief
     image = images.find(kept.result_id, "rgb")
     if seen.flow is None or image is None or relief_object.is_animated(item):
-        seen = replace(seen, flow=None)
-        return job_input(scene.portrait_relief, "appearance"), in_worker(sending_back.map_file_steps(seen))
+        given = job_input(scene.portrait_relief, "appearance")
+        return given, _rest(given.portrait, sending_back.map_file_steps(replace(seen, flow=None)))
     given = JobInput(
         mode="appearance",
-        portrait=images.own_png(image),
+        portrait=b"",
         portrait_name=image.name,
         crop=tuple(kept.crop_px) if kept.crop_px[2] else None,
         label=_portrait_name(item.name),
     )
-    return given, in_worker(sending_back.map_file_steps(seen))
+    return given, _rest(images.own_png(image), sending_back.map_file_steps(seen))
 
 
 def _portrait_name(relief: str) -> str:

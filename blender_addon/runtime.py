@@ -17,7 +17,7 @@ from . import checking, installation, job_texts, late_imports, requests, sequenc
 from .core import errors, temp_files
 from .core.backend_process import BackendState
 from .core.errors import AddonError, Problem, Remedy
-from .core.jobs import FrameInput, Job, JobInput, JobState, Maps
+from .core.jobs import FrameInput, Job, JobInput, JobState, Made
 from .core.session import Session
 from .core.steps import Steps, join_workers
 from .delivery import Delivery
@@ -69,14 +69,14 @@ def close() -> None:
         _session = None
 
 
-def submit(scene: bpy.types.Scene, job_input: JobInput, maps: Steps[Maps] | None = None) -> Job:
-    """Starts a job for this scene, and the backend if need be; `maps` makes those of the input while the interface
-    stays alive. Raises AddonError."""
+def submit(scene: bpy.types.Scene, job_input: JobInput, rest: Steps[Made] | None = None) -> Job:
+    """Starts a job for this scene, and the backend if need be; `rest` makes what the input still lacks while the
+    interface stays alive. Raises AddonError."""
     global _job_scene_uid
     done = _undelivered()
     if done is not None:  # a script's next job: the result before it is not lost
         _delivery.finish(done, _job_scene_uid)
-    job = session().submit(job_input, requests.backend_choice(), maps)
+    job = session().submit(job_input, requests.backend_choice(), rest)
     _job_scene_uid = scene.session_uid
     _clear_problem()
     keep_ticking()

@@ -239,7 +239,7 @@ def _submit(mode: str) -> None:
     if mode == "appearance":
         runtime.submit(scene, *requests.repaint_input(scene, bpy.context.view_layer.objects.active))
     else:
-        runtime.submit(scene, requests.job_input(scene.portrait_relief, mode))
+        runtime.submit(scene, *requests.begun_input(scene.portrait_relief, mode))
 
 
 def _submit_sequence() -> None:

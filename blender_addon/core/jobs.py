@@ -25,6 +25,9 @@ from .steps import Steps, advance
 POLL_INTERVAL_S = 0.2
 Parts = tuple[tuple[str, str], ...]
 Maps = Mapping[str, bytes | bytearray]
+Made = Mapping[
+    str, Any
+]  # what is made of a job's input while it is PREPARING, by the names of JobInput's fields
 PARTS: Parts = (("rgb", "png"), ("depth", "npy"), ("coverage", "npy"))
 
 
@@ -136,11 +139,11 @@ class Job:
     Frames are fetched as soon as they are finished; `take_results` gives them out while the others are being made.
     """
 
-    def __init__(self, job_input: JobInput, deadlines: Deadlines, maps: Steps[Maps] | None = None):
-        """`maps`: makes those of the input, a few steps a tick."""
+    def __init__(self, job_input: JobInput, deadlines: Deadlines, rest: Steps[Made] | None = None):
+        """`rest`: makes what the input still lacks, a few steps a tick."""
         self.input = job_input
         self.id = uuid.uuid4().hex
-        self.state = JobState.WAITING if maps is None else JobState.PREPARING
+        self.state = JobState.WAITING if rest is None else JobState.PREPARING
         self.phase = ""
         self.step = 0
         self.total = 0
@@ -148,7 +151,7 @@ class Job:
         self.results: list[Any] = []  # FrameResult, or what else `JobInput.result` makes
         self.dropped_answers = 0
         self.started_s = time.monotonic()
-        self._preparing = None if maps is None else self._with_maps(maps)
+        self._preparing = None if rest is None else self._completed(rest)
         self._deadlines = deadlines
         self._exchange: Exchange | None = None
         self._server_id = ""
@@ -234,8 +237,8 @@ class Job:
             self._exchange.close()
             self._exchange = None
 
-    def _with_maps(self, maps: Steps[Maps]) -> Steps[None]:
-        self.input = replace(self.input, maps=(yield from maps))
+    def _completed(self, rest: Steps[Made]) -> Steps[None]:
+        self.input = replace(self.input, **(yield from rest))
 
     def _prepare(self, preparing: Steps[None], budget_s: float) -> None:
         try:

@@ -12,7 +12,7 @@ from . import errors
 from .backend_process import BackendProcess, BackendState, Deadlines, RestartLimit
 from .errors import AddonError, Problem
 from .exchange import Address
-from .jobs import Job, JobInput, JobState, Maps
+from .jobs import Job, JobInput, JobState, Made
 from .launch import Launch
 from .steps import Steps
 
@@ -65,13 +65,13 @@ class Session:
         else:
             raise AddonError(errors.local("backend_not_found"))
 
-    def submit(self, job_input: JobInput, choice: BackendChoice, maps: Steps[Maps] | None = None) -> Job:
-        """Makes this the job of the moment, its maps as `maps` makes them. Raises AddonError while another is at work
-        or without a backend."""
+    def submit(self, job_input: JobInput, choice: BackendChoice, rest: Steps[Made] | None = None) -> Job:
+        """Makes this the job of the moment; `rest` makes what its input still lacks. Raises AddonError while another
+        is at work or without a backend."""
         if self.busy:
             raise AddonError(errors.local("busy"))
         self.ensure_backend(choice)
-        self.job = Job(job_input, self.deadlines, maps)
+        self.job = Job(job_input, self.deadlines, rest)
         return self.job
 
     def cancel(self) -> bool:

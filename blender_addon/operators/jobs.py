@@ -14,7 +14,7 @@ from bpy.props import BoolProperty, FloatProperty, StringProperty
 
 from .. import requests, runtime
 from ..core.errors import AddonError, Problem
-from ..core.jobs import JobInput, Maps
+from ..core.jobs import JobInput, Made
 from ..core.steps import Steps
 from ..scene import sending_back
 from ..translations import say
@@ -44,9 +44,9 @@ class JobOperator(ReportingMixin):
             return False
         return True
 
-    def what_to_send(self, context: bpy.types.Context) -> tuple[JobInput, Steps[Maps] | None]:
-        """The job, and what makes its maps."""
-        return requests.job_input(context.scene.portrait_relief, self.mode), None
+    def what_to_send(self, context: bpy.types.Context) -> tuple[JobInput, Steps[Made] | None]:
+        """The job, and what makes what it still lacks."""
+        return requests.begun_input(context.scene.portrait_relief, self.mode)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         try:
@@ -113,7 +113,7 @@ class PORTRAIT_RELIEF_OT_repaint(JobOperator, bpy.types.Operator):
     def poll(cls, context: bpy.types.Context) -> bool:
         return super().poll(context) and sending_back.is_at_hand(cls, context.active_object)
 
-    def what_to_send(self, context: bpy.types.Context) -> tuple[JobInput, Steps[Maps] | None]:
+    def what_to_send(self, context: bpy.types.Context) -> tuple[JobInput, Steps[Made] | None]:
         return requests.repaint_input(context.scene, context.active_object)
 
 

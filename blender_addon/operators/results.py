@@ -170,7 +170,7 @@ class PORTRAIT_RELIEF_OT_save_picture(ResultOperator, bpy.types.Operator):
             return {"CANCELLED"}
         path = Path(bpy.path.ensure_ext(bpy.path.abspath(self.filepath), ".png"))
         try:
-            write_whole(path, images.own_png(image))
+            write_whole(path, images.png_of(images.own_png(image)))
         except AddonError as error:
             self.report({"ERROR"}, say_whole(error.problem))
             return {"CANCELLED"}

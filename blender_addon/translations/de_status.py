@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 STATUS: dict[str, str] = {
-    "Preparing the relief": "Bereitet das Relief vor",
+    "Preparing what is sent": "Bereitet vor, was gesendet wird",
     "Waiting for the backend": "Wartet auf das Backend",
     "Sending the picture": "Schickt das Bild",
     "Queued": "In der Warteschlange",

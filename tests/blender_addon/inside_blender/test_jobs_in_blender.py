@@ -60,6 +60,22 @@ def test_a_job_that_ended_is_not_shown_in_the_next_file(fake, photo):
     assert (shown.state, shown.message, shown.backend_state) == ("IDLE", "", "READY")
 
 
+def test_a_painted_picture_s_file_is_made_after_the_click(fake, photo, shown):
+    from blender_addon import requests, runtime
+    from blender_addon.scene import images
+
+    fake("ok")
+    photo.pixels[0] = 0.0
+    wanted = images.png_of_image(photo)
+    given, rest = requests.begun_input(bpy.context.scene.portrait_relief, "depth")
+    assert rest is not None and not given.portrait
+    job = runtime.submit(bpy.context.scene, given, rest)
+    assert (job.state.value, shown.status) == ("PREPARING", "Preparing what is sent")
+    bpy.data.images.remove(photo)  # nothing of Blender's is held
+    tick(lambda: not runtime.is_busy())
+    assert shown.state == "DONE" and job.input.portrait == wanted
+
+
 def test_opening_another_file_cancels_the_job_and_imports_nothing(fake, photo):
     fake("slow")
     job = start()

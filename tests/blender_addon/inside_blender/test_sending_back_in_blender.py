@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 import pytest
 
+from blender_addon.core.steps import finish
 from tests.blender_addon.inside_blender.contents import coordinates, relief
 from tests.blender_addon.inside_blender.test_jobs_in_blender import tick
 from tests.blender_addon.inside_blender.test_relief_in_blender import make_head
@@ -21,7 +22,6 @@ def head(addon) -> bpy.types.Object:
 
 
 def maps_of(item: bpy.types.Object) -> dict[str, np.ndarray]:
-    from blender_addon.core.steps import finish
     from blender_addon.scene import sending_back
 
     bpy.context.view_layer.update()
@@ -158,12 +158,12 @@ def test_the_relief_sends_its_own_picture_whatever_is_chosen_now(fake, photo) ->
     settings.jawOpen, settings.image = 0.8, None
     settings.results.clear()  # an entry that is taken off the list takes nothing else with it
     item = relief()
-    given, maps = requests.repaint_input(bpy.context.scene, item)
-    maps.close()
+    given, rest = requests.repaint_input(bpy.context.scene, item)
+    sent = finish(rest)["portrait"]
     assert given.crop == (3, -2, 61)  # of the fake's report, whole pixels
     picture = images.find(item.data.portrait_relief.result_id, "rgb")
     assert picture is not None and picture.packed_file is not None
-    assert given.portrait == bytes(picture.packed_file.data) and not given.expression
+    assert sent == bytes(picture.packed_file.data) and not given.expression
     assert bpy.ops.portrait_relief.repaint(timeout=20) == {"FINISHED"}
     assert bpy.ops.portrait_relief.repaint(timeout=20) == {"FINISHED"}  # the repainted one, again
     assert [result.mode for result in settings.results] == ["appearance", "appearance"]
@@ -181,9 +181,8 @@ def test_without_uvs_the_chosen_portrait_and_its_sliders_go_with_the_depth(fake,
     item.data.update()
     bpy.context.view_layer.update()
     given, maps = requests.repaint_input(bpy.context.scene, item)
-    from blender_addon.core.steps import finish
 
-    assert given.expression["jawOpen"] == pytest.approx(0.8) and set(finish(maps)) == {"depth"}
+    assert given.expression["jawOpen"] == pytest.approx(0.8) and set(finish(maps)["maps"]) == {"depth"}
 
 
 def test_the_operator_returns_before_the_maps_are_drawn(fake, photo) -> None:
@@ -193,7 +192,7 @@ def test_the_operator_returns_before_the_maps_are_drawn(fake, photo) -> None:
     bpy.ops.portrait_relief.estimate_depth(timeout=20)
     shown = bpy.context.window_manager.portrait_relief
     job = runtime.submit(bpy.context.scene, *requests.repaint_input(bpy.context.scene, relief()))
-    assert (job.state.value, shown.status) == ("PREPARING", "Preparing the relief")
+    assert (job.state.value, shown.status) == ("PREPARING", "Preparing what is sent")
     bpy.data.objects.remove(relief())  # nothing of Blender's is held
     tick(lambda: not runtime.is_busy())
     assert shown.state == "DONE" and set(job.input.maps) == {"depth", "flow"}
