@@ -14,6 +14,9 @@ from .relief import ReliefMesh, build_steps, open_grid
 from .sequence import SequenceFolder
 from .steps import Steps
 
+UNCOVERED = 0.45  # coverage at a vertex that is outside of a frame's head: its outline lies at a half
+_PAIRS = 2_000_000  # of places that are compared at once
+
 
 def common_relief_steps(
     folder: SequenceFolder, numbers: Sequence[int], max_vertices: int
@@ -41,6 +44,42 @@ def depth_at_frame(relief: ReliefMesh, common_mm: np.ndarray, frame_mm: np.ndarr
     """
     change = np.where(np.isfinite(frame_mm), frame_mm - common_mm, 0).astype(np.float32)
     return relief.depth_mm + _sample(relief, change)
+
+
+def points_at_frame(
+    relief: ReliefMesh, common_mm: np.ndarray, frame_mm: np.ndarray, coverage: np.ndarray
+) -> np.ndarray:
+    """x, z and depth in mm, float32 [V, 3], at a frame with this depth and coverage [H, W].
+
+    Vertices at which this one shows no head, as others do, are drawn to the nearest that it shows: its picture has
+    collar or background there. Their faces have no area then; any that were left would show some of it.
+    """
+    depth = depth_at_frame(relief, common_mm, frame_mm)
+    points = np.stack([relief.x_mm, relief.z_mm, depth], 1)
+    outside = _sample(relief, coverage) < UNCOVERED
+    rim = _rim(relief, outside)
+    if len(rim):
+        points[outside] = points[rim[_nearest(points[outside, :2], points[rim, :2])]]
+    return points
+
+
+def _rim(relief: ReliefMesh, outside: np.ndarray) -> np.ndarray:
+    """Vertices that share a face with one that is outside and are not outside themselves."""
+    corners = outside[relief.corner_vertex]
+    cut = np.logical_or.reduceat(corners, relief.face_start)
+    sides = np.diff(relief.face_start, append=len(corners))
+    near = np.unique(relief.corner_vertex[np.repeat(cut, sides)])
+    return near[~outside[near]]
+
+
+def _nearest(places: np.ndarray, among: np.ndarray) -> np.ndarray:
+    """For each of `places` [N, 2] the index of the nearest of `among` [M, 2]."""
+    found = np.empty(len(places), np.int64)
+    rows = max(1, _PAIRS // len(among))
+    for start in range(0, len(places), rows):
+        away = places[start : start + rows, None] - among
+        found[start : start + rows] = np.einsum("nmk,nmk->nm", away, away).argmin(1)
+    return found
 
 
 def _sample(relief: ReliefMesh, values: np.ndarray) -> np.ndarray:

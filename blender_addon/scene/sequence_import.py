@@ -11,7 +11,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..core.animated_relief import common_relief_steps, depth_at_frame, point_cache_steps
+from ..core.animated_relief import common_relief_steps, point_cache_steps, points_at_frame
 from ..core.sequence import CACHE, SequenceFolder, delete_relief_folder, relief_folder_name
 from ..core.steps import Steps, in_worker
 from . import images, importing, material, relief_object
@@ -57,8 +57,9 @@ def _import_steps(
     place = relief_object.new_place(size)
 
     def positions(number: int) -> np.ndarray:
-        depth_mm = depth_at_frame(relief, common_mm, folder.depth_mm(number))
-        return place.positions(np.stack([relief.x_mm, relief.z_mm, depth_mm * depth_scale], 1))
+        points = points_at_frame(relief, common_mm, folder.depth_mm(number), folder.coverage(number))
+        points[:, 2] *= depth_scale
+        return place.positions(points)
 
     kept = folder.keep_pictures(description.result_id, dict(zip(frames, shown, strict=True)))
     yield
@@ -67,12 +68,11 @@ def _import_steps(
     first_mm = folder.depth_mm(first)
     covered = np.isfinite(first_mm).astype(np.float32)
     depth_file = yield from in_worker(images.depth_file_steps(first_mm, covered))
-    mm_per_px = folder.mm_per_px(numbers)
     arrays = yield from in_worker(relief_object.array_steps(relief, place, depth_scale))
     scene, name = importing.find_scene(scene_uid), description.name
     mesh = relief_object.make_mesh(name, relief, size=size, depth_scale=depth_scale, arrays=arrays)
     size_px = (first_mm.shape[1], first_mm.shape[0])
-    importing.remember_photo(mesh, relief, description.result_id, size_px, mm_per_px)
+    importing.remember_photo(mesh, relief, description.result_id, size_px, folder.mm_per_px(numbers))
     picture = _image_sequence(kept / folder.file("rgb", first).name, name, description.result_id)
     depth = images.add_depth(f"{name} Depth", depth_file, description.result_id)
     mesh.materials.append(_playing(material.make(name, picture, depth), picture, first, last))

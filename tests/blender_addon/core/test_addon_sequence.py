@@ -151,6 +151,25 @@ def test_the_common_relief_covers_the_head_of_every_frame(tmp_path):
     np.testing.assert_allclose(second[outer], relief.depth_mm[outer], atol=1e-4)
 
 
+def test_what_a_frame_does_not_show_is_drawn_to_what_it_shows(tmp_path):
+    folder = sequence.SequenceFolder(tmp_path)
+    folder.add(1, "a", result(disc(8, 10.0)))
+    folder.add(2, "b", result(disc(14, 20.0)))
+    relief, common = finish(animated_relief.common_relief_steps(folder, [1, 2], 512))
+    for number, radius_px in ((1, 8), (2, 14)):
+        points = animated_relief.points_at_frame(
+            relief, common, folder.depth_mm(number), folder.coverage(number)
+        )
+        x_px, y_px = relief.uv[:, 0] * 40 - 20, (1 - relief.uv[:, 1]) * 40 - 20
+        middle_mm = (relief.x_mm - 2 * x_px).mean(), (relief.z_mm + 2 * y_px).mean()
+        radius = np.hypot(points[:, 0] - middle_mm[0], points[:, 1] - middle_mm[1]) / 2
+        assert radius.max() == pytest.approx(radius_px, abs=1.0)
+        still = np.hypot(x_px, y_px) < radius_px - 1
+        flat = np.stack([relief.x_mm, relief.z_mm], 1)
+        np.testing.assert_array_equal(points[still, :2], flat[still])
+        assert np.abs(points[:, 2] - 10 * number).max() < np.sqrt(5) * radius_px  # the slope of `disc`
+
+
 def test_a_point_cache_has_a_sample_a_frame_or_is_not_replaced(tmp_path):
     path = tmp_path / "relief.pc2"
     points = {number: np.full((5, 3), number, np.float32) for number in (7, 8)}
