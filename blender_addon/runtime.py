@@ -13,7 +13,17 @@ from dataclasses import replace
 
 import bpy
 
-from . import checking, installation, job_texts, late_imports, requests, sequences, storage, tasks
+from . import (
+    checking,
+    installation,
+    job_texts,
+    late_imports,
+    requests,
+    sequences,
+    status_bar,
+    storage,
+    tasks,
+)
 from .core import errors, temp_files
 from .core.backend_process import BackendState
 from .core.errors import AddonError, Problem, Remedy
@@ -60,6 +70,7 @@ def close() -> None:
     checking.forget()
     _delivery.drop()
     tasks.cancel()
+    status_bar.clear()
     sequences.flush()
     join_workers()
     if bpy.app.timers.is_registered(_on_timer):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import bpy
 
+from . import status_bar
 from .core import errors
 from .core.errors import AddonError, Problem
 from .core.steps import Steps, advance, finish
@@ -32,7 +33,7 @@ class Task:
     """
 
     kind: str
-    steps: Steps[object]
+    steps: Steps[object]  # return a Report, (how severe, text), or None
     tell: Callable[[Problem], None]
     undo: str = ""
     of: int = 0
@@ -50,10 +51,18 @@ def begin(task: Task) -> None:
     """Takes the first step at once, which reads what is needed; an earlier one of its kind on the same mesh is dropped.
     Raises AddonError."""
     cancel(task.kind, task.of)
+    task.steps = _told(task.steps)
     if not advance(task.steps, 0.0):
         _tasks[task.kind, task.of] = task
     elif task.undo:
         push_undo(task.undo)
+
+
+def _told(steps: Steps[object]) -> Steps[None]:
+    """The steps, with what they report in the status bar."""
+    outcome = yield from steps
+    if isinstance(outcome, tuple):
+        status_bar.tell(str(outcome[1]))
 
 
 def finish_now(task: Task) -> object:

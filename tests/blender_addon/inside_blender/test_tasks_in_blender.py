@@ -138,6 +138,16 @@ def test_an_export_by_the_timer_writes_what_the_operator_writes(head, tmp_path: 
     assert sizes[0] == sizes[1] and name in sizes[0]
 
 
+def test_what_a_task_reports_goes_to_the_status_bar(head, export_path: Path, monkeypatch):
+    from blender_addon import status_bar
+
+    told: list[str] = []
+    monkeypatch.setattr(status_bar, "tell", told.append)  # it needs a window
+    begin("export", exporting(head, export_path))
+    until_done()
+    assert len(told) == 1 and told[0].startswith("anna.glb: ")
+
+
 def test_a_cancelled_export_leaves_nothing_behind(head, export_path: Path):
     export_path.write_bytes(b"an older one")
     begin("export", exporting(head, export_path))
