@@ -360,7 +360,7 @@ LOCAL_PROBLEMS.update(
         _problem(
             "check_found",
             "The check of the backend's installation found something wrong.",
-            "The preferences tell what, and so does Copy Report.",
+            "The preferences tell what, and so does Copy Backend Report.",
             Remedy.OPEN_PREFERENCES,
         ),
         _problem(
@@ -372,9 +372,10 @@ LOCAL_PROBLEMS.update(
     )
 )
 
-# Remedies for codes that the backend sends itself; its own message and hint are shown.
+# Remedies for codes that the backend sends itself; its own message and hint are shown. All that it has are here (test).
 _BACKEND_REMEDIES: dict[str, Remedy] = {
     "worker_crashed": Remedy.RETRY,
+    "device_failed": Remedy.RETRY,
     "out_of_memory": Remedy.RETRY,
     "queue_full": Remedy.RETRY,
     "no_such_job": Remedy.RETRY,
@@ -398,6 +399,34 @@ _BACKEND_REMEDIES: dict[str, Remedy] = {
     "bad_crop": Remedy.CHOOSE_PICTURE,
     "too_large": Remedy.CHOOSE_PICTURE,
     "too_many_pixels": Remedy.CHOOSE_PICTURE,
+    "unreadable_photo": Remedy.CHOOSE_PICTURE,
+    "damaged_photo": Remedy.CHOOSE_PICTURE,
+    "photo_too_large": Remedy.CHOOSE_PICTURE,
+    "photo_too_small": Remedy.CHOOSE_PICTURE,
+    "checkpoint_missing": Remedy.OPEN_PREFERENCES,
+    "checkpoint_broken": Remedy.OPEN_PREFERENCES,
+    "no_such_frame": Remedy.RETRY,
+    "too_many_frames": Remedy.RETRY,
+    "expression_out_of_range": Remedy.RETRY,
+    "out_of_range": Remedy.RETRY,
+    "bad_depth": Remedy.RETRY,
+    "bad_flow": Remedy.RETRY,
+    "empty_depth": Remedy.RETRY,
+    # Only a fault of ours sends what these answer.
+    "backend_unavailable": Remedy.OPEN_LOG,
+    "bad_input": Remedy.OPEN_LOG,
+    "bad_json": Remedy.OPEN_LOG,
+    "bad_format": Remedy.OPEN_LOG,
+    "cancelled": Remedy.OPEN_LOG,
+    "depth_size": Remedy.OPEN_LOG,
+    "error": Remedy.OPEN_LOG,
+    "flow_size": Remedy.OPEN_LOG,
+    "no_such_picture": Remedy.OPEN_LOG,
+    "no_token": Remedy.OPEN_LOG,
+    "unknown_expression": Remedy.OPEN_LOG,
+    "unknown_mode": Remedy.OPEN_LOG,
+    "unknown_pose": Remedy.OPEN_LOG,
+    "wrong_content_type": Remedy.OPEN_LOG,
 }
 
 
@@ -427,10 +456,4 @@ def from_backend(error: Mapping[str, object], status: int = 0) -> Problem:
         "The backend refused the work (HTTP {status}).", status=status
     )
     hint = " ".join(filter(None, (str(error.get("hint") or ""), _BACKEND_HINTS.get(code))))
-    remedy = _BACKEND_REMEDIES.get(code)
-    if remedy is None:
-        if code.startswith("checkpoint"):
-            remedy = Remedy.OPEN_PREFERENCES
-        else:
-            remedy = Remedy.CHOOSE_PICTURE if "photo" in code else Remedy.OPEN_LOG
-    return Problem(code, message, hint, remedy)
+    return Problem(code, message, hint, _BACKEND_REMEDIES.get(code, Remedy.OPEN_LOG))

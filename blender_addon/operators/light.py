@@ -11,7 +11,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
 from .. import runtime, storage, tasks
-from ..core import errors, temp_files
+from ..core import temp_files
 from ..core.errors import AddonError
 from ..core.light_rigs import RIGS
 from ..core.steps import Steps
@@ -228,9 +228,10 @@ class PORTRAIT_RELIEF_OT_relit_still(_LightOperator, bpy.types.Operator):
             if not self._rendered.is_file():
                 self.report({"INFO"}, say("The still was cancelled"))
                 return {"CANCELLED"}
-            item = next((each for each in bpy.data.objects if each.session_uid == self._item_uid), None)
-            if not sending_back.is_relief(item):
-                return self.ended(errors.local("import_failed", message="The relief was deleted meanwhile."))
+            try:
+                item = sending_back.find_relief(self._item_uid)
+            except AddonError as error:
+                return self.ended(error.problem)
             return self._finished(context, item, self._rendered)
         finally:
             self._close(context)

@@ -228,7 +228,7 @@ PROBLEMS: dict[str, str] = {
     "The check of the backend's installation found something wrong.": (
         "Die Prüfung der Installation des Backends hat einen Fehler gefunden."
     ),
-    "The preferences tell what, and so does Copy Report.": (
+    "The preferences tell what, and so does Copy Backend Report.": (
         "Die Einstellungen sagen, welchen, und „Bericht kopieren“ auch."
     ),
     # of the backend
