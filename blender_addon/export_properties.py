@@ -33,6 +33,7 @@ def _millimetres(name: str, description: str, default: float, lowest: float, hig
         max=highest,
         precision=2,
         step=10,
+        options=set(),
         update=_forget_report,
         **more,
     )
@@ -57,6 +58,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
         ],
         default="STL",
         update=_forget_report,
+        options=set(),
     )
     shape: EnumProperty(
         name="Base",
@@ -70,6 +72,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
         ],
         default=BaseShape.RECTANGLE.value,
         update=_forget_report,
+        options=set(),
     )
     size_mm: _millimetres("Size", "Longest side of the finished piece, border included", 100.0, 1.0, 10_000.0)
     relief_height_mm: _millimetres(
@@ -83,7 +86,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
     border_mm: _millimetres("Border", "From the relief to the plate's edge", 5.0, 0.0, 1_000.0)
     rim_mm: _millimetres("Rim Height", "A medallion's rim above its plate", 2.0, 0.0, 1_000.0)
     hollow: BoolProperty(
-        name="Hollow", description="Hollow the piece out from its back", update=_forget_report
+        name="Hollow", description="Hollow the piece out from its back", update=_forget_report, options=set()
     )
     hollow_wall_mm: _millimetres("Wall", "What stays below the surface and at the edge", 2.0, 0.1, 1_000.0)
     target_faces: IntProperty(
@@ -94,6 +97,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
         max=5_000_000,
         soft_max=2_000_000,
         update=_forget_report,
+        options=set(),
     )
     map_px: IntProperty(
         name="Pixels",
@@ -102,6 +106,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
         min=16,
         max=8192,
         update=_forget_report,
+        options=set(),
     )
     base_colour: FloatVectorProperty(
         name="Base Colour",
@@ -111,6 +116,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
         min=0.0,
         max=1.0,
         default=(0.8, 0.78, 0.74),
+        options=set(),
     )
     colour_3mf: EnumProperty(
         name="Colour",
@@ -122,6 +128,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
         ],
         default="TEXTURE",
         update=_forget_report,
+        options=set(),
     )
     bed_mm: FloatVectorProperty(
         name="Bed",
@@ -131,6 +138,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
         default=(220.0, 220.0, 250.0),
         precision=0,
         update=_forget_report,
+        options=set(),
     )
     thinnest_mm: _millimetres("Minimum Thickness", "What the printer can still print", 0.8, 0.01, 100.0)
     overhang_deg: FloatProperty(
@@ -141,6 +149,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
         max=89.0,
         precision=0,
         update=_forget_report,
+        options=set(),
     )
     # One finding a line: "OK|sentence", "Warning|...", "Error|...".
     report: StringProperty(options={"HIDDEN"})

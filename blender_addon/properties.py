@@ -40,7 +40,8 @@ class PortraitReliefMesh(bpy.types.PropertyGroup):
     result_id: StringProperty(options={"HIDDEN"})
     depth_scale: FloatProperty(
         name="Depth Scale",
-        description="Strength of the relief: 1 is the measured depth, 0 is flat. Sculpted changes stay",
+        description="Strength of the relief: 1 is the measured depth, 0 is flat. Sculpted changes stay. To animate it, "
+        "keyframe the object's scale in Y",
         default=1.0,
         soft_min=0.0,
         soft_max=2.0,
@@ -48,6 +49,7 @@ class PortraitReliefMesh(bpy.types.PropertyGroup):
         max=10.0,
         precision=3,
         update=_depth_scale_changed,
+        options=set(),
     )
     applied_depth_scale: FloatProperty(default=1.0, options={"HIDDEN"})
     metres_per_mm: FloatProperty(default=0.001, options={"HIDDEN"})
@@ -85,6 +87,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         ],
         default="IMAGE",
         update=chosen_picture.look,
+        options=set(),
     )
     image: PointerProperty(
         name="Image", type=bpy.types.Image, description="The portrait photo", update=chosen_picture.look
@@ -98,6 +101,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         description="Which face where there are several, from 1 on the left; 0 takes the largest near the middle",
         min=0,
         max=99,
+        options=set(),
     )
     preset_strength: FloatProperty(
         name="Preset Strength",
@@ -106,6 +110,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         min=0.0,
         max=1.0,
         subtype="FACTOR",
+        options=set(),
     )
     expression_strength: FloatProperty(
         name="Overall Strength",
@@ -132,12 +137,13 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     use_crop: BoolProperty(
         name="Crop by Hand",
         description="Take this square round the head instead of looking for it: where it is found wrongly",
+        options=set(),
     )
     crop_left: IntProperty(
-        name="Left", description="Pixels from the photo's left border", min=-100000, max=100000
+        name="Left", description="Pixels from the photo's left border", min=-100000, max=100000, options=set()
     )
     crop_top: IntProperty(
-        name="Top", description="Pixels from the photo's upper border", min=-100000, max=100000
+        name="Top", description="Pixels from the photo's upper border", min=-100000, max=100000, options=set()
     )
     crop_side: IntProperty(
         name="Side",
@@ -146,6 +152,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         min=SMALLEST_PX,
         max=LARGEST_PX,
         update=_crop_side_changed,
+        options=set(),
     )
     driving_object: PointerProperty(
         name="Driving Mesh",
@@ -165,6 +172,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
             ),
         ],
         default="absolute",
+        options=set(),
     )
     own_expression: StringProperty(options={"HIDDEN"})  # JSON: what was measured, and in which photo
     sequence_folder: StringProperty(
@@ -174,9 +182,13 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         default="//portrait sequences/",
     )
     steps: IntProperty(
-        name="Steps", description="Denoising steps; 0 takes what the model was made for", min=0, max=100
+        name="Steps",
+        description="Denoising steps; 0 takes what the model was made for",
+        min=0,
+        max=100,
+        options=set(),
     )
-    seed: IntProperty(name="Seed", description="Another seed gives another variation", min=0)
+    seed: IntProperty(name="Seed", description="Another seed gives another variation", min=0, options=set())
     density: IntProperty(
         name="Density",
         description="Vertices along the head's longer side; never more than the photo has pixels there",
@@ -184,6 +196,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         min=16,
         max=4096,
         soft_max=1024,
+        options=set(),
     )
     depth_scale: FloatProperty(
         name="Depth Scale",
@@ -192,6 +205,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         min=0.0,
         soft_max=2.0,
         max=10.0,
+        options=set(),
     )
     size: FloatProperty(
         name="Size",
@@ -201,10 +215,11 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
         max=1000.0,
         soft_min=0.1,
         soft_max=10.0,
+        options=set(),
     )
     results: CollectionProperty(type=PortraitReliefResult, options={"HIDDEN"})
     active_result: IntProperty(
-        name="Result", description="The result that the buttons below the list are about"
+        name="Result", description="The result that the buttons below the list are about", options=set()
     )
 
 

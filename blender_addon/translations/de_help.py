@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 HELP: dict[str, str] = {
-    "Strength of the relief: 1 is the measured depth, 0 is flat. Sculpted changes stay": (
-        "Stärke des Reliefs: 1 ist die gemessene Tiefe, 0 ist flach. Was modelliert wurde, bleibt"
+    "Strength of the relief: 1 is the measured depth, 0 is flat. Sculpted changes stay. To animate it, keyframe the object's scale in Y": (
+        "Stärke des Reliefs: 1 ist die gemessene Tiefe, 0 ist flach. Was modelliert wurde, bleibt. Animiert wird sie über die Skalierung des Objekts in Y"
     ),
     "A picture that is open in Blender, also painted, packed or generated ones": (
         "Ein in Blender offenes Bild, auch ein gemaltes, gepacktes oder erzeugtes"

@@ -59,3 +59,26 @@ def test_the_overall_strength_can_be_keyframed(addon):
     assert requests.expression(settings) == {"jawOpen": 0.8}
     scene.frame_set(1)  # not {}: at 0 the photo's own mouth would come back
     assert requests.expression(settings) == {"jawOpen": driving.LEAST_DRIVEN}
+
+
+def test_what_takes_keyframes_is_what_a_frame_is_made_of(addon):
+    """Anything else would move on the screen and change nothing."""
+    from blender_addon import build_properties, export_properties, light_properties, properties
+
+    groups = {
+        "settings": properties.PortraitReliefSettings,
+        "mesh": properties.PortraitReliefMesh,
+        "built": build_properties.PortraitReliefBuild,
+        "light": light_properties.PortraitReliefLight,
+        "export": export_properties.PortraitReliefExport,
+    }
+    keyed = {
+        (name, prop.identifier)
+        for name, group in groups.items()
+        for prop in group.bl_rna.properties
+        if prop.is_animatable and not prop.is_hidden and prop.type in {"FLOAT", "INT", "BOOLEAN", "ENUM"}
+    }
+    from blender_addon.core import arkit
+
+    sliders = {*arkit.ARKIT_NAMES, *arkit.POSE_NAMES, "expression_strength", "keep_unset", "use_pose"}
+    assert keyed == {("settings", name) for name in sliders}
