@@ -25,7 +25,7 @@ _ROWS = (
     ("tick_large", f"the same, photo of {LARGE_PX} px", 1.0, "ms"),
     ("tick_sequence", "the same, sequence", 1.0, "ms"),
     ("operator", "operator call while a job runs", 1.0, "ms"),
-    ("task", "check, delight, rebuild: the call", 1.0, "ms"),
+    ("task", "check, delight, rebuild, export: the call", 1.0, "ms"),
     ("build", "relief of 768 x 768 vertices", 1000.0, "s"),
     ("displace", "its re-displacement", 1.0, "ms"),
     ("enable", "enabling the extension", 1.0, "ms"),

@@ -421,7 +421,7 @@ def test_a_report_for_bug_reports_tells_the_last_error(fake, photo, capfd):
     assert bpy.ops.portrait_relief.copy_report() == {"FINISHED"}
     report = capfd.readouterr().out
     assert f"Blender {bpy.app.version_string}" in report and "Portrait Relief 0." in report
-    assert "Job: The graphics card ran out of memory." in report and "POST /v1/jobs" in report
+    assert "Job: There is not enough memory for this picture." in report and "POST /v1/jobs" in report
 
 
 def test_recalled_sliders_ask_for_the_same_again(fake, photo):

@@ -25,8 +25,8 @@ STEP_S = 0.1 if MODE in ("slow", "hang", "crash", "stuck") else 0.01
 ERRORS = {
     "oom": (
         "out_of_memory",
-        "The graphics card ran out of memory.",
-        "Close other programs or choose a smaller picture.",
+        "There is not enough memory for this picture.",
+        "Scale the photo down, close other programs, or choose the CPU as device if the GPU is full.",
     ),
     "no_face": (
         "no_face",
