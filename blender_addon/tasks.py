@@ -20,6 +20,7 @@ from .core.errors import AddonError, Problem
 from .core.steps import Steps, advance, finish
 from .translations import say
 
+KEEPS_UNDO = not bpy.app.background  # nobody presses Ctrl+Z there
 TICK_BUDGET_S = 0.001  # the last of a tick's steps may take some milliseconds more
 
 
@@ -105,6 +106,6 @@ def tick() -> bool:
 def push_undo(message: str) -> None:
     """One step for the whole work. A timer has no window in its context, so one is lent to it."""
     windows = bpy.context.window_manager.windows
-    if not bpy.app.background and windows:
+    if KEEPS_UNDO and windows:
         with bpy.context.temp_override(window=windows[0]), contextlib.suppress(RuntimeError):
             bpy.ops.ed.undo_push(message=say(message))

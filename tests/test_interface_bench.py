@@ -66,7 +66,9 @@ def test_on_bpy_every_number_is_measured(
     assert not found["windowed"] and not found["error"]
     assert found["tick"]["count"] >= 500 and found["operator"]["count"] >= 5
     assert found["tick_large"]["count"] > 10 and found["tick_sequence"]["count"] > 10
-    assert found["task"]["count"] >= 8  # check, delight, rebuild and export beside the large photo and the sequence
+    assert (
+        found["task"]["count"] >= 8
+    )  # check, delight, rebuild and export beside the large photo and the sequence
     # Of the thread's own computing, with room for other versions: the clock tells of the machine's load too.
     for name in ("tick", "tick_large", "tick_sequence"):
         assert 0 < found[name]["worst_own_ms"] < 60, found[name]

@@ -185,6 +185,31 @@ def test_without_uvs_the_chosen_portrait_and_its_sliders_go_with_the_depth(fake,
     assert given.expression["jawOpen"] == pytest.approx(0.8) and set(finish(maps)["maps"]) == {"depth"}
 
 
+def test_undo_takes_the_new_picture_back_and_keeps_what_was_sculpted(fake, photo, monkeypatch) -> None:
+    from blender_addon import tasks
+
+    monkeypatch.setattr(tasks, "KEEPS_UNDO", True)
+    fake("ok")
+    bpy.ops.portrait_relief.estimate_depth(timeout=20)
+    name = relief().name
+    relief().data.vertices[0].co.y -= 0.01
+    bpy.ops.ed.undo_push(message="Sculpt")
+    sculpted = coordinates(relief().data)
+    assert bpy.ops.portrait_relief.repaint(timeout=20) == {"FINISHED"}
+
+    def listed() -> list[str]:
+        return [result.mode for result in bpy.context.scene.portrait_relief.results]
+
+    assert listed() == ["depth", "appearance"]
+    bpy.ops.ed.undo()
+    assert listed() == ["depth"] and [item.name for item in bpy.data.objects if item.type == "MESH"] == [name]
+    np.testing.assert_array_equal(coordinates(bpy.data.objects[name].data), sculpted)
+    assert bpy.data.objects[name].visible_get() and bpy.context.view_layer.objects.active.name == name
+    bpy.ops.ed.redo()
+    assert listed() == ["depth", "appearance"]
+    np.testing.assert_array_equal(coordinates(bpy.data.objects[name].data), sculpted)
+
+
 def test_the_operator_returns_before_the_maps_are_drawn(fake, photo) -> None:
     from blender_addon import requests, runtime
 
