@@ -76,6 +76,38 @@ def test_a_painted_picture_s_file_is_made_after_the_click(fake, photo, shown):
     assert shown.state == "DONE" and job.input.portrait == wanted
 
 
+def test_a_backend_that_runs_already_does_the_work_and_goes_on(fake, photo, shown, tmp_path, monkeypatch):
+    from blender_addon import requests, runtime, user_choices
+    from blender_addon.core.backend_process import BackendProcess, BackendState
+
+    fake("ok")
+    launch = requests.backend_choice().launch
+    assert launch is not None
+    owner = BackendProcess(tmp_path / "other")
+    owner.start(launch, by_hand=True)
+    end_s = time.monotonic() + 30
+    while owner.state is not BackendState.READY and time.monotonic() < end_s:
+        owner.poll()
+        time.sleep(0.01)
+    try:
+        assert owner.address is not None
+        there = user_choices.DefaultPreferences(
+            connection="ATTACH", address=f"127.0.0.1:{owner.address.port}", token=owner.address.token
+        )
+        monkeypatch.setattr(user_choices, "get", lambda: there)
+        assert bpy.ops.portrait_relief.estimate_depth(timeout=20) == {"FINISHED"}
+        assert relief() and shown.backend_state == "READY"
+        runtime.close()
+        owner.poll()
+        assert owner.state is BackendState.READY and owner.pid is not None
+        there.token = "another"
+        with pytest.raises(RuntimeError, match="token"):
+            bpy.ops.portrait_relief.estimate_depth(timeout=20)
+        assert shown.remedy == "OPEN_PREFERENCES"
+    finally:
+        owner.end_now()
+
+
 def test_opening_another_file_cancels_the_job_and_imports_nothing(fake, photo):
     fake("slow")
     job = start()
