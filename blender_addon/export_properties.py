@@ -21,6 +21,7 @@ from .core.print_checks import Limits
 def _forget_report(chosen: PortraitReliefExport, _context: bpy.types.Context) -> None:
     """A report tells of the settings that it was made with."""
     chosen.report = ""
+    chosen.changes += 1
 
 
 def _millimetres(name: str, description: str, default: float, lowest: float, highest: float, **more):
@@ -155,6 +156,7 @@ class PortraitReliefExport(bpy.types.PropertyGroup):
     report: StringProperty(options={"HIDDEN"})
     report_object: StringProperty(options={"HIDDEN"})
     can_fix: BoolProperty(options={"HIDDEN"})
+    changes: IntProperty(options={"HIDDEN", "SKIP_SAVE"})  # of the settings, so far
 
     def solid_settings(self) -> SolidSettings:
         return SolidSettings(

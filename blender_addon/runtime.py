@@ -69,7 +69,7 @@ def close() -> None:
     installation.close()
     checking.forget()
     _delivery.drop()
-    tasks.cancel()
+    tasks.end_all()
     status_bar.clear()
     sequences.flush()
     join_workers()
@@ -208,6 +208,11 @@ def _user_is_in_the_middle() -> bool:
     return any(holds_data(operator.bl_idname) for window in windows for operator in window.modal_operators)
 
 
+def is_held_up() -> bool:
+    """Whether tasks wait for a render to end."""
+    return not bpy.app.background and bpy.app.is_job_running("RENDER")
+
+
 def holds_data(operator: str) -> bool:
     """Whether a running operator of this `bl_idname` has data in its hands that an import would change."""
     return operator.startswith(_STROKES) or _DRAGS.search(operator) is not None
@@ -328,7 +333,7 @@ def _redraw() -> None:
 @bpy.app.handlers.persistent
 def cancel_for_other_file(_file=None, _other=None) -> None:
     """Before another file is opened: the result would land in a file that it does not belong to."""
-    tasks.cancel()
+    tasks.end_all()
     cancel()
 
 

@@ -8,16 +8,17 @@ import bpy
 
 SHOWN_S = 8.0
 
-_shown: list[str] = []  # since it was last given back
+_shown: list[str] = []  # workspaces that show a text of ours
 
 
 def tell(text: str) -> None:
     """In every window; the last one counts."""
     if bpy.app.background:
         return
-    _shown.append(text)
     for window in bpy.context.window_manager.windows:
-        window.workspace.status_text_set(text)
+        _set(window, window.workspace, text)
+        if window.workspace.name not in _shown:
+            _shown.append(window.workspace.name)
     if bpy.app.timers.is_registered(clear):
         bpy.app.timers.unregister(clear)
     bpy.app.timers.register(clear, first_interval=SHOWN_S, persistent=True)
@@ -27,8 +28,17 @@ def clear() -> None:
     """Gives it back to Blender."""
     if not _shown:
         return
+    names, windows = _shown[:], bpy.context.window_manager.windows
     _shown.clear()
     if bpy.app.timers.is_registered(clear):
         bpy.app.timers.unregister(clear)
-    for workspace in bpy.data.workspaces:
-        workspace.status_text_set(None)
+    for name in names if windows else ():
+        workspace = bpy.data.workspaces.get(name)
+        if workspace is not None:
+            _set(windows[0], workspace, None)
+
+
+def _set(window: bpy.types.Window, workspace: bpy.types.WorkSpace, text: str | None) -> None:
+    """`status_text_set` goes by the context, whichever workspace it is called on."""
+    with bpy.context.temp_override(window=window), bpy.context.temp_override(workspace=workspace):
+        workspace.status_text_set(text)

@@ -8,6 +8,7 @@ at a time for each relief.
 from __future__ import annotations
 
 import contextlib
+import math
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from . import status_bar
 from .core import errors
 from .core.errors import AddonError, Problem
 from .core.steps import Steps, advance, finish
-from .translations import say
+from .translations import say, say_whole
 
 KEEPS_UNDO = not bpy.app.background  # nobody presses Ctrl+Z there
 TICK_BUDGET_S = 0.001  # the last of a tick's steps may take some milliseconds more
@@ -31,6 +32,7 @@ class Task:
     of: the `session_uid` of the mesh that it works on; 0 where there is one of the kind for all.
     undo: what the undo step is called that it ends with; none where it is empty.
     tell: shows the artist why it failed.
+    always_ends: is finished, not dropped, when another file is opened or Blender quits.
     """
 
     kind: str
@@ -38,6 +40,7 @@ class Task:
     tell: Callable[[Problem], None]
     undo: str = ""
     of: int = 0
+    always_ends: bool = False
 
 
 _tasks: dict[tuple[str, int], Task] = {}  # by kind and mesh; the first one's turn is next
@@ -83,24 +86,49 @@ def cancel(kind: str = "", of: int = 0) -> bool:
     return bool(dropped)
 
 
+def end_all() -> None:
+    """Before another file is opened, or the extension goes: what is about to write a file does so, the rest is
+    dropped."""
+    for task in [task for task in _tasks.values() if task.always_ends]:
+        del _tasks[task.kind, task.of]
+        _advance(task, math.inf)
+    cancel()
+
+
 def tick() -> bool:
     """Some milliseconds of one task; True when it came to its end."""
     if not _tasks:
         return False
     key = next(iter(_tasks))
     task = _tasks.pop(key)
+    if not _advance(task, TICK_BUDGET_S):
+        _tasks[key] = task
+        return False
+    return True
+
+
+def _advance(task: Task, budget_s: float) -> bool:
+    """Takes steps of a task, all of them in an infinite budget; False where some are left. Raises nothing: a timer that
+    raises is never called again."""
     try:
-        if not advance(task.steps, TICK_BUDGET_S):
-            _tasks[key] = task
+        if math.isinf(budget_s):
+            finish(task.steps)
+        elif not advance(task.steps, budget_s):
             return False
         if task.undo:
             push_undo(task.undo)
     except AddonError as error:
-        task.tell(error.problem)
-    except Exception as error:  # whatever it is: a timer that raises is never called again
+        _tell(task, error.problem)
+    except Exception as error:
         traceback.print_exc()
-        task.tell(errors.local("task_failed", detail=str(error)))
+        _tell(task, errors.local("task_failed", detail=str(error)))
     return True
+
+
+def _tell(task: Task, problem: Problem) -> None:
+    """In the task's panel, and where it is seen with any panel."""
+    task.tell(problem)
+    status_bar.tell(say_whole(problem))
 
 
 def push_undo(message: str) -> None:

@@ -15,6 +15,8 @@ from .sequence import SequenceFolder
 from .steps import Steps
 
 UNCOVERED = 0.45  # coverage at a vertex that is outside of a frame's head: its outline lies at a half
+_LEFT_OPEN = 1e-3
+_TORN = 4.0  # times its width that a face may be drawn out to
 _PAIRS = 2_000_000  # of places that are compared at once
 
 
@@ -52,23 +54,43 @@ def points_at_frame(
     """x, z and depth in mm, float32 [V, 3], at a frame with this depth and coverage [H, W].
 
     Vertices at which this one shows no head, as others do, are drawn to the nearest that it shows: its picture has
-    collar or background there. Their faces have no area then; any that were left would show some of it.
+    collar or background there. A thousandth of the way is left, so that their faces still look somewhere and have an
+    area: shading and checks ask for both. The middle of a gap, which would be torn between its sides, stays.
     """
     depth = depth_at_frame(relief, common_mm, frame_mm)
     points = np.stack([relief.x_mm, relief.z_mm, depth], 1)
     outside = _sample(relief, coverage) < UNCOVERED
     rim = _rim(relief, outside)
-    if len(rim):
-        points[outside] = points[rim[_nearest(points[outside, :2], points[rim, :2])]]
-    return points
+    if not len(rim):
+        return points
+    drawn = points.copy()
+    drawn[outside] = points[rim[_nearest(points[outside, :2], points[rim, :2])]]
+    drawn[outside] += np.float32(_LEFT_OPEN) * (points[outside] - drawn[outside])
+    torn = _width(relief, drawn) > _TORN * _width(relief, points)
+    stay = np.zeros_like(outside)
+    stay[_vertices_of(relief, torn)] = True
+    drawn[stay & outside] = points[stay & outside]
+    return drawn
+
+
+def _vertices_of(relief: ReliefMesh, faces: np.ndarray) -> np.ndarray:
+    """Those of the faces that a mask [F] names."""
+    sides = np.diff(relief.face_start, append=len(relief.corner_vertex))
+    return np.unique(relief.corner_vertex[np.repeat(faces, sides)])
+
+
+def _width(relief: ReliefMesh, points: np.ndarray) -> np.ndarray:
+    """How far each face reaches in x or z, whichever is more [F]."""
+    corners = points[relief.corner_vertex, :2]
+    high = np.maximum.reduceat(corners, relief.face_start)
+    return (high - np.minimum.reduceat(corners, relief.face_start)).max(1)
 
 
 def _rim(relief: ReliefMesh, outside: np.ndarray) -> np.ndarray:
     """Vertices that share a face with one that is outside and are not outside themselves."""
     corners = outside[relief.corner_vertex]
     cut = np.logical_or.reduceat(corners, relief.face_start)
-    sides = np.diff(relief.face_start, append=len(corners))
-    near = np.unique(relief.corner_vertex[np.repeat(cut, sides)])
+    near = _vertices_of(relief, cut)
     return near[~outside[near]]
 
 

@@ -61,8 +61,8 @@ LOCAL_PROBLEMS: dict[str, Problem] = dict(
         ),
         _problem(
             "preparing_failed",
-            "The relief's shape could not be drawn.",
-            "Undo the last change to its mesh and try again.",
+            "What is sent could not be prepared.",
+            "Undo the last change to the picture or the relief and try again.",
             Remedy.RETRY,
         ),
         _problem(

@@ -21,6 +21,7 @@ from ..translations import say, say_error, say_problem
 from .tasks import Report, TaskOperator
 
 _MOST_ROUNDS = 4  # mending one thing may bring up another
+_NO_MEMORY = "There is not enough memory. Ask for fewer triangles."
 
 
 class _ExportOperator:
@@ -30,16 +31,20 @@ class _ExportOperator:
 
     @staticmethod
     def check_steps(scene: bpy.types.Scene, item: bpy.types.Object) -> Steps[exporting.Checked]:
-        """Builds the piece and shows its report. Raises AddonError where there can be none, which is shown too."""
+        """Builds the piece and shows its report, unless the settings were changed meanwhile. Raises AddonError where
+        there can be none, which is shown too."""
         scene_uid, name = scene.session_uid, item.name
+        changes = scene.portrait_relief_export.changes
         try:
             made = yield from exporting.check_steps(item, scene.portrait_relief_export)
         except (ExportError, MemoryError) as error:
-            text = told(error) or "There is not enough memory. Ask for fewer triangles."
+            text = told(error) or _NO_MEMORY
             chosen = importing.find_scene(scene_uid).portrait_relief_export
             show(chosen, name, [Finding("piece", Severity.ERROR, 0, text)])
             raise AddonError(Problem("no_piece", text, "", Remedy.NONE)) from error
-        show(importing.find_scene(scene_uid).portrait_relief_export, name, made.findings)
+        chosen = importing.find_scene(scene_uid).portrait_relief_export
+        if chosen.changes == changes:
+            show(chosen, name, made.findings)
         return made
 
 
@@ -164,23 +169,26 @@ class PORTRAIT_RELIEF_OT_export_relief(_ExportOperator, TaskOperator, bpy.types.
             self.report({"ERROR"}, say("No file name is given."))
             return {"CANCELLED"}
         path = exporting.corrected_path(path, chosen.format).absolute()
-        return self.run_task(
-            tasks.Task("export", self.export_steps(context.scene, item, path), _is_in_the_report)
-        )
+        steps = self.export_steps(context.scene, item, path)
+        return self.run_task(tasks.Task("export", steps, _is_in_the_report, always_ends=True))
 
     @classmethod
     def export_steps(cls, scene: bpy.types.Scene, item: bpy.types.Object, path: Path) -> Steps[Report]:
         """Checks the piece, shows its report and writes it. Raises AddonError."""
-        scene_uid = scene.session_uid
-        sources = exporting.read_sources(item, scene.portrait_relief_export)
-        made = yield from cls.check_steps(scene, item)
+        scene_uid, changes = scene.session_uid, scene.portrait_relief_export.changes
         try:
-            yield from exporting.write_steps(made, sources, path)
+            asked = exporting.asked(item, scene.portrait_relief_export)
+            made = yield from cls.check_steps(scene, item)
+            yield from exporting.write_steps(made, asked, path)
         except (ExportError, OSError, RuntimeError, MemoryError) as error:
-            text = worded("{name} was not written: {reason}", name=path.name, reason=say_error(error))
-            raise AddonError(Problem("not_written", text, "", Remedy.NONE)) from error
+            reason = say_error(error) or say(_NO_MEMORY)
+            text = worded("{name} was not written: {reason}", name=path.name, reason=reason)
+            hint = "Choose another folder or format, or close what holds the file."
+            raise AddonError(Problem("not_written", text, hint, Remedy.NONE)) from error
         text = f"{path.name}: {made.summary}"
-        show(importing.find_scene(scene_uid).portrait_relief_export, sources.name, made.findings, text)
+        chosen = importing.find_scene(scene_uid).portrait_relief_export
+        if chosen.changes == changes or not chosen.report:
+            show(chosen, asked.name, made.findings if chosen.changes == changes else [], text)
         found = problems(made.findings)
         return ("WARNING", f"{text}. {sentences(found)}") if found else ("INFO", text)
 

@@ -7,7 +7,7 @@ import textwrap
 
 import bpy
 
-from .. import installation, tasks
+from .. import installation, runtime, tasks
 from ..core.errors import Remedy
 from ..core.installer import InstallState
 from ..core.jobs import JobState
@@ -68,7 +68,7 @@ def draw_task(layout: bpy.types.UILayout, kind: str, of: int = 0, *, text: str) 
     """What a button of this panel still works on, with a way to stop it."""
     if tasks.is_busy(kind, of):
         row = layout.row(align=True)
-        row.label(text=text, icon="TIME")
+        row.label(text="Waiting for the render or stroke" if runtime.is_held_up() else text, icon="TIME")
         button = row.operator("portrait_relief.cancel_task", text="", icon="X")
         button.kind, button.of = kind, of
 

@@ -83,7 +83,7 @@ def _own_scene(
     windows = bpy.context.window_manager.windows
     window = bpy.context.window or (
         windows[0] if windows else None
-    )  # a timer has none; the exporters want one
+    )  # the exporters want one
     shown = window.scene if window is not None else None
     try:
         mesh = _mesh(painted, upright_metres, colours)

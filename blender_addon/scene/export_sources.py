@@ -92,4 +92,4 @@ def coverage(item: bpy.types.Object, shape: tuple[int, int]) -> np.ndarray | Non
     image = images.find(item.data.portrait_relief.result_id, "depth")
     if image is None or (image.size[1], image.size[0]) != shape or image.channels < 4:
         return None
-    return images.read_pixels(image)[::-1, :, 3]
+    return images.read_pixels(image)[::-1, :, 3].copy()  # a view would keep all four channels

@@ -18,7 +18,7 @@ from ..core.print_solid import Piece
 from ..core.steps import Steps, in_worker
 from ..core.wording import worded
 from ..translations import say
-from . import export_files, export_sources, images, mesh_reading
+from . import export_files, export_sources, images, mesh_reading, sending_back
 from .export_files import FORMATS, Contents, Painted
 
 
@@ -103,52 +103,59 @@ def _colour(item: bpy.types.Object) -> Finding:
 
 
 @dataclass(frozen=True)
-class Sources:
-    """What a file needs beside its piece, read of Blender before the work begins: what is changed meanwhile is not in
-    the file."""
+class Asked:
+    """What was asked for when the work began: settings that are changed meanwhile are not in the file."""
 
     name: str
+    item_uid: int
     format: str
     shape: BaseShape
     base_rgb: tuple[int, int, int]
     colour_3mf: str
-    picture: images.ReadImage | None
-    coverage: np.ndarray | None
 
-    def painted(self, piece: Piece) -> Painted:
+    def painted(self, piece: Piece, picture: images.ReadImage | None, coverage: np.ndarray | None) -> Painted:
         """The piece with its picture. No bpy."""
-        rgb = np.full((8, 8, 3), self.base_rgb, np.uint8) if self.picture is None else self.picture.srgb()
+        rgb = np.full((8, 8, 3), self.base_rgb, np.uint8) if picture is None else picture.srgb()
         if self.shape is BaseShape.SURFACE:
             uv = np.clip(piece.corner_uv, 0, 1)
         else:
-            rgb = export_texture.with_margin(rgb, self.coverage, self.base_rgb)
+            rgb = export_texture.with_margin(rgb, coverage, self.base_rgb)
             uv = export_texture.uv_with_margin(piece.corner_uv, rgb.shape[1], rgb.shape[0])
         return Painted(self.name, piece, rgb, uv, self.colour_3mf)
 
 
-def read_sources(item: bpy.types.Object, chosen) -> Sources:
+def asked(item: bpy.types.Object, chosen) -> Asked:
     """`chosen` is the scene's PortraitReliefExport."""
     red, green, blue = (round(255 * part) for part in chosen.base_colour)
-    picture = export_sources.picture(item) if FORMATS[chosen.format].has_colour else None
-    return Sources(
+    return Asked(
         name=item.name,
+        item_uid=item.session_uid,
         format=chosen.format,
         shape=BaseShape(chosen.shape),
         base_rgb=(red, green, blue),
         colour_3mf=chosen.colour_3mf,
-        picture=picture,
-        coverage=None if picture is None else export_sources.coverage(item, picture.shape),
     )
 
 
-def write_steps(checked: Checked, sources: Sources, path: Path) -> Steps[list[Path]]:
+def write_steps(checked: Checked, given: Asked, path: Path) -> Steps[list[Path]]:
     """Writes into a folder beside the target and moves the files over at the end, so that a failure changes nothing.
 
-    Returns the files, the main one first. Raises ExportError, OSError or RuntimeError (Blender's own).
+    Returns the files, the main one first. Raises ExportError, OSError or RuntimeError (Blender's own), AddonError when
+    the relief was deleted.
     """
     if not path.parent.is_dir():
         raise ExportError(worded("There is no folder {folder}.", folder=path.parent))
-    painted, contents = yield from in_worker(_content_steps(checked.made, sources, path.name))
+    picture = coverage = None
+    if FORMATS[given.format].has_colour:
+        item = sending_back.find_relief(given.item_uid)
+        picture = export_sources.picture(item)
+        yield
+        if picture is not None:
+            item = sending_back.find_relief(given.item_uid)
+            coverage = export_sources.coverage(item, picture.shape)
+    painted, contents = yield from in_worker(
+        _content_steps(checked.made, given, picture, coverage, path.name)
+    )
     with temp_files.temporary_folder(path.parent) as folder:
         work = folder / path.name
         for name, content in contents.items():
@@ -158,7 +165,7 @@ def write_steps(checked: Checked, sources: Sources, path: Path) -> Steps[list[Pa
                 assert isinstance(checked.made, HeightMap)
                 export_files.write_exr(checked.made.height_mm, work)
             else:
-                writer = FORMATS[sources.format].write
+                writer = FORMATS[given.format].write
                 assert writer is not None
                 writer(painted, work)
             yield
@@ -190,15 +197,19 @@ def corrected_path(path: Path, file_format: str) -> Path:
 
 
 def _content_steps(
-    made: Piece | HeightMap, sources: Sources, name: str
+    made: Piece | HeightMap,
+    given: Asked,
+    picture: images.ReadImage | None,
+    coverage: np.ndarray | None,
+    name: str,
 ) -> Steps[tuple[Painted | None, Contents]]:
     """The painted piece, if it is one, and what can be made of the file called `name` without bpy."""
     yield
     if isinstance(made, HeightMap):
-        return None, {} if sources.format == "EXR" else {name: _map_png(made, sources.name)}
-    painted = sources.painted(made)
+        return None, {} if given.format == "EXR" else {name: _map_png(made, given.name)}
+    painted = given.painted(made, picture, coverage)
     yield
-    contents = FORMATS[sources.format].contents
+    contents = FORMATS[given.format].contents
     return painted, {} if contents is None else contents(painted, name)
 
 

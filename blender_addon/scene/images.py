@@ -120,8 +120,10 @@ class ReadImage:
         transform never touches them.
         """
         pixels, channels = self.pixels, self.pixels.shape[2]
+        if channels == 4 and not self.opaque:  # of 12 megapixels, a copy has 200 MB
+            return arrays.srgb_bytes(pixels, scene_linear=self.linear)
         opaque = np.broadcast_to(np.float32(1), (*self.shape, 1))
-        alpha = pixels[:, :, channels - 1 :] if channels in {2, 4} and not self.opaque else opaque
+        alpha = pixels[:, :, 1:] if channels == 2 and not self.opaque else opaque
         rgb = pixels[:, :, :3] if channels >= 3 else np.repeat(pixels[:, :, :1], 3, axis=2)
         return arrays.srgb_bytes(np.concatenate([rgb, alpha], 2), scene_linear=self.linear)
 

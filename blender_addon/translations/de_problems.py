@@ -25,9 +25,12 @@ PROBLEMS: dict[str, str] = {
     "Install it once, or name a Python that has it in the preferences.": (
         "Installiere es einmal, oder nenne in den Einstellungen ein Python, das es hat."
     ),
-    "The relief's shape could not be drawn.": "Die Form des Reliefs konnte nicht gezeichnet werden.",
-    "Undo the last change to its mesh and try again.": (
-        "Nimm die letzte Änderung an seinem Netz zurück und versuche es noch einmal."
+    "What is sent could not be prepared.": "Was gesendet wird, konnte nicht vorbereitet werden.",
+    "Undo the last change to the picture or the relief and try again.": (
+        "Nimm die letzte Änderung an Bild oder Relief zurück und versuche es noch einmal."
+    ),
+    "Choose another folder or format, or close what holds the file.": (
+        "Wähle einen anderen Ordner oder ein anderes Format, oder schließe, was die Datei offen hält."
     ),
     "The backend's installation is not complete.": "Die Installation des Backends ist unvollständig.",
     "Install it again.": "Installiere es noch einmal.",

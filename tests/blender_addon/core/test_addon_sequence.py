@@ -167,7 +167,32 @@ def test_what_a_frame_does_not_show_is_drawn_to_what_it_shows(tmp_path):
         still = np.hypot(x_px, y_px) < radius_px - 1
         flat = np.stack([relief.x_mm, relief.z_mm], 1)
         np.testing.assert_array_equal(points[still, :2], flat[still])
+        faces = points[relief.corner_vertex.reshape(-1, 4)]
+        lie = np.cross(faces[:, 1] - faces[:, 0], faces[:, 2] - faces[:, 0])
+        lie += np.cross(faces[:, 2] - faces[:, 0], faces[:, 3] - faces[:, 0])
+        assert (np.linalg.norm(lie, axis=1) > 0).all()  # each looks somewhere
         assert np.abs(points[:, 2] - 10 * number).max() < np.sqrt(5) * radius_px  # the slope of `disc`
+
+
+def test_the_middle_of_a_gap_is_not_drawn_across_it(tmp_path):
+    """A frame that shows the left and the right third of what the other shows."""
+    whole = np.where(np.abs(np.arange(60) - 29.5) < 25, 10.0, np.nan)[None].repeat(60, 0).astype(np.float32)
+    whole[:5] = whole[-5:] = np.nan
+    sides = whole.copy()
+    sides[:, 20:40] = np.nan
+    folder = sequence.SequenceFolder(tmp_path)
+    folder.add(1, "a", result(whole))
+    folder.add(2, "b", result(sides))
+    relief, common = finish(animated_relief.common_relief_steps(folder, [1, 2], 512))
+    points = animated_relief.points_at_frame(relief, common, folder.depth_mm(2), folder.coverage(2))
+    flat = np.stack([relief.x_mm, relief.z_mm], 1)
+    widths = [
+        np.ptp(points[relief.corner_vertex.reshape(-1, 4), 0], axis=1).max(),
+        np.ptp(flat[relief.corner_vertex.reshape(-1, 4), 0], axis=1).max(),
+    ]
+    assert widths[0] < 12 * widths[1]
+    away = np.abs(points[:, :2] - flat).max(1)
+    assert away.max() < 12 * widths[1] and (away > 0).any()
 
 
 def test_a_point_cache_has_a_sample_a_frame_or_is_not_replaced(tmp_path):
