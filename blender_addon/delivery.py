@@ -12,7 +12,7 @@ from .core.errors import AddonError, Problem
 from .core.jobs import Job, JobState
 from .core.relief import ReliefError
 from .core.steps import Result, Steps, advance, finish
-from .scene import driving, importing
+from .scene import chosen_picture, driving, importing
 from .tasks import TICK_BUDGET_S, push_undo
 
 
@@ -118,5 +118,8 @@ def _import_steps(job: Job, scene_uid: int) -> Steps[None]:
         )
         scene = importing.find_scene(scene_uid)
         yield from importing.import_steps(scene, frame, description)
+        if given.mode != "appearance":
+            settings = importing.find_scene(scene_uid).portrait_relief
+            chosen_picture.remember_faces(settings, given, frame.info.get("report") or {})
         yield
     push_undo("Import Portrait Relief")

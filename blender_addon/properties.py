@@ -86,16 +86,17 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
             ("FILE", "File", "A picture file on disk"),
         ],
         default="IMAGE",
-        update=chosen_picture.look,
+        update=chosen_picture.changed,
         options=set(),
     )
     image: PointerProperty(
-        name="Image", type=bpy.types.Image, description="The portrait photo", update=chosen_picture.look
+        name="Image", type=bpy.types.Image, description="The portrait photo", update=chosen_picture.changed
     )
     filepath: StringProperty(
-        name="File", description="The portrait photo", subtype="FILE_PATH", update=chosen_picture.look
+        name="File", description="The portrait photo", subtype="FILE_PATH", update=chosen_picture.changed
     )
     tells_settings: BoolProperty(options={"HIDDEN"})  # the chosen picture is one that we made
+    faces: StringProperty(options={"HIDDEN"})  # several that were found in it, see core.found_faces
     face: IntProperty(
         name="Face",
         description="Which face where there are several, from 1 on the left; 0 takes the largest near the middle",

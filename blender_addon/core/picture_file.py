@@ -42,6 +42,11 @@ def upright(crop: Crop, size_px: tuple[int, int], turned: int) -> Crop:
     return Crop(*places[turned], side)
 
 
+def stored(crop: Crop, size_px: tuple[int, int], turned: int) -> Crop:
+    """The way back: a crop of the upright picture (width, height), on the picture as it is stored."""
+    return upright(crop, size_px, {6: 8, 8: 6}.get(turned, turned))
+
+
 def _jpeg_blocks(data: bytes) -> Iterator[bytes]:
     place = 2
     while place + 4 <= len(data) and data[place] == 0xFF and data[place + 1] not in _JPEG_END_OF_HEADERS:

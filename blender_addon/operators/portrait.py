@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from .. import runtime
 from ..translations import say
@@ -87,6 +87,22 @@ class PORTRAIT_RELIEF_OT_use_camera_background(bpy.types.Operator):
         return {"FINISHED"}
 
 
+class PORTRAIT_RELIEF_OT_choose_face(bpy.types.Operator):
+    bl_idname = "portrait_relief.choose_face"
+    bl_label = "Choose Face"
+    bl_description = (
+        "Take this face of the photo; again takes the largest near the middle, as without a choice"
+    )
+    bl_options = {"REGISTER", "UNDO"}
+
+    number: IntProperty(name="Face", description="Counted from 1 on the left", default=1, min=1, max=99)
+
+    def execute(self, context: bpy.types.Context) -> set[str]:
+        settings = context.scene.portrait_relief
+        settings.face = 0 if settings.face == self.number else self.number
+        return {"FINISHED"}
+
+
 class PORTRAIT_RELIEF_FH_portrait(bpy.types.FileHandler):
     bl_idname = "PORTRAIT_RELIEF_FH_portrait"
     bl_label = "Portrait for a Relief"
@@ -102,5 +118,6 @@ CLASSES = (
     PORTRAIT_RELIEF_OT_use_editor_image,
     PORTRAIT_RELIEF_OT_choose_picture,
     PORTRAIT_RELIEF_OT_use_camera_background,
+    PORTRAIT_RELIEF_OT_choose_face,
     PORTRAIT_RELIEF_FH_portrait,
 )

@@ -8,6 +8,7 @@ import textwrap
 import bpy
 
 from .. import installation, runtime, tasks
+from ..core import found_faces
 from ..core.errors import Remedy
 from ..core.installer import InstallState
 from ..core.jobs import JobState
@@ -16,6 +17,7 @@ from ..scene import sending_back
 from ..translations import say, say_problem
 from .places import PanelMixin, in_both_editors
 
+_MOST_FACES = 8  # that have a button; any has its number in the panel Settings
 _WORKING = {state.value for state in JobState if not state.ended}
 
 # Remedy -> (operator, label, icon)
@@ -111,6 +113,7 @@ class _MainPanel(PanelMixin):
             column.prop(settings, "filepath", text="")
         else:
             column.template_ID(settings, "image", open="portrait_relief.choose_picture")
+        self._draw_faces(column, settings)
         if settings.tells_settings and (settings.source == "FILE" or settings.image is not None):
             column.operator("portrait_relief.restore_settings", icon="LOOP_BACK")
         if settings.source == "FILE":
@@ -131,6 +134,17 @@ class _MainPanel(PanelMixin):
                 translate=False,
                 icon="IMAGE_DATA",
             )
+
+    def _draw_faces(self, layout: bpy.types.UILayout, settings) -> None:
+        """Several faces that the last job found, to choose one; the Image Editor shows their numbers."""
+        faces = found_faces.from_text(settings.faces)
+        if len(faces) < 2 or settings.use_crop:
+            return
+        row = layout.row(align=True)
+        row.label(text=say("{count} faces", count=len(faces)), translate=False, icon="COMMUNITY")
+        for number in range(1, min(len(faces), _MOST_FACES) + 1):
+            chosen = settings.face == number
+            row.operator("portrait_relief.choose_face", text=str(number), depress=chosen).number = number
 
     def _draw_error(self, layout: bpy.types.UILayout, context: bpy.types.Context, shown) -> None:
         """`shown` is the job or the installation: message, hint and the button that mends it."""

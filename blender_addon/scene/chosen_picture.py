@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import bpy
 
-from ..core import arrays, picture_settings
+from ..core import arrays, found_faces, picture_settings
+from ..core.jobs import JobInput
 from ..core.picture_settings import PictureSettings
 from . import images
 
@@ -34,9 +36,24 @@ def _of_file(filepath: str) -> PictureSettings | None:
     return picture_settings.from_png(whole)
 
 
-def look(settings, _context) -> None:
-    """Update function of what chooses the picture: drawing a panel must read no files."""
+def changed(settings, _context) -> None:
+    """Update function of what chooses the picture."""
+    settings.faces = ""
+    look(settings)
+
+
+def look(settings) -> None:
+    """Notes what drawing a panel would have to read a file for."""
     settings.tells_settings = told_settings(settings) is not None
+
+
+def remember_faces(settings, given: JobInput, report: Mapping) -> None:
+    """Keeps where a job found several faces in the chosen picture, for choosing among them; a job for another picture
+    tells nothing."""
+    name = Path(settings.filepath).name if settings.source == "FILE" else getattr(settings.image, "name", "")
+    if given.portrait_name == name and "faces" in report:
+        faces = found_faces.of_report(report, given.portrait)
+        settings.faces = found_faces.to_text(faces) if len(faces) > 1 else ""
 
 
 @bpy.app.handlers.persistent
@@ -44,4 +61,4 @@ def look_after_load(_file=None, _other=None) -> None:
     """The picture on disk may be another one since the .blend was saved; older ones know nothing of it."""
     for scene in bpy.data.scenes:
         if scene.library is None:
-            look(scene.portrait_relief, None)
+            look(scene.portrait_relief)

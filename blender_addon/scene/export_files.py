@@ -81,9 +81,7 @@ def _own_scene(
     scene.unit_settings.scale_length = 1.0
     made: list[bpy.types.ID] = []
     windows = bpy.context.window_manager.windows
-    window = bpy.context.window or (
-        windows[0] if windows else None
-    )  # the exporters want one
+    window = bpy.context.window or (windows[0] if windows else None)  # the exporters want one
     shown = window.scene if window is not None else None
     try:
         mesh = _mesh(painted, upright_metres, colours)

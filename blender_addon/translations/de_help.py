@@ -7,6 +7,10 @@ HELP: dict[str, str] = {
     "Strength of the relief: 1 is the measured depth, 0 is flat. Sculpted changes stay. To animate it, keyframe the object's scale in Y": (
         "Stärke des Reliefs: 1 ist die gemessene Tiefe, 0 ist flach. Was modelliert wurde, bleibt. Animiert wird sie über die Skalierung des Objekts in Y"
     ),
+    "Take this face of the photo; again takes the largest near the middle, as without a choice": (
+        "Nimmt dieses Gesicht des Fotos; noch einmal nimmt das größte nahe der Mitte, wie ohne Wahl"
+    ),
+    "Counted from 1 on the left": "Von 1 an gezählt, von links",
     "A picture that is open in Blender, also painted, packed or generated ones": (
         "Ein in Blender offenes Bild, auch ein gemaltes, gepacktes oder erzeugtes"
     ),

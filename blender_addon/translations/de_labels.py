@@ -282,6 +282,7 @@ LABELS: dict[str, str] = {
     "Use Shown Picture as Portrait": "Gezeigtes Bild als Porträt nehmen",
     "Choose Portrait Photo": "Porträtfoto wählen",
     "Use Camera Background": "Kamerahintergrund nehmen",
+    "Choose Face": "Gesicht wählen",
     "Use Camera Background as Portrait": "Kamerahintergrund als Porträt nehmen",
     "Portrait for a Relief": "Porträt für ein Relief",
     "Draw Crop": "Ausschnitt zeichnen",

@@ -48,6 +48,7 @@ STATUS: dict[str, str] = {
     "Set the sliders to {name}": "Die Regler auf {name} stellen",
     "Checking": "Prüft",
     "Exporting": "Exportiert",
+    "{count} faces": "{count} Gesichter",
     "Removing the photo's light": "Entfernt das Licht des Fotos",
     "Rebuilding the relief": "Baut das Relief neu",
     "Starting": "Beginnt",

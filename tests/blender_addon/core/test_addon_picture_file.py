@@ -55,4 +55,6 @@ def test_a_crop_goes_with_the_turned_picture(turned: int) -> None:
     Image.fromarray(stored).save(buffer, "PNG", exif=exif)
     shown = np.asarray(ImageOps.exif_transpose(Image.open(buffer)))
     rows, cols = np.nonzero(shown[..., 0])
-    assert picture_file.upright(crop, STORED, turned) == (cols.min(), rows.min(), crop.side)
+    upright = picture_file.upright(crop, STORED, turned)
+    assert upright == (cols.min(), rows.min(), crop.side)
+    assert picture_file.stored(upright, (shown.shape[1], shown.shape[0]), turned) == crop

@@ -14,6 +14,7 @@ from PIL import Image
 
 from blender_addon import requests
 from tests.blender_addon.core.test_addon_driving import _csv
+from tests.blender_addon.inside_blender import drawing
 
 
 @pytest.fixture
@@ -251,6 +252,9 @@ def test_a_dropped_file_and_the_cameras_background_become_the_source(addon, tmp_
     handler = bpy.types.PORTRAIT_RELIEF_FH_portrait
     assert handler.bl_import_operator == "portrait_relief.choose_picture"
     assert set(portrait.PICTURE_ENDINGS) == set(handler.bl_file_extensions.split(";"))
+    for kind, takes in (("VIEW_3D", True), ("IMAGE_EDITOR", True), ("TEXT_EDITOR", False)):
+        with drawing.editor(kind) as context:
+            assert handler.poll_drop(context) is takes
 
     assert not bpy.ops.portrait_relief.use_camera_background.poll()
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))

@@ -280,6 +280,16 @@ def test_the_preferences_and_the_panel_while_it_is_installed(addon, monkeypatch)
         assert "Downloading" in drawn.texts and "cancel_install" in _operators(drawn)
 
 
+def test_faces_to_choose_among_are_buttons_unless_the_crop_is_drawn_by_hand(addon, photo):
+    settings = bpy.context.scene.portrait_relief
+    assert "choose_face" not in _operators(drawn_in("VIEW_3D")[0])
+    settings.faces = "[[1, 2, 10], [20, 2, 10]]"
+    drawn = drawn_in("IMAGE_EDITOR")[0]
+    assert "choose_face" in _operators(drawn) and "2 faces" in drawn.texts
+    settings.use_crop = True
+    assert "choose_face" not in _operators(drawn_in("VIEW_3D")[0])
+
+
 def test_the_preferences_of_a_backend_that_runs_already(addon):
     bpy.context.window_manager.portrait_relief.backend_message = "Backend 1 is ready"
     drawn = _preferences(connection="ATTACH", address="http://example.org:80")

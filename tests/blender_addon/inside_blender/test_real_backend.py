@@ -62,6 +62,35 @@ def test_depth_generate_and_repaint_and_then_nothing_is_left(astronaut):
         blender_addon.register()
 
 
+def test_one_of_two_faces_is_chosen_by_its_number(astronaut, tmp_path):
+    import skimage.data
+
+    from blender_addon import crop_overlay
+    from blender_addon.core import arrays, found_faces
+
+    both = np.concatenate([skimage.data.astronaut(), skimage.data.astronaut()[:, ::-1]], 1)
+    path = tmp_path / "both.png"
+    path.write_bytes(arrays.write_png(np.ascontiguousarray(both)))
+    settings = bpy.context.scene.portrait_relief
+    settings.source, settings.image = "IMAGE", bpy.data.images.load(str(path))
+    assert bpy.ops.portrait_relief.estimate_depth(timeout=240) == {"FINISHED"}
+    left, right = found_faces.from_text(settings.faces)
+    assert left.left + left.side < 512 < right.left  # as the list of results counts them
+    assert [number for number, _face, _colour in crop_overlay.shown_faces(settings, settings.image)] == [
+        "1",
+        "2",
+    ]
+    for number, side in ((1, "left"), (2, "right")):
+        assert bpy.ops.portrait_relief.choose_face(number=number) == {"FINISHED"}
+        assert bpy.ops.portrait_relief.estimate_depth(timeout=120) == {"FINISHED"}
+        assert settings.results[-1].details.startswith(f"face {number} of 2")
+        crop_left, _top, crop_side = bpy.context.view_layer.objects.active.data.portrait_relief.crop_px
+        assert (crop_left + crop_side / 2 < 512) == (side == "left")
+    assert bpy.ops.portrait_relief.choose_face(number=2) == {"FINISHED"} and settings.face == 0
+    settings.image = bpy.data.images.new("another", 64, 64)
+    assert not settings.faces and not crop_overlay.shown_faces(settings, settings.image)
+
+
 def test_a_picture_saved_from_the_list_tells_how_it_was_made_when_it_is_dropped(astronaut, tmp_path):
     settings = bpy.context.scene.portrait_relief
     settings.browInnerUp, settings.seed = 0.6, 21
