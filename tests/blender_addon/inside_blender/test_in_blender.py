@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+from pathlib import Path
 
 import bpy
 import mathutils
@@ -254,10 +255,32 @@ def test_failures_are_shown_with_the_button_that_mends_them(fake, photo, mode, c
     assert shown.message == "" and shown.state == "IDLE"
 
 
-@pytest.mark.parametrize("mode", ["crash", "hang", "garbage", "damaged", "oom", "wrong_protocol"])
-def test_a_failure_loses_nothing_and_the_next_job_works(fake, photo, mode):
+def begun(job: str, folder: Path) -> set[str]:
+    """The button of a job, to its end."""
+    operators = bpy.ops.portrait_relief
+    if job == "drive":
+        (folder / "shot.jpg").write_bytes(b"a picture")
+        return operators.drive_from_footage(filepath=str(folder / "shot.jpg"), timeout=20)
+    button = {"generate": operators.generate, "repaint": operators.repaint}
+    return button.get(job, operators.generate_sequence)(timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("job", "mode"),
+    [
+        *(("generate", mode) for mode in ("crash", "hang", "garbage", "damaged", "oom", "wrong_protocol")),
+        *(
+            (job, mode)
+            for job in ("repaint", "sequence", "drive")
+            for mode in ("crash", "hang", "garbage", "oom")
+        ),
+    ],
+)
+def test_a_failure_loses_nothing_and_the_next_job_works(fake, photo, tmp_path, job, mode):
     fake("ok")
     settings = bpy.context.scene.portrait_relief
+    settings.sequence_folder = str(tmp_path / "sequences")
+    bpy.context.scene.frame_start, bpy.context.scene.frame_end = 1, 5
     bpy.ops.portrait_relief.estimate_depth(timeout=20)
     item = relief()
     item.data.vertices[0].co.z += 0.01  # sculpted
@@ -267,7 +290,7 @@ def test_a_failure_loses_nothing_and_the_next_job_works(fake, photo, mode):
     with contextlib.suppress(RuntimeError):  # with another protocol the start fails already
         bpy.ops.portrait_relief.restart_backend()
     with pytest.raises(RuntimeError):
-        bpy.ops.portrait_relief.generate(timeout=20)
+        begun(job, tmp_path)
     shown = bpy.context.window_manager.portrait_relief
     assert shown.message and shown.hint and shown.remedy != "NONE"
     assert [each.name for each in bpy.data.objects] == [item.name] and len(settings.results) == 1
@@ -275,8 +298,8 @@ def test_a_failure_loses_nothing_and_the_next_job_works(fake, photo, mode):
     assert (settings.image, round(settings.jawOpen, 3), settings.seed) == (photo, 0.4, 7)
     fake("ok")
     assert bpy.ops.portrait_relief.restart_backend() == {"FINISHED"}
-    assert bpy.ops.portrait_relief.generate(timeout=20) == {"FINISHED"}
-    assert shown.message == "" and len(settings.results) == 2
+    assert begun(job, tmp_path) == {"FINISHED"}
+    assert shown.message == "" and len(settings.results) == (1 if job == "drive" else 2)
 
 
 def test_a_failed_job_does_not_stop_the_next_one(fake, photo):
