@@ -211,11 +211,12 @@ def pip_install(*arguments: str) -> None:
     pip("install", "--no-compile", "--progress-bar", "off", *arguments)
 
 
-def ensure_other_blenders() -> None:
+def ensure_other_blenders() -> list[str]:
     """Puts the other Blender versions the add-on is tested in into .venv/bpy/<version>, each with its numpy.
 
-    One that can't be installed is named and left out; its tests say that they were skipped.
+    Returns those that can't be installed; their tests say that they were skipped.
     """
+    missing = []
     pinned = re.search(r"^numpy==\S+", LOCKS[0].read_text(encoding="utf-8"), re.MULTILINE)
     assert pinned is not None, "requirements.lock pins numpy"
     for version in OTHER_BLENDERS:
@@ -230,6 +231,8 @@ def ensure_other_blenders() -> None:
             partial.rename(folder)
         except BuildError as error:
             print(f"  Blender {version} can't be installed, its tests will be skipped: {error}", flush=True)
+            missing.append(version)
+    return missing
 
 
 def demo(photo: Path | None, out: Path, more: list[str]) -> int:
@@ -242,7 +245,7 @@ def demo(photo: Path | None, out: Path, more: list[str]) -> int:
 def test(pytest_arguments: list[str]) -> int:
     """Lint, format, types and tests; all of them run, and any failure fails the whole."""
     ensure_environment()
-    ensure_other_blenders()
+    missing = ensure_other_blenders()
     # Two files of tests at a time: most of a test's time it waits for a process of its own.
     side_by_side = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     threads = os.environ.get("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 2) // 2)))
@@ -258,6 +261,8 @@ def test(pytest_arguments: list[str]) -> int:
             if run([venv_python(), "-m", module, *arguments], OMP_NUM_THREADS=threads) != 0:
                 failed.append(name)
     print(f"FAILED: {', '.join(failed)}" if failed else f"All passed: {', '.join(checks)}.", flush=True)
+    if missing:
+        print(f"NOT TESTED, as they could not be installed: Blender {', '.join(missing)}", flush=True)
     return 1 if failed else 0
 
 
