@@ -46,10 +46,6 @@ def make_scene(
         message = worded("“{name}” is hidden from renders.", name=item.name)
         hint = "Click the camera beside it in the Outliner, then try again."
         raise AddonError(errors.Problem("relief_hidden", message, hint, Remedy.NONE))
-    if item.data.portrait_relief.camera_distance_mm > 0:
-        message = "A relief in perspective does not lie straight behind its photo."
-        hint = "Set its projection to Orthographic in the panel Relief, then try again."
-        raise AddonError(errors.Problem("relief_in_perspective", message, hint, Remedy.NONE))
     identifier = cycles_or_eevee(engine)
     discard_scenes()
     layer = next(iter(scene.view_layers))
@@ -115,7 +111,7 @@ def feathered(alpha: np.ndarray, radius: int) -> np.ndarray:
 
 
 def _set_camera(made: bpy.types.Scene, item: bpy.types.Object) -> None:
-    """An orthographic camera whose picture is the photo's, pixel for pixel."""
+    """A camera whose picture is the photo's, pixel for pixel: orthographic, or where the relief's own rays meet."""
     kept = item.data.portrait_relief
     layer = made.view_layers[0]
     layer.update()
@@ -137,24 +133,39 @@ def _set_camera(made: bpy.types.Scene, item: bpy.types.Object) -> None:
     corners = [to_world @ Vector(corner) for corner in evaluated.bound_box]
     near, far = (bound((corner - middle).dot(front) for corner in corners) for bound in (max, min))
     margin = max(0.05 * (near - far), right.length)
+    # Depth is scaled with the camera's distance: at any depth scale the same rays pass through the same points.
+    rays_mm = kept.camera_distance_mm * kept.applied_depth_scale
+    away = depth.dot(front) / kept.mm_per_px * rays_mm if kept.camera_distance_mm > 0 else near + margin
+    if away < near + margin / 2:
+        message = "The photo's camera would stand inside the relief."
+        hint = "Set its depth scale to 1, then try again."
+        raise AddonError(errors.Problem("camera_in_relief", message, hint, Remedy.NONE))
 
     data = bpy.data.cameras.new(made.name)
-    data.type, data.sensor_fit, data.ortho_scale = "ORTHO", "HORIZONTAL", right.length * width
-    data.clip_start, data.clip_end = margin / 2, near - far + 3 * margin
+    data.sensor_fit = "HORIZONTAL"
+    if kept.camera_distance_mm > 0:
+        data.type, data.lens = "PERSP", data.sensor_width * away / (right.length * width)
+    else:
+        data.type, data.ortho_scale = "ORTHO", right.length * width
+    data.clip_start, data.clip_end = (away - near) / 2, away - far + 2 * margin
     camera = bpy.data.objects.new(data.name, data)
     camera[SCENE_KEY] = True
     made.collection.objects.link(camera)
     made.camera = camera
     matrix = Matrix((right.normalized(), up.normalized(), front)).transposed().to_4x4()
-    matrix.translation = middle + front * (near + margin)
+    matrix.translation = middle + front * away
     camera.matrix_world = matrix
 
     render = made.render
     render.resolution_x, render.resolution_y, render.resolution_percentage = width, height, 100
     aspect = up.length / right.length  # the object may be scaled by different factors
     render.pixel_aspect_x, render.pixel_aspect_y = max(1.0, 1.0 / aspect), max(1.0, aspect)
-    columns = [(corner - middle).dot(right) / right.length_squared + width / 2 for corner in corners]
-    rows = [(corner - middle).dot(up) / up.length_squared + height / 2 for corner in corners]
+    columns, rows = [], []
+    for corner in corners:
+        to = corner - middle
+        nearer = away / (away - to.dot(front)) if kept.camera_distance_mm > 0 else 1.0
+        columns.append(to.dot(right) / right.length_squared * nearer + width / 2)
+        rows.append(to.dot(up) / up.length_squared * nearer + height / 2)
     render.use_border, render.use_crop_to_border = True, False
     render.border_min_x, render.border_max_x = (_share(x, width) for x in _spread(columns))
     render.border_min_y, render.border_max_y = (_share(y, height) for y in _spread(rows))

@@ -133,11 +133,9 @@ REPORTS: dict[str, str] = {
         "Das geht mit einem einzelnen Bild, nicht mit einer Sequenz."
     ),
     "Import one frame as a relief.": ("Importiere ein einzelnes Bild als Relief."),
-    "A relief in perspective does not lie straight behind its photo.": (
-        "Ein Relief in Perspektive liegt nicht gerade hinter seinem Foto."
-    ),
-    "Set its projection to Orthographic in the panel Relief, then try again.": (
-        "Stelle seine Projektion im Feld Relief auf Orthografisch, dann versuche es noch einmal."
+    "The photo's camera would stand inside the relief.": "Die Kamera des Fotos stünde im Relief.",
+    "Set its depth scale to 1, then try again.": (
+        "Stelle seine Tiefenskalierung auf 1, dann versuche es noch einmal."
     ),
     "The relief's scale is skewed or zero.": ("Die Skalierung des Reliefs ist schief oder null."),
     "Clear its scale (Alt+S), then try again.": (

@@ -87,6 +87,35 @@ def test_a_still_is_the_photo_where_no_relief_is_and_lit_anew_where_it_is(head):
     assert len(bpy.data.scenes) == 1 and not bpy.data.cameras
 
 
+@pytest.mark.parametrize("depth_scale", [1.0, 0.6])
+@pytest.mark.parametrize("projection", ["ORTHOGRAPHIC", "PERSPECTIVE"])
+def test_a_still_lies_on_its_photo_pixel_on_pixel(head, projection, depth_scale):
+    built = head.data.portrait_relief_build
+    built.focal_mm, built.projection = 60.0, projection
+    head.data.portrait_relief.depth_scale = depth_scale
+    head.rotation_euler, head.location, head.scale = (0.2, 0.1, 0.4), (0.3, -0.2, 0.1), (1.5, 1.5, 1.5)
+    world = bpy.data.worlds.new("white")
+    world.use_nodes = True
+    world.node_tree.nodes["Background"].inputs["Color"].default_value = (1, 1, 1, 1)
+    bpy.context.scene.world = world
+    assert bpy.ops.portrait_relief.relit_still(engine="CYCLES", samples=32) == {"FINISHED"}
+    still, photo = (
+        image_pixels(next(image for image in bpy.data.images if image.name == name))[:, :, 0]
+        for name in ("Ball Relit", "Ball RGB")
+    )
+    y, x = np.mgrid[:96, :120] + 0.5
+    inside = np.hypot(x - 60, y - 48) < 30  # its light falls off slowly, the squares' edges do not
+
+    def edges(values: np.ndarray) -> np.ndarray:
+        return np.stack([values - np.roll(values, 2, axis) for axis in (0, 1)])[:, inside].ravel()
+
+    def likeness(up: int, right: int) -> float:
+        return float(np.corrcoef(edges(np.roll(still, (up, right), (0, 1))), edges(photo))[0, 1])
+
+    beside = [likeness(*step) for step in ((1, 0), (-1, 0), (0, 1), (0, -1))]
+    assert likeness(0, 0) > 0.9 and likeness(0, 0) > max(beside) + 0.1, (likeness(0, 0), beside)
+
+
 def test_a_relief_hidden_from_renders_is_named(head):
     head.hide_render = True
     with pytest.raises(RuntimeError, match="hidden"):
