@@ -93,7 +93,9 @@ def delete_data(result_id: str, layer: bpy.types.ViewLayer) -> None:
         if not texture.users and texture.image.get(images.RESULT_KEY) == result_id:
             bpy.data.textures.remove(texture)
     for image in [each for each in bpy.data.images if each.get(images.RESULT_KEY) == result_id]:
-        if image.get(images.KIND_KEY) in KINDS and not image.users:
+        kind = image.get(images.KIND_KEY)
+        ours = int(kind == relit_still.KIND and image.use_fake_user)  # what keeps a still that nothing uses
+        if kind in KINDS and image.users == ours:
             bpy.data.images.remove(image)
 
 

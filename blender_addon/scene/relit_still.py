@@ -94,7 +94,11 @@ def compose(item: bpy.types.Object, path: Path) -> bpy.types.Image:
         bpy.data.images.remove(rendered)
     cover = feathered(pixels[:, :, 3], max(1, round(FEATHER_PX * max(width, height) / 512)))[:, :, None]
     mixed = photo * (1.0 - cover) + pixels[:, :, :3] * cover
-    return albedo.write_picture(f"{item.name} Relit", mixed, item.data.portrait_relief.result_id, KIND)
+    still = albedo.write_picture(f"{item.name} Relit", mixed, item.data.portrait_relief.result_id, KIND)
+    still.use_fake_user = (
+        True  # no material uses it: it would be lost when no editor shows it while the file is saved
+    )
+    return still
 
 
 def feathered(alpha: np.ndarray, radius: int) -> np.ndarray:

@@ -162,6 +162,7 @@ def test_the_pictures_made_of_a_relief_go_with_it(three):
     kept = albedo.write_picture(
         "Relit", np.zeros((48, 40, 3), np.float32), three[1].data.portrait_relief.result_id, relit_still.KIND
     )
+    relit.use_fake_user = kept.use_fake_user = True  # as stills have
     assert relit != kept and len({image.name for image in bpy.data.images} - before) == 3
     bpy.ops.portrait_relief.delete_result(index=0)
     assert {image.name for image in bpy.data.images} - before == {kept.name}

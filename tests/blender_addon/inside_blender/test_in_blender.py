@@ -135,17 +135,37 @@ def test_every_relief_is_as_it_was_in_a_file_opened_without_a_backend(fake, phot
         getattr(bpy.ops.portrait_relief, operator)(timeout=20)
     first, second = (item for item in bpy.data.objects if item.type == "MESH")
     first.data.vertices[5].co.z += 0.02  # sculpted
-    second.data.portrait_relief_build.back = "SOLID"
+    built = second.data.portrait_relief_build
+    built.back, built.projection, built.normal_map = "SOLID", "PERSPECTIVE", True
     bpy.context.view_layer.objects.active = second
     bpy.ops.portrait_relief.delight()
+    bpy.ops.portrait_relief.apply_light_rig(rig="REMBRANDT")
+    bpy.ops.portrait_relief.relit_still(engine="CYCLES", samples=1)
+    first.hide_set(True)
 
     def kept() -> dict[str, np.ndarray]:
+        bpy.context.view_layer.update()
         meshes = {item.name: coordinates(item.data) for item in bpy.data.objects if item.type == "MESH"}
         packed = [image for image in bpy.data.images if image.packed_file is not None]
-        return meshes | {image.name: image_pixels(image) for image in packed}
+        places = {f"place of {item.name}": np.array(item.matrix_world) for item in bpy.data.objects}
+        seen = {f"seen {item.name}": np.array(item.visible_get()) for item in bpy.data.objects}
+        wires = {
+            f"wires of {material.name}": np.array(
+                sorted(
+                    f"{wire.from_node.name} {getattr(getattr(wire.from_node, 'image', None), 'name', '')} "
+                    f"-> {wire.to_socket.name}"
+                    for wire in material.node_tree.links
+                )
+            )
+            for material in bpy.data.materials
+        }
+        return meshes | {image.name: image_pixels(image) for image in packed} | places | seen | wires
 
     before = kept()
-    assert len(before) == 2 + 5  # portrait and depth of each, and the albedo
+    names = [image.name for image in bpy.data.images if image.packed_file is not None]
+    # portrait and depth of each; of the second the albedo, the normals and the still, too
+    assert len(names) == 4 + 3, names
+    assert any(name.startswith("place of") and "Key" in name for name in before), sorted(before)
     path = str(tmp_path / "reliefs.blend")
     bpy.ops.wm.save_as_mainfile(filepath=path)
     runtime.close()
