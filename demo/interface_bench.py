@@ -41,6 +41,10 @@ _OPERATORS = (
     ("compare_results", {}),
     ("apply_light_rig", {"rig": "REMBRANDT"}),
     ("reset_expression", {}),
+    ("save_picture", {"filepath": "saved.png"}),  # beside the photo
+    ("view_relief", {}),
+    ("copy_report", {}),
+    ("remove_light_rig", {}),
 )
 
 
@@ -182,6 +186,8 @@ def _small_jobs(photo: Path, measured: Measured) -> Iterator[None]:
                 raise TimeoutError(f"job {number} is not done: {_state()}")
             if number and time.monotonic() - asked > 0.5:
                 name, options = _OPERATORS[len(operators.wall_ms) % len(_OPERATORS)]
+                if "filepath" in options:
+                    options = options | {"filepath": str(photo.with_name(options["filepath"]))}
                 operators.time(lambda name=name, options=options: _call(name, options))
                 asked = time.monotonic()
             yield
