@@ -83,7 +83,7 @@ def table(found: Mapping) -> str:
             continue
         row = found[key]
         value, limit_ms = _value_ms(row), row["limit_ms"]
-        text = f"  {label:34} {value / unit:8.2f} {name:2}  {_verdict(value, limit_ms)} {limit_ms / unit:g} {name}; "
+        text = f"  {label:42} {value / unit:8.2f} {name:2}  {_verdict(value, limit_ms)} {limit_ms / unit:g} {name}; "
         text += f"median {row['median_ms'] / unit:.2f} of {row['count']}"
         if "above" in row:
             text += f", 99 % below {row['p99_ms']:.1f}, {row['above']} above the limit"
