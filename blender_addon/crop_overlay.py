@@ -72,12 +72,13 @@ def shown_faces(
 def _draw() -> None:
     context = bpy.context
     settings, image = context.scene.portrait_relief, context.space_data.image
-    if image is None or not all(image.size):
+    if image is None or not all(image.size) or not context.space_data.overlay.show_overlays:
         return
     crop = shown(settings, image)
     if crop is not None:
         _draw_square(context, crop, tuple(image.size), COLOUR)
-    for number, face, colour in shown_faces(settings, image):
+    in_editor = context.area.ui_type == "IMAGE_EDITOR"  # the UV Editor shows it, too
+    for number, face, colour in shown_faces(settings, image) if in_editor else ():
         left, top = _draw_square(context, face, tuple(image.size), colour)
         _draw_text(context, number, (left, top), colour)
 

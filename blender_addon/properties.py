@@ -97,6 +97,7 @@ class PortraitReliefSettings(bpy.types.PropertyGroup):
     )
     tells_settings: BoolProperty(options={"HIDDEN"})  # the chosen picture is one that we made
     faces: StringProperty(options={"HIDDEN"})  # several that were found in it, see core.found_faces
+    faces_of: StringProperty(options={"HIDDEN"})  # which picture that was
     face: IntProperty(
         name="Face",
         description="Which face where there are several, from 1 on the left; 0 takes the largest near the middle",

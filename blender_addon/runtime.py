@@ -45,6 +45,7 @@ _DRAGS = re.compile(r"_(move|slide)(_|$)")
 
 _session: Session | None = None
 _job_scene_uid = 0
+_untold: list[Problem] = []  # of the file before
 _delivery = Delivery()
 
 
@@ -69,7 +70,8 @@ def close() -> None:
     installation.close()
     checking.forget()
     _delivery.drop()
-    tasks.end_all()
+    for problem in tasks.end_all():
+        print(f"Portrait Relief: {problem.text}")
     status_bar.clear()
     sequences.flush()
     join_workers()
@@ -333,7 +335,7 @@ def _redraw() -> None:
 @bpy.app.handlers.persistent
 def cancel_for_other_file(_file=None, _other=None) -> None:
     """Before another file is opened: the result would land in a file that it does not belong to."""
-    tasks.end_all()
+    _untold[:] = tasks.end_all()
     cancel()
 
 
@@ -347,6 +349,8 @@ def show_after_load(_file=None, _other=None) -> None:
     shown.progress = 0.0
     _clear_problem()
     sync()
+    if _untold:  # of what should have been written before
+        show_problem(_untold.pop())
 
 
 def start_backend(*, restart: bool) -> None:

@@ -13,15 +13,27 @@ _shown: list[str] = []  # workspaces that show a text of ours
 
 def tell(text: str) -> None:
     """In every window; the last one counts."""
-    if bpy.app.background:
+    if bpy.app.background or _is_taken():
         return
     for window in bpy.context.window_manager.windows:
         _set(window, window.workspace, text)
         if window.workspace.name not in _shown:
             _shown.append(window.workspace.name)
-    if bpy.app.timers.is_registered(clear):
-        bpy.app.timers.unregister(clear)
-    bpy.app.timers.register(clear, first_interval=SHOWN_S, persistent=True)
+    if bpy.app.timers.is_registered(_clear_later):
+        bpy.app.timers.unregister(_clear_later)
+    bpy.app.timers.register(_clear_later, first_interval=SHOWN_S, persistent=True)
+
+
+def _is_taken() -> bool:
+    """Whether a tool that is in use tells its keys there."""
+    return any(window.modal_operators for window in bpy.context.window_manager.windows)
+
+
+def _clear_later() -> float | None:
+    if _is_taken():
+        return 1.0
+    clear()
+    return None
 
 
 def clear() -> None:
@@ -30,8 +42,8 @@ def clear() -> None:
         return
     names, windows = _shown[:], bpy.context.window_manager.windows
     _shown.clear()
-    if bpy.app.timers.is_registered(clear):
-        bpy.app.timers.unregister(clear)
+    if bpy.app.timers.is_registered(_clear_later):
+        bpy.app.timers.unregister(_clear_later)
     for name in names if windows else ():
         workspace = bpy.data.workspaces.get(name)
         if workspace is not None:

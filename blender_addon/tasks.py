@@ -43,6 +43,7 @@ class Task:
     always_ends: bool = False
 
 
+_failed: list[Problem] = []  # since `end_all` began
 _tasks: dict[tuple[str, int], Task] = {}  # by kind and mesh; the first one's turn is next
 
 
@@ -86,13 +87,15 @@ def cancel(kind: str = "", of: int = 0) -> bool:
     return bool(dropped)
 
 
-def end_all() -> None:
+def end_all() -> list[Problem]:
     """Before another file is opened, or the extension goes: what is about to write a file does so, the rest is
-    dropped."""
+    dropped. Returns why what was to be written was not."""
+    _failed.clear()
     for task in [task for task in _tasks.values() if task.always_ends]:
         del _tasks[task.kind, task.of]
         _advance(task, math.inf)
     cancel()
+    return _failed[:]
 
 
 def tick() -> bool:
@@ -127,6 +130,7 @@ def _advance(task: Task, budget_s: float) -> bool:
 
 def _tell(task: Task, problem: Problem) -> None:
     """In the task's panel, and where it is seen with any panel."""
+    _failed.append(problem)
     task.tell(problem)
     status_bar.tell(say_whole(problem))
 

@@ -103,18 +103,24 @@ class PORTRAIT_RELIEF_OT_fix_export(_ExportOperator, TaskOperator, bpy.types.Ope
         return super().poll(context) and cls.may_begin("check")
 
     def execute(self, context: bpy.types.Context) -> set[str]:
-        steps = self._steps(context.scene, context.view_layer.objects.active)
+        steps = self.fix_steps(context.scene, context.view_layer.objects.active)
         return self.run_task(tasks.Task("check", steps, _is_in_the_report, "Fix for Export"))
 
-    def _steps(self, scene: bpy.types.Scene, item: bpy.types.Object) -> Steps[Report]:
+    @classmethod
+    def fix_steps(cls, scene: bpy.types.Scene, item: bpy.types.Object) -> Steps[Report]:
+        """Checks and mends until nothing is left to mend. Raises AddonError."""
         scene_uid, item_uid = scene.session_uid, item.session_uid
         for _ in range(_MOST_ROUNDS):
             scene = importing.find_scene(scene_uid)
-            made = yield from self.check_steps(scene, sending_back.find_relief(item_uid))
+            changes = scene.portrait_relief_export.changes
+            made = yield from cls.check_steps(scene, sending_back.find_relief(item_uid))
             wanted = print_checks.changes(made.findings)
+            chosen = importing.find_scene(scene_uid).portrait_relief_export
+            if chosen.changes != changes:  # by the artist, meanwhile: what was found is not about them
+                continue
             if not wanted:
                 break
-            importing.find_scene(scene_uid).portrait_relief_export.apply(wanted)
+            chosen.apply(wanted)
             yield
         left = problems(made.findings)
         if left:

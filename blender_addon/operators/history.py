@@ -94,8 +94,11 @@ def delete_data(result_id: str, layer: bpy.types.ViewLayer) -> None:
             bpy.data.textures.remove(texture)
     for image in [each for each in bpy.data.images if each.get(images.RESULT_KEY) == result_id]:
         kind = image.get(images.KIND_KEY)
-        ours = int(kind == relit_still.KIND and image.use_fake_user)  # what keeps a still that nothing uses
-        if kind in KINDS and image.users == ours:
+        if kind == relit_still.KIND:
+            image.use_fake_user = (
+                False  # it kept the still; one that an editor shows goes with the file's next saving
+            )
+        if kind in KINDS and not image.users:
             bpy.data.images.remove(image)
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -37,9 +38,16 @@ def _of_file(filepath: str) -> PictureSettings | None:
 
 
 def changed(settings, _context) -> None:
-    """Update function of what chooses the picture."""
-    settings.faces = ""
+    """Update function of what chooses the picture, also where it chooses the same again."""
+    if settings.faces and settings.faces_of != _identity(settings):
+        settings.faces, settings.face = "", 0  # the number was one of these
     look(settings)
+
+
+def _identity(settings) -> str:
+    if settings.source == "FILE":
+        return f"FILE {os.path.abspath(bpy.path.abspath(settings.filepath))}"
+    return f"IMAGE {settings.image.session_uid if settings.image is not None else ''}"
 
 
 def look(settings) -> None:
@@ -50,10 +58,14 @@ def look(settings) -> None:
 def remember_faces(settings, given: JobInput, report: Mapping) -> None:
     """Keeps where a job found several faces in the chosen picture, for choosing among them; a job for another picture
     tells nothing."""
-    name = Path(settings.filepath).name if settings.source == "FILE" else getattr(settings.image, "name", "")
-    if given.portrait_name == name and "faces" in report:
+    if settings.source == "FILE":
+        name = Path(bpy.path.abspath(settings.filepath)).name
+    else:
+        name = getattr(settings.image, "name", "")
+    if given.portrait_name == name and given.crop is None and "faces" in report:
         faces = found_faces.of_report(report, given.portrait)
         settings.faces = found_faces.to_text(faces) if len(faces) > 1 else ""
+        settings.faces_of = _identity(settings)
 
 
 @bpy.app.handlers.persistent

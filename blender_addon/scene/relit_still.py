@@ -21,6 +21,7 @@ KIND = "relit"
 SCENE_KEY = "portrait_relief_relit"
 BORDER_PX = 3.0
 FEATHER_PX = 1.5  # at 512 px of picture: the relief's edge melts into the photo
+_LEAN = 1e-4  # 1 less the cosine between depth and the camera's view above which near parts lie beside their pixels
 _SHEAR = 1e-3  # cosine between the picture's axes above which no camera shows it as it was
 
 
@@ -124,10 +125,12 @@ def _set_camera(made: bpy.types.Scene, item: bpy.types.Object) -> None:
     place = relief_object.placement_of(item.data)
     pixel = place.axes * kept.mm_per_px  # columns: a pixel to the right, one up, and as much depth
     right, up, depth = (to_world.to_3x3() @ Vector(pixel[:, column]) for column in range(3))
-    if min(right.length, up.length) < 1e-12 or abs(right.normalized().dot(up.normalized())) > _SHEAR:
+    front = right.cross(up).normalized()
+    leans = depth.length > 0 and abs(depth.normalized().dot(front)) < 1 - _LEAN
+    flat = min(right.length, up.length) < 1e-12
+    if flat or leans or abs(right.normalized().dot(up.normalized())) > _SHEAR:
         message, hint = "The relief's scale is skewed or zero.", "Clear its scale (Alt+S), then try again."
         raise AddonError(errors.Problem("skewed_relief", message, hint, Remedy.NONE))
-    front = right.cross(up).normalized()
     if front.dot(depth) < 0:
         message, hint = "The relief is mirrored.", "Clear its negative scale (Alt+S), then try again."
         raise AddonError(errors.Problem("mirrored_relief", message, hint, Remedy.NONE))
@@ -138,11 +141,11 @@ def _set_camera(made: bpy.types.Scene, item: bpy.types.Object) -> None:
     near, far = (bound((corner - middle).dot(front) for corner in corners) for bound in (max, min))
     margin = max(0.05 * (near - far), right.length)
     # Depth is scaled with the camera's distance: at any depth scale the same rays pass through the same points.
-    rays_mm = kept.camera_distance_mm * kept.applied_depth_scale
+    rays_mm = kept.camera_distance_mm * _depth_scale(item, evaluated)
     away = depth.dot(front) / kept.mm_per_px * rays_mm if kept.camera_distance_mm > 0 else near + margin
     if away < near + margin / 2:
         message = "The photo's camera would stand inside the relief."
-        hint = "Set its depth scale to 1, then try again."
+        hint = "Choose a longer focal length or Orthographic in the panel Relief, and a depth scale above 0."
         raise AddonError(errors.Problem("camera_in_relief", message, hint, Remedy.NONE))
 
     data = bpy.data.cameras.new(made.name)
@@ -173,6 +176,15 @@ def _set_camera(made: bpy.types.Scene, item: bpy.types.Object) -> None:
     render.use_border, render.use_crop_to_border = True, False
     render.border_min_x, render.border_max_x = (_share(x, width) for x in _spread(columns))
     render.border_min_y, render.border_max_y = (_share(y, height) for y in _spread(rows))
+
+
+def _depth_scale(item: bpy.types.Object, evaluated: bpy.types.Object) -> float:
+    """Of the shape as it is: a Displace modifier's strength may be animated."""
+    kept = item.data.portrait_relief
+    modifier = evaluated.modifiers.get(relief_object.DISPLACE_NAME) if kept.displaced else None
+    if modifier is None:
+        return kept.applied_depth_scale
+    return modifier.strength / relief_object.displacement_per_mm(item.data)
 
 
 def _spread(places: list[float]) -> tuple[float, float]:

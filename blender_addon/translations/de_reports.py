@@ -134,8 +134,8 @@ REPORTS: dict[str, str] = {
     ),
     "Import one frame as a relief.": ("Importiere ein einzelnes Bild als Relief."),
     "The photo's camera would stand inside the relief.": "Die Kamera des Fotos stünde im Relief.",
-    "Set its depth scale to 1, then try again.": (
-        "Stelle seine Tiefenskalierung auf 1, dann versuche es noch einmal."
+    "Choose a longer focal length or Orthographic in the panel Relief, and a depth scale above 0.": (
+        "Wähle im Feld Relief eine längere Brennweite oder Orthografisch, und eine Tiefenskalierung über 0."
     ),
     "The relief's scale is skewed or zero.": ("Die Skalierung des Reliefs ist schief oder null."),
     "Clear its scale (Alt+S), then try again.": (

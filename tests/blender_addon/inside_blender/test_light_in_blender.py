@@ -88,11 +88,17 @@ def test_a_still_is_the_photo_where_no_relief_is_and_lit_anew_where_it_is(head):
 
 
 @pytest.mark.parametrize("depth_scale", [1.0, 0.6])
-@pytest.mark.parametrize("projection", ["ORTHOGRAPHIC", "PERSPECTIVE"])
-def test_a_still_lies_on_its_photo_pixel_on_pixel(head, projection, depth_scale):
+@pytest.mark.parametrize(
+    ("projection", "variant"),
+    [("ORTHOGRAPHIC", "MESH"), ("PERSPECTIVE", "MESH"), ("PERSPECTIVE", "DISPLACE")],
+)
+def test_a_still_lies_on_its_photo_pixel_on_pixel(head, projection, variant, depth_scale):
     built = head.data.portrait_relief_build
-    built.focal_mm, built.projection = 60.0, projection
-    head.data.portrait_relief.depth_scale = depth_scale
+    built.focal_mm, built.projection, built.variant = 60.0, projection, variant
+    if variant == "DISPLACE":  # as an artist animates it
+        head.modifiers["Relief Depth"].strength *= depth_scale
+    else:
+        head.data.portrait_relief.depth_scale = depth_scale
     head.rotation_euler, head.location, head.scale = (0.2, 0.1, 0.4), (0.3, -0.2, 0.1), (1.5, 1.5, 1.5)
     world = bpy.data.worlds.new("white")
     world.use_nodes = True
@@ -114,6 +120,15 @@ def test_a_still_lies_on_its_photo_pixel_on_pixel(head, projection, depth_scale)
 
     beside = [likeness(*step) for step in ((1, 0), (-1, 0), (0, 1), (0, -1))]
     assert likeness(0, 0) > 0.9 and likeness(0, 0) > max(beside) + 0.1, (likeness(0, 0), beside)
+
+
+def test_a_relief_that_leans_is_named(head):
+    turned = bpy.data.objects.new("turned", None)
+    bpy.context.scene.collection.objects.link(turned)
+    turned.scale = (1.0, 2.0, 1.0)
+    head.parent, head.rotation_euler = turned, (0.0, 0.0, 0.5)
+    with pytest.raises(RuntimeError, match="skewed"):
+        bpy.ops.portrait_relief.relit_still(engine="CYCLES", samples=1)
 
 
 def test_a_relief_hidden_from_renders_is_named(head):

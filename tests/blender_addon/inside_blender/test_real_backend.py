@@ -86,9 +86,14 @@ def test_one_of_two_faces_is_chosen_by_its_number(astronaut, tmp_path):
         assert settings.results[-1].details.startswith(f"face {number} of 2")
         crop_left, _top, crop_side = bpy.context.view_layer.objects.active.data.portrait_relief.crop_px
         assert (crop_left + crop_side / 2 < 512) == (side == "left")
+    settings.image = settings.image  # as drawing a crop does
+    assert settings.faces and settings.face == 2
     assert bpy.ops.portrait_relief.choose_face(number=2) == {"FINISHED"} and settings.face == 0
+    assert bpy.ops.portrait_relief.choose_face(number=1) == {"FINISHED"}
     settings.image = bpy.data.images.new("another", 64, 64)
-    assert not settings.faces and not crop_overlay.shown_faces(settings, settings.image)
+    assert (
+        not settings.faces and settings.face == 0 and not crop_overlay.shown_faces(settings, settings.image)
+    )
 
 
 def test_a_picture_saved_from_the_list_tells_how_it_was_made_when_it_is_dropped(astronaut, tmp_path):

@@ -190,6 +190,25 @@ def test_an_export_is_written_before_another_file_is_opened_or_blender_quits(hea
         addon.register()
 
 
+def test_an_export_that_fails_while_another_file_is_opened_is_told_there(head, export_path: Path):
+    begin_export(head, export_path.parent / "missing" / "anna.glb")
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert "There is no folder" in bpy.context.window_manager.portrait_relief.message
+
+
+def test_what_the_artist_sets_while_fix_checks_stays(head):
+    from blender_addon import runtime, tasks
+    from blender_addon.operators import export
+
+    chosen = bpy.context.scene.portrait_relief_export
+    chosen.shape, chosen.size_mm, chosen.bed_mm = "OVAL", 300.0, (220.0, 220.0, 220.0)
+    operator = export.PORTRAIT_RELIEF_OT_fix_export
+    runtime.begin_task(tasks.Task("check", operator.fix_steps(bpy.context.scene, head), runtime.show_problem))
+    chosen.size_mm = 150.0
+    until_done()
+    assert chosen.size_mm == pytest.approx(150.0)
+
+
 def test_an_export_that_cannot_be_written_is_told_by_the_panel(head, export_path: Path):
     begin("export", exporting(head, export_path.parent / "missing" / "anna.glb"))
     until_done()
