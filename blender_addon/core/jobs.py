@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import arrays, errors, protocol
+from . import arrays, backend_errors, errors, protocol
 from .backend_process import Deadlines
 from .errors import AddonError, Problem
 from .exchange import Address, Answer, BadAnswerError, Exchange, ExchangeError
@@ -25,9 +25,8 @@ from .steps import Steps, advance
 POLL_INTERVAL_S = 0.2
 Parts = tuple[tuple[str, str], ...]
 Maps = Mapping[str, bytes | bytearray]
-Made = Mapping[
-    str, Any
-]  # what is made of a job's input while it is PREPARING, by the names of JobInput's fields
+# What is made of a job's input while it is PREPARING, by the names of JobInput's fields.
+Made = Mapping[str, Any]
 PARTS: Parts = (("rgb", "png"), ("depth", "npy"), ("coverage", "npy"))
 
 
@@ -305,7 +304,7 @@ class Job:
         if len(self._frames) > max(1, len(self.input.frames)):
             raise BadAnswerError(f"{len(self._frames)} frames came of {max(1, len(self.input.frames))}")
         if status.state == "failed":
-            self.fail(errors.from_backend(status.error or {}))
+            self.fail(backend_errors.from_backend(status.error or {}))
         elif status.state == "cancelled":
             self._end(JobState.CANCELLED)
         elif status.state == "done":

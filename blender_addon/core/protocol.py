@@ -9,7 +9,7 @@ import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from . import errors
+from . import backend_errors, errors
 from .errors import AddonError
 from .exchange import Address, Answer, BadAnswerError, Body, Exchange
 from .wording import worded
@@ -123,7 +123,7 @@ def checked(answer: Answer) -> Answer:
         error = answer.json().get("error")
     except BadAnswerError:
         error = None
-    raise AddonError(errors.from_backend(error if isinstance(error, dict) else {}, answer.status))
+    raise AddonError(backend_errors.from_backend(error if isinstance(error, dict) else {}, answer.status))
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,8 @@ class Painted:
         )
 
 
-Contents = dict[
-    str, bytes
-]  # by their names beside the main file; the main one's own is in it where all is made here
+# Files' contents by their names beside the main file, and by the main one's own where all of it is made here.
+Contents = dict[str, bytes]
 
 
 @dataclass(frozen=True)

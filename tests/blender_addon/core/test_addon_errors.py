@@ -7,7 +7,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from blender_addon.core import errors
+from blender_addon.core import backend_errors
 from blender_addon.core.errors import Remedy
 
 ONLY_COMMANDS = ("training", "cli.py", "bench.py", "doctor.py")
@@ -35,8 +35,8 @@ def _codes(repository: Path) -> Iterator[tuple[str, str]]:
 def test_every_code_of_the_backend_has_a_remedy(repository: Path):
     codes = dict(_codes(repository))
     assert {"out_of_memory", "device_failed", "bad_crop", "worker_crashed"} <= codes.keys()
-    assert {code: file for code, file in codes.items() if code not in errors._BACKEND_REMEDIES} == {}
+    assert {code: file for code, file in codes.items() if code not in backend_errors.REMEDIES} == {}
 
 
 def test_a_code_of_another_version_opens_the_log():
-    assert errors.from_backend({"code": "new_one", "message": "No."}).remedy is Remedy.OPEN_LOG
+    assert backend_errors.from_backend({"code": "new_one", "message": "No."}).remedy is Remedy.OPEN_LOG

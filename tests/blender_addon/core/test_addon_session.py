@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from blender_addon.core import arrays, errors
+from blender_addon.core import arrays, backend_errors
 from blender_addon.core.backend_process import BackendProcess, BackendState, rotate_log
 from blender_addon.core.errors import AddonError, Remedy
 from blender_addon.core.jobs import JobInput, JobState
@@ -100,7 +100,8 @@ def test_a_face_that_is_not_found_names_the_panels_own_crop(fast_session, fake_l
 @pytest.mark.parametrize("code", ["unknown_device", "unsupported_precision"])
 def test_a_choice_that_cannot_be_served_leads_to_the_preferences(code):
     assert (
-        errors.from_backend({"code": code, "message": "No.", "hint": "."}).remedy is Remedy.OPEN_PREFERENCES
+        backend_errors.from_backend({"code": code, "message": "No.", "hint": "."}).remedy
+        is Remedy.OPEN_PREFERENCES
     )
 
 

@@ -191,7 +191,7 @@ def test_sentences_with_numbers_in_them_are_said_wherever_they_were_made(in_germ
 
 def test_checks_errors_dialogs_and_progress_are_german(in_german, head):  # noqa: F811
     from blender_addon import runtime
-    from blender_addon.core import errors
+    from blender_addon.core import backend_errors
     from blender_addon.core.pip_output import progress
     from blender_addon.operators.install import PORTRAIT_RELIEF_OT_remove_backend
     from blender_addon.translations import say_sentence
@@ -203,7 +203,7 @@ def test_checks_errors_dialogs_and_progress_are_german(in_german, head):  # noqa
     assert " bed " not in chosen.report and "triangles" not in chosen.report
     with pytest.raises(RuntimeError, match="kann nicht als Bild gelesen werden. Wähle eine .hdr"):
         bpy.ops.portrait_relief.load_hdri(filepath="/no/where.hdr")
-    message = errors.from_backend({}, 500)
+    message = backend_errors.from_backend({}, 500)
     runtime.show_problem(message)
     shown = bpy.context.window_manager.portrait_relief
     assert shown.message == "Das Backend lehnte die Arbeit ab (HTTP 500)."
