@@ -12,7 +12,7 @@ from .core.crop import Crop, corners_uv
 from .scene import images
 
 COLOUR = (1.0, 0.6, 0.1, 1.0)
-_OTHERS = (1.0, 1.0, 1.0, 0.5)
+_OTHERS = (0.7, 0.7, 0.7, 1.0)
 _TEXT_PX = 16.0
 _WIDTH_PX = 2.0
 
