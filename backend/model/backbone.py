@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 from .expression import MAP_CHANNELS, ExpressionFeatures
 from .face_frame import FaceFrame, arrive, carry
+from .face_parts import DRAWN, FaceParts
 from .modalities import FIRST_MODALITIES, GROUPS, MODALITIES
 from .reference import ReferenceBank, set_bank_processors
 from .trunk import build_trunk
@@ -94,6 +95,8 @@ class JointBackbone(ModelMixin, ConfigMixin):
         modalities: names of what the packed latent holds.
         maps_arrive: whether the expression maps are told where what they move arrives (`face_frame.arrive`), not
             where it leaves.
+        parts_width: width of the networks of eyes and mouth (`face_parts`), 0 for none; needs the face frame and maps
+            that arrive.
     """
 
     config_name = "config.json"
@@ -115,6 +118,7 @@ class JointBackbone(ModelMixin, ConfigMixin):
         modalities: Sequence[str] = FIRST_MODALITIES,
         half_head_width: int = 0,
         maps_arrive: bool = False,
+        parts_width: int = 0,
     ) -> None:
         super().__init__()
         self.unet = build_trunk(trunk)
@@ -154,6 +158,11 @@ class JointBackbone(ModelMixin, ConfigMixin):
             if self.pixel_head is None or patch % 2:
                 raise ValueError("the head at half the resolution needs the pixel head and an even patch")
             self.half_head = PixelHead(4 * out_pixels, 4 * context, expression_map_channels, half_head_width)
+        self.parts: FaceParts | None = None
+        if parts_width:
+            if self.pixel_head is None or self.face_frame is None or not maps_arrive:
+                raise ValueError("the parts need the pixel head, the face frame and maps that arrive")
+            self.parts = FaceParts(parts_width)
 
     def forward(
         self,
@@ -183,7 +192,8 @@ class JointBackbone(ModelMixin, ConfigMixin):
         """
         batch, _, height, width = noisy.shape
         given = given * self._given_mask(roles, given)
-        maps = self._expression_maps(expression, reference_latents, height, width)
+        field = self.face_field(reference_latents)
+        maps = self.maps_in_picture(expression, field, height, width)
         if self.config["concat_reference"] and reference_latents is None:
             reference_latents = noisy.new_zeros(1, self.config["rgb_channels"], height, width)
         shown_roles = torch.zeros_like(roles) if "roles" in self.ablated else roles
@@ -204,20 +214,26 @@ class JointBackbone(ModelMixin, ConfigMixin):
         ).sample
         if self.pixel_head is not None:
             output = self._refine(output, given, reference_latents, maps)
+        if self.parts is not None and reference_latents is not None and field is not None:
+            output = self._with_parts(output, reference_latents, field, maps, roles, expression.vector)
         return output
 
     def trainable_parameters(self) -> Iterator[nn.Parameter]:
         """The parameters that get a gradient: all of them."""
         return (parameter for parameter in self.parameters() if parameter.requires_grad)
 
-    def _expression_maps(
-        self, expression: ExpressionFeatures, reference_latents: Tensor | None, height: int, width: int
+    def face_field(self, reference_latents: Tensor | None) -> Tensor | None:
+        """`FaceFrame`'s field [B or 1, 8, h, w] of the reference; None without one or without a face frame."""
+        if self.face_frame is None or reference_latents is None:
+            return None
+        return self.face_frame(reference_latents.to(self.dtype))
+
+    def maps_in_picture(
+        self, expression: ExpressionFeatures, field: Tensor | None, height: int, width: int
     ) -> Tensor:
-        """The maps in the picture's frame, at full resolution where there is a pixel head, else at the trunk's."""
+        """The expression maps in the picture's frame, where there is a pixel head at full resolution, else at the
+        latents' `height` x `width`."""
         scale = self.patch if self.pixel_head is not None else 1
-        field = None
-        if self.face_frame is not None and reference_latents is not None:
-            field = self.face_frame(reference_latents.to(self.dtype))
         maps = carry(expression.maps, field, height * scale, width * scale)
         return arrive(maps) if self.config["maps_arrive"] else maps
 
@@ -255,3 +271,33 @@ class JointBackbone(ModelMixin, ConfigMixin):
             pixels = F.pixel_shuffle(half, 2)
         refined = self.pixel_head(pixels, context_pixels, maps)
         return F.pixel_unshuffle(refined, self.patch)
+
+    def _with_parts(
+        self,
+        output: Tensor,
+        reference_latents: Tensor,
+        field: Tensor,
+        maps: Tensor,
+        roles: Tensor,
+        vector: Tensor,
+    ) -> Tensor:
+        """Eyes and mouth by their own networks, where an expression is wanted and the geometry not given."""
+        assert self.parts is not None
+        batch = output.shape[0]
+        pixels = F.pixel_shuffle(output, self.patch)
+        reference = F.pixel_shuffle(reference_latents, self.patch).expand(batch, -1, -1, -1)
+        drawn = [
+            channel for name in DRAWN for channel in range(*_pixel_channels(self.config["modalities"], name))
+        ]
+        told = (vector[:, vector.shape[1] // 2 :].sum(dim=1) > 0).to(pixels.dtype)
+        shown = told * (1 - roles[:, GROUPS.index("geometry")])
+        parts = self.parts(pixels[:, drawn], reference, field, maps, vector, shown)
+        pixels = pixels.float().index_copy(1, torch.tensor(drawn, device=pixels.device), parts)
+        return F.pixel_unshuffle(pixels, self.patch)
+
+
+def _pixel_channels(modalities: Sequence[str], name: str) -> tuple[int, int]:
+    """First channel of a modality in the unshuffled output, and the one after its last."""
+    before = modalities[: list(modalities).index(name)]
+    start = sum(MODALITIES[other].channels for other in before)
+    return start, start + MODALITIES[name].channels

@@ -16,13 +16,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .expression_names import ARKIT_NAMES
-from .face_frame import OFFSET_SIDES
+from .face_windows import Window, affine_fit, cut, shape_in_window, window_grid
 
-FACE_CENTRE = (0.5, 0.65)
-"""Middle of the face on the canonical crop, in shares of it (x right, y down)."""
-
-FACE_SIDE = 0.52
-"""Side of the square round it that holds all that expressions move, chin to brow."""
+FACE = Window(centre=(0.5, 0.65), side=0.52)
+"""The square that holds all that expressions move, chin to brow."""
 
 READER_SIDE = 64
 """Pixels across of the face that it looks at: 2.8 mm each."""
@@ -30,7 +27,6 @@ READER_SIDE = 64
 _WIDTHS = (1, 2, 4, 4)  # of the levels, in units of the first
 _SQUEEZED = 64  # channels of the last level that the face is read from
 _SHAPE_UNIT = 0.02  # what the field adds to its affine part, in sides
-_SETTLED = 1e-4  # of the fit: a face seen from its side has hardly a width
 
 
 class ExpressionReader(nn.Module):
@@ -114,28 +110,7 @@ def face_in_frame(rgb: Tensor, field: Tensor, side: int) -> tuple[Tensor, Tensor
         canonical places to the picture's [B, 4].
     """
     with torch.autocast(device_type=rgb.device.type, enabled=False):
-        axes = [
-            (torch.arange(n, device=field.device, dtype=torch.float32) + 0.5) / n for n in field.shape[-2:]
-        ]
-        y, x = torch.meshgrid(*axes, indexing="ij")
-        cells = torch.stack([x, y])  # [2, h, w]
-        canonical = cells + field[:, :2] * OFFSET_SIDES
-        places, known = cells.flatten(1).T, canonical.flatten(2).transpose(1, 2)  # [h * w, 2], [B, h * w, 2]
-        centre = known.new_tensor(FACE_CENTRE)
-        away = (known - centre) / (FACE_SIDE / 2)
-        weight = torch.exp(-(away**4).sum(-1, keepdim=True))
-        basis = torch.cat([known - centre, torch.ones_like(known[..., :1])], -1)
-        weighted = (basis * weight).transpose(1, 2)
-        # The fit runs from canonical places to the picture's: what is cut out is asked for by canonical place.
-        ridge = _SETTLED * (1 + weight.sum(1, keepdim=True)) * torch.eye(3, device=basis.device)
-        guess = torch.cat([torch.eye(2, device=basis.device), centre[None]])
-        fit = torch.linalg.solve(weighted @ basis + ridge, weighted @ places + ridge @ guess)  # [B, 3, 2]
-        steps = ((torch.arange(side, device=field.device) + 0.5) / side - 0.5) * FACE_SIDE
-        down, right = torch.meshgrid(steps, steps, indexing="ij")
-        wanted = torch.stack([right, down, torch.ones_like(right)], -1)  # [S, S, 3], canonical
-        grid = torch.einsum("hwi,bij->bhwj", wanted, fit) * 2 - 1
-        face = F.grid_sample(rgb, grid, mode="bilinear", padding_mode="border", align_corners=False)
-        found = F.grid_sample(canonical, grid, mode="bilinear", padding_mode="border", align_corners=False)
-        shape = found - (wanted[..., :2] + centre).permute(2, 0, 1)
+        fit = affine_fit(field, FACE.centre, FACE.side)
+        grid = window_grid(fit, FACE, side)
         turn = (fit[:, :2] - torch.eye(2, device=fit.device)).flatten(1)
-        return face, shape.clamp(-0.2, 0.2), turn
+        return cut(rgb, grid), shape_in_window(field, grid, FACE), turn

@@ -35,7 +35,7 @@ def grown(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
     backbone = pipeline.backbone
     if tuple(backbone.config["modalities"]) == tuple(MODALITIES) and not _lacks_half_head(backbone):
         return pipeline
-    return _of_parts(pipeline, _larger_backbone(pipeline), pipeline.expression_encoder)
+    return _of_networks(pipeline, _larger_backbone(pipeline), pipeline.expression_encoder)
 
 
 @torch.no_grad()
@@ -57,10 +57,26 @@ def with_reader(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
     if not backbone.config["maps_arrive"]:
         backbone = _larger_backbone(pipeline, maps_arrive=True)
         _trust_maps(backbone, pipeline.model.layout)
-    return _of_parts(pipeline, backbone, encoder)
+    return _of_networks(pipeline, backbone, encoder)
 
 
-def _of_parts(
+@torch.no_grad()
+def with_parts(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
+    """`pipeline` with a reader (`with_reader`) and networks of eyes and mouth, which begin at what the maps say.
+
+    Raises:
+        ValueError: it does not predict the picture itself; as for `with_reader`.
+    """
+    if pipeline.scheduler.config["prediction_type"] != "sample":
+        raise ValueError("the parts predict the picture itself")
+    pipeline = with_reader(pipeline)
+    if pipeline.backbone.parts is not None:
+        return pipeline
+    backbone = _larger_backbone(pipeline, parts_width=PRESETS["embedded"].parts_width)
+    return _of_networks(pipeline, backbone, pipeline.expression_encoder)
+
+
+def _of_networks(
     pipeline: JointPortraitPipeline, backbone: JointBackbone, encoder: ExpressionEncoder
 ) -> JointPortraitPipeline:
     settings = pipeline.settings
@@ -114,6 +130,8 @@ def _larger_backbone(pipeline: JointPortraitPipeline, **changes: Any) -> JointBa
         new = larger.half_head
         assert new is not None
         state |= {f"half_head.{name}": tensor for name, tensor in new.state_dict().items()}
+    if larger.parts is not None and backbone.parts is None:
+        state |= {f"parts.{name}": tensor for name, tensor in larger.parts.state_dict().items()}
     for layer in with_rows:
         for name in (f"{layer}.weight", f"{layer}.bias"):
             rows = larger.get_parameter(name).shape[0] - len(state[name])

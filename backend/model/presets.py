@@ -43,6 +43,7 @@ class Preset:
         half_head_width: width of the head at half the resolution.
         face_frame_width: width of the network that carries the expression maps to the face.
         reader_width: width of the network that reads the reference's own expression.
+        parts_width: width of the networks of eyes and mouth, 0 for none.
     """
 
     resolution_px: int
@@ -56,6 +57,7 @@ class Preset:
     half_head_width: int
     face_frame_width: int
     reader_width: int
+    parts_width: int
 
 
 PRESETS: Mapping[str, Preset] = MappingProxyType(
@@ -72,6 +74,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             half_head_width=16,
             face_frame_width=8,
             reader_width=8,
+            parts_width=8,
         ),
         "ablation": Preset(
             resolution_px=64,
@@ -85,6 +88,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             half_head_width=32,
             face_frame_width=32,
             reader_width=16,
+            parts_width=0,
         ),
         "embedded": Preset(
             resolution_px=128,
@@ -98,6 +102,7 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
             half_head_width=64,
             face_frame_width=48,
             reader_width=16,
+            parts_width=32,
         ),
     }
 )
@@ -116,8 +121,8 @@ def create_pipeline(
         preset: a name in `PRESETS` or a `Preset`.
         seed: of the weights; the global generator is left as it was.
         prediction_type: "sample" or "v_prediction".
-        vae: an autoencoder to use instead of the pixel-unshuffle codec; pixel head, face frame and reader are
-            then left out.
+        vae: an autoencoder to use instead of the pixel-unshuffle codec; pixel head, face frame, reader and parts are
+            then left out. The parts are left out with "v_prediction" too: they predict the picture itself.
     """
     sizes = PRESETS[preset] if isinstance(preset, str) else preset
     codec: Codec = PixelUnshuffleCodec(sizes.patch) if vae is None else AutoencoderKLCodec(vae)
@@ -152,6 +157,7 @@ def create_pipeline(
             face_frame_side=min(sizes.resolution_px, 128),
             modalities=list(MODALITIES),
             maps_arrive=vae is None,
+            parts_width=sizes.parts_width if vae is None and prediction_type == "sample" else 0,
         )
         _start_without_motion(backbone, layout)
         _start_with_coverage(backbone, layout)

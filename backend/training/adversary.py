@@ -117,9 +117,19 @@ class Adversary:
                 drawn pixels have none, and that would be all that the discriminator learns.
         """
         windows = self._windows(drawn, batch)
-        if windows is None:
-            return loss
-        picture, truth, reference, hidden = windows
+        return loss if windows is None else self.judge(loss, drawn, *windows)
+
+    def judge(
+        self,
+        loss: JointLoss,
+        drawn: Tensor,
+        picture: Tensor,
+        truth: Tensor,
+        reference: Tensor,
+        hidden: Tensor,
+    ) -> JointLoss:
+        """The same for windows [N, ., S, S], S a multiple of 8: false and true pictures, references and masks of what
+        the reference does not show, of which `picture` has a graph that leads to `drawn`."""
         judged = F.max_pool2d((hidden > 0.5).float(), _DOWNSCALE)
 
         def mean(values: Tensor) -> Tensor:

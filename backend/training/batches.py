@@ -62,10 +62,21 @@ class SamplerState:
 
 
 class BatchSampler:
-    """Draws augmented batches from a library; all randomness comes from one seed."""
+    """Draws augmented batches from a library; all randomness comes from one seed.
 
-    def __init__(self, library: Shots, resolution_px: int, seed: int, device: torch.device | str = "cpu"):
-        self.library, self.resolution_px = library, resolution_px
+    Args:
+        turned_share: of the driven pairs that may differ in the head's pose too.
+    """
+
+    def __init__(
+        self,
+        library: Shots,
+        resolution_px: int,
+        seed: int,
+        device: torch.device | str = "cpu",
+        turned_share: float = TURNED_SHARE,
+    ):
+        self.library, self.resolution_px, self.turned_share = library, resolution_px, turned_share
         self.device = torch.device(device)
         self.rng = np.random.default_rng(seed)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
@@ -129,7 +140,7 @@ class BatchSampler:
         shots = self._pick(self.library.paired, count)
         # One sample in ten asks for the photo itself: what "as in the photo" and a fully known neutral mean.
         same = self.rng.random(count) < 0.1
-        turned = self.rng.random(count) < TURNED_SHARE
+        turned = self.rng.random(count) < self.turned_share
         targets = [0 if same[i] else self._target(s, bool(turned[i])) for i, s in enumerate(shots)]
         crop = self._crop(shots, FRAMED_CROPS)
         background = random_background(count, self.resolution_px, self.generator, self.device)

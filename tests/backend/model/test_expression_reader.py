@@ -7,7 +7,7 @@ import torch
 
 from backend.model.expression import Expression
 from backend.model.expression_names import ARKIT_NAMES
-from backend.model.expression_reader import FACE_CENTRE, FACE_SIDE, ExpressionReader, face_in_frame
+from backend.model.expression_reader import FACE, ExpressionReader, face_in_frame
 from backend.model.face_frame import OFFSET_SIDES, arrive
 from backend.model.joint_model import Conditions, roles_tensor
 from backend.model.pipeline import JointPortraitPipeline
@@ -20,7 +20,7 @@ def field_of(matrix: torch.Tensor, at: torch.Tensor, side: int = 32) -> torch.Te
     axis = (torch.arange(side) + 0.5) / side
     y, x = torch.meshgrid(axis, axis, indexing="ij")
     cells = torch.stack([x, y], -1)
-    canonical = (cells - at) @ matrix.T + torch.tensor(FACE_CENTRE)
+    canonical = (cells - at) @ matrix.T + torch.tensor(FACE.centre)
     shift = (canonical - cells).permute(2, 0, 1)[None] / OFFSET_SIDES
     return torch.cat([shift, torch.zeros(1, 6, side, side)], 1)
 
@@ -34,14 +34,14 @@ def test_a_small_tilted_face_comes_upright_and_of_one_size() -> None:
     size = 128
     axis = (torch.arange(size) + 0.5) / size
     y, x = torch.meshgrid(axis, axis, indexing="ij")
-    canonical = (torch.stack([x, y], -1) - at) @ (smaller * turn.T).T + torch.tensor(FACE_CENTRE)
+    canonical = (torch.stack([x, y], -1) - at) @ (smaller * turn.T).T + torch.tensor(FACE.centre)
     picture = torch.cat([canonical, torch.zeros(size, size, 1)], -1).permute(2, 0, 1)[None]
     face, shape, fit = face_in_frame(picture, field, SIDE_PX)
     assert face.shape == (1, 3, SIDE_PX, SIDE_PX)
-    steps = ((torch.arange(SIDE_PX) + 0.5) / SIDE_PX - 0.5) * FACE_SIDE
+    steps = ((torch.arange(SIDE_PX) + 0.5) / SIDE_PX - 0.5) * FACE.side
     inner = slice(16, -16)
-    assert (face[0, 0, inner, inner] - (steps + FACE_CENTRE[0])[None, inner]).abs().max() < 5e-3
-    assert (face[0, 1, inner, inner] - (steps + FACE_CENTRE[1])[inner, None]).abs().max() < 5e-3
+    assert (face[0, 0, inner, inner] - (steps + FACE.centre[0])[None, inner]).abs().max() < 5e-3
+    assert (face[0, 1, inner, inner] - (steps + FACE.centre[1])[inner, None]).abs().max() < 5e-3
     assert shape[..., inner, inner].abs().max() < 5e-3  # all of it is in the fit
     expected = (turn / smaller).T - torch.eye(2)
     assert (fit - expected.flatten()).abs().max() < 0.02

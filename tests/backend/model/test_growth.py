@@ -12,7 +12,7 @@ from backend.editor import DEFAULT_CHECKPOINT
 from backend.model.backbone import JointBackbone, trunk_in_channels
 from backend.model.codecs import LatentLayout
 from backend.model.expression import Expression, ExpressionEncoder
-from backend.model.growth import KEPT_MOTION, grown, with_reader
+from backend.model.growth import KEPT_MOTION, grown, with_parts, with_reader
 from backend.model.joint_model import Conditions, roles_tensor
 from backend.model.modalities import FIRST_MODALITIES, MODALITIES
 from backend.model.pipeline import JointPortraitPipeline
@@ -32,7 +32,7 @@ def pipeline_of_five() -> JointPortraitPipeline:
     config = {
         k: v
         for k, v in backbone.config.items()
-        if not k.startswith("_") and k not in ("modalities", "half_head_width", "maps_arrive")
+        if not k.startswith("_") and k not in ("modalities", "half_head_width", "maps_arrive", "parts_width")
     }
     small = JointBackbone(**config | {"trunk": trunk, "latent_channels": layout.channels})
     with torch.no_grad():
@@ -125,3 +125,17 @@ def test_with_a_reader_motion_begins_as_the_maps_say_it() -> None:
     torch.testing.assert_close(skip, expected)
     assert with_reader(new).backbone is new.backbone
     assert grown(old).expression_encoder.reader is None
+
+
+@torch.no_grad()
+def test_with_parts_all_else_stays_and_they_begin_as_the_maps_say_it() -> None:
+    old = with_reader(pipeline_of_five())
+    new = with_parts(old)
+    assert new.backbone.parts is not None and old.backbone.parts is None
+    before, after = old.backbone.state_dict(), new.backbone.state_dict()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert {name.split(".")[0] for name in after.keys() - before.keys()} == {"parts"}
+    assert all(not network.out.weight.any() for network in new.backbone.parts.networks.values())
+    assert with_parts(new) is new or with_parts(new).backbone is new.backbone
+    with pytest.raises(ValueError, match="picture itself"):
+        with_parts(create_pipeline("tiny", prediction_type="v_prediction"))

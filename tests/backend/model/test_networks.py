@@ -83,8 +83,9 @@ def test_exactly_what_follows_the_last_bank_entry_is_frozen(pipeline: JointPortr
 def test_banks_fit_the_backbone_layer_by_layer(preset: str) -> None:
     pipeline = create_pipeline(preset)
     assert pipeline.backbone.layer_names == pipeline.reference_network.layer_names
-    trainable = sum(p.numel() for p in pipeline.trainable_parameters())
-    assert trainable < 20e6
+    # What ships: at most some 30 M parameters, and 64 MB of bfloat16.
+    assert sum(p.numel() for p in pipeline.trainable_parameters()) < 30e6
+    assert 2 * sum(t.numel() for t in pipeline.model.state_dict().values()) < 64e6
 
 
 def test_backbone_reads_what_a_recomputation_by_hand_gives(pipeline: JointPortraitPipeline) -> None:
@@ -170,6 +171,9 @@ def test_pixel_head_starts_as_identity_and_acts_across_patches() -> None:
 def test_an_untrained_model_moves_what_the_canonical_face_moves(
     pipeline: JointPortraitPipeline, batch: dict[str, Tensor]
 ) -> None:
+    pipeline.backbone.parts = (
+        None  # of these, `test_face_parts`: their windows' own pixels smooth this rough basis
+    )
     asked = conditions(batch, "joint")
     noisy, timestep = torch.zeros(2, 160, 8, 8), torch.tensor([999, 999])
     still = replace(asked, known=torch.zeros_like(asked.known))
