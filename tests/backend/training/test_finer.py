@@ -25,7 +25,7 @@ def twice(picture: torch.Tensor) -> torch.Tensor:
 def coarse() -> JointPortraitPipeline:
     """Without the heads, whose convolutions reach half as far in the finer picture, and the reader, which looks between
     pixels; nothing starts at zero."""
-    sizes = replace(PRESETS["tiny"], pixel_head_width=0, half_head_width=0, reader_width=0)
+    sizes = replace(PRESETS["tiny"], pixel_head_width=0, half_head_width=0, reader_width=0, parts_width=0)
     pipeline = create_pipeline(sizes, seed=4)
     generator = torch.Generator().manual_seed(5)
     basis = torch.randn(pipeline.expression_encoder.canonical_basis.shape, generator=generator)
