@@ -145,17 +145,15 @@ def write_steps(checked: Checked, given: Asked, path: Path) -> Steps[list[Path]]
     """
     if not path.parent.is_dir():
         raise ExportError(worded("There is no folder {folder}.", folder=path.parent))
-    picture = coverage = None
+    picture = depth = None
     if FORMATS[given.format].has_colour:
         item = sending_back.find_relief(given.item_uid)
         picture = export_sources.picture(item)
         yield
         if picture is not None:
             item = sending_back.find_relief(given.item_uid)
-            coverage = export_sources.coverage(item, picture.shape)
-    painted, contents = yield from in_worker(
-        _content_steps(checked.made, given, picture, coverage, path.name)
-    )
+            depth = export_sources.depth(item, images.kept_size_px(picture))
+    painted, contents = yield from in_worker(_content_steps(checked.made, given, picture, depth, path.name))
     with temp_files.temporary_folder(path.parent) as folder:
         work = folder / path.name
         for name, content in contents.items():
@@ -199,15 +197,17 @@ def corrected_path(path: Path, file_format: str) -> Path:
 def _content_steps(
     made: Piece | HeightMap,
     given: Asked,
-    picture: images.ReadImage | None,
-    coverage: np.ndarray | None,
+    picture: bytes | images.ReadImage | None,
+    depth: bytes | np.ndarray | None,
     name: str,
 ) -> Steps[tuple[Painted | None, Contents]]:
     """The painted piece, if it is one, and what can be made of the file called `name` without bpy."""
     yield
     if isinstance(made, HeightMap):
         return None, {} if given.format == "EXR" else {name: _map_png(made, given.name)}
-    painted = given.painted(made, picture, coverage)
+    read = None if picture is None else (yield from images.read_steps(picture))
+    coverage = None if depth is None else (yield from images.depth_of_steps(depth))[1]
+    painted = given.painted(made, read, coverage)
     yield
     contents = FORMATS[given.format].contents
     return painted, {} if contents is None else contents(painted, name)
