@@ -66,7 +66,7 @@ def import_steps(
         return rgb_picture(), depth
 
     def begun_mesh() -> bpy.types.Mesh:
-        found = next((mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id), None)
+        found = mesh_of(result_id)
         if found is not None:
             return found
         mesh = relief_object.begun_mesh(name, size=size, depth_scale=depth_scale)
@@ -103,13 +103,23 @@ def import_steps(
         return item
     finally:
         if not done:
-            for mesh in [mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id]:
-                if not mesh.users:
-                    bpy.data.meshes.remove(mesh)
+            drop_begun_mesh(result_id)
             for kind in ("rgb", "depth"):
                 image = images.find(result_id, kind)
                 if image is not None and not image.users:
                     bpy.data.images.remove(image)
+
+
+def mesh_of(result_id: str) -> bpy.types.Mesh | None:
+    """The mesh of a result, also a begun one."""
+    return next((mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id), None)
+
+
+def drop_begun_mesh(result_id: str) -> None:
+    """Takes away what an import that did not end has made of a result's mesh."""
+    for mesh in [mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id]:
+        if not mesh.users:
+            bpy.data.meshes.remove(mesh)
 
 
 def _computed(
