@@ -79,6 +79,7 @@ class Clock:
             "worst_ms": max(self.wall_ms),
             "worst_own_ms": max(self.own_ms),
             "above": sum(value > limit_ms for value in self.wall_ms),
+            "own_above": sum(value > limit_ms for value in self.own_ms),
             "slowest": [(self.wall_ms[at], self.own_ms[at], self.names[at]) for at in slowest],
             "limit_ms": limit_ms,
         }
