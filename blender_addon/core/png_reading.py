@@ -18,12 +18,13 @@ _DIAGONALS_PER_STEP = 100
 
 
 def is_plain(data: bytes) -> bool:
-    """Whether `rgb_steps` reads it: PNGs of 8-bit RGB, as the backend and `arrays.write_png` make them."""
+    """Whether `rgb_steps` reads it: PNGs of 8-bit RGB, without a transparent colour, as the backend and
+    `arrays.write_png` make them."""
     try:
         arrays.png_size(data)
     except ValueError:
         return False
-    return data[24:29] == _PLAIN
+    return data[24:29] == _PLAIN and all(kind != b"tRNS" for kind, _content in arrays.png_chunks(data))
 
 
 def rgb_steps(data: bytes) -> Steps[np.ndarray]:

@@ -98,7 +98,7 @@ def read_steps(picture: bytes | ReadImage) -> Steps[ReadImage]:
     if isinstance(picture, ReadImage):
         return picture
     rgb = yield from png_reading.rgb_steps(picture)
-    return ReadImage(rgb[::-1].astype(np.float32) / np.float32(255), linear=False, opaque=True)
+    return ReadImage(rgb[::-1] * np.float32(1 / 255), linear=False, opaque=True)
 
 
 def size_px(image: bpy.types.Image) -> tuple[int, int]:

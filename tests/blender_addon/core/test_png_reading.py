@@ -75,6 +75,12 @@ def test_other_pictures_are_refused(mode: str):
         finish(rgb_steps(buffer.getvalue()))
 
 
+def test_a_transparent_colour_is_left_to_blender():
+    buffer = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(buffer, "PNG", transparency=(0, 0, 0))
+    assert not is_plain(buffer.getvalue())
+
+
 def test_broken_files_are_refused():
     png = arrays.write_png(picture(20, 20))
     assert not is_plain(b"") and not is_plain(b"\xff\xd8\xff" + bytes(60)) and is_plain(png)
