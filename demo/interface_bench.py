@@ -8,6 +8,7 @@ window: there the same tick is called in a loop. `build.py bench` starts it and 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -30,6 +31,9 @@ SIDE, BUILD_LIMIT_MS, DISPLACE_LIMIT_MS = 768, 500.0, 10.0
 LONGEST_S = 600.0
 SEQUENCE_FRAMES = 4
 _NAMED = 12  # of the slowest ticks and calls
+_COLLECTED_MS = (
+    2.0  # that a tick spent on Python's garbage collector, which looks at all of Blender's objects
+)
 _PAUSE_S = 0.1
 _BETWEEN_TASKS_S = 0.5
 _MODES = ("depth", "generate", "appearance")
@@ -49,6 +53,23 @@ _OPERATORS = (
 )
 
 
+class Collector:
+    """Milliseconds of own computing that Python's garbage collector has taken so far."""
+
+    def __init__(self) -> None:
+        self.total_ms = self._began_s = 0.0
+        gc.callbacks.append(self._told)
+
+    def _told(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began_s = time.thread_time()
+        else:
+            self.total_ms += 1000 * (time.thread_time() - self._began_s)
+
+
+_collector = Collector()
+
+
 class Clock:
     """Milliseconds by the wall and of this thread's own computing: other programs lengthen the first alone."""
 
@@ -59,15 +80,18 @@ class Clock:
 
     def time(self, work: Callable[[], Any], name: Callable[[], str] = str) -> Any:
         """`name` is asked before the work and after it: what was at work, and how far that came."""
-        before = name()
+        before, collected_ms = name(), _collector.total_ms
         wall, own = time.perf_counter(), time.thread_time()
         try:
             return work()
         finally:
             self.own_ms.append(1000 * (time.thread_time() - own))
             self.wall_ms.append(1000 * (time.perf_counter() - wall))
-            after = name()
-            self.names.append(before if before == after else f"{before} -> {after}")
+            collected_ms, after = _collector.total_ms - collected_ms, name()
+            named = before if before == after else f"{before} -> {after}"
+            if collected_ms > _COLLECTED_MS:
+                named += f" (garbage collector {collected_ms:.1f})"
+            self.names.append(named)
 
     def worst(self, limit_ms: float) -> dict[str, Any]:
         """For ticks and operators, which must all stay below a limit."""

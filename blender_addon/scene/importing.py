@@ -54,12 +54,12 @@ def import_steps(
     settings = scene.portrait_relief
     size, depth_scale = settings.size, settings.depth_scale
     options = replace(ReliefOptions(), density=settings.density)
-    relief, arrays, depth_file = yield from in_worker(
+    relief, arrays, rgb_file, depth_file = yield from in_worker(
         _computed(result, options, relief_object.new_place(size), depth_scale)
     )
 
     def rgb_picture() -> bpy.types.Image:
-        return images.find(result_id, "rgb") or images.add_rgb(f"{name} RGB", result.rgb_png, result_id)
+        return images.find(result_id, "rgb") or images.add_rgb(f"{name} RGB", rgb_file, result_id)
 
     def pictures() -> tuple[bpy.types.Image, bpy.types.Image]:
         depth = images.find(result_id, "depth") or images.add_depth(f"{name} Depth", depth_file, result_id)
@@ -124,12 +124,12 @@ def drop_begun_mesh(result_id: str) -> None:
 
 def _computed(
     result: FrameResult, options: ReliefOptions, place: Placement, depth_scale: float
-) -> Steps[tuple[ReliefMesh, MeshArrays, bytes]]:
-    """The relief, what its mesh is filled with, and its depth picture's file. No bpy."""
+) -> Steps[tuple[ReliefMesh, MeshArrays, bytes, bytes]]:
+    """The relief, what its mesh is filled with, and the files of its picture and its depth picture. No bpy."""
     relief = yield from build_steps(result.depth_mm, result.coverage, result.mm_per_px, options)
     arrays = yield from relief_object.array_steps(relief, place, depth_scale)
     depth_file = yield from images.depth_file_steps(result.depth_mm, result.coverage)
-    return relief, arrays, depth_file
+    return relief, arrays, bytes(result.rgb_png), depth_file
 
 
 def find_scene(session_uid: int) -> bpy.types.Scene:
