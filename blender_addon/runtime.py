@@ -34,8 +34,10 @@ from .delivery import Delivery
 from .translations import say_sentence
 
 BUSY_INTERVAL_S = 0.03
-PREPARING_INTERVAL_S = 0.005  # many steps of some milliseconds
+BRISK_INTERVAL_S = 0.005  # many steps of some milliseconds
 IDLE_INTERVAL_S = 1.0  # only looks whether the backend still runs
+
+_BRISK = (JobState.PREPARING, JobState.UPLOADING, JobState.DOWNLOADING)
 
 # In the middle of these the user holds data that an import would change under their hands.
 _STROKES = ("TRANSFORM_OT_", "SCULPT_OT_", "PAINT_OT_", "GREASE_PENCIL_OT_", "GPENCIL_OT_")
@@ -173,8 +175,8 @@ def _on_timer() -> float | None:
     at_work = is_busy() or aside or sequences.is_writing()
     if not current.needs_ticks and not at_work:
         return None
-    if current.job is not None and current.job.state is JobState.PREPARING:
-        return PREPARING_INTERVAL_S
+    if current.job is not None and current.job.state in _BRISK:
+        return BRISK_INTERVAL_S
     working = at_work or current.backend.state is not BackendState.READY
     return BUSY_INTERVAL_S if working else IDLE_INTERVAL_S
 

@@ -8,6 +8,7 @@ window: there the same tick is called in a loop. `build.py bench` starts it and 
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -29,6 +30,10 @@ TICK_LIMIT_MS, OPERATOR_LIMIT_MS, ENABLE_LIMIT_MS = 8.0, 50.0, 50.0
 SIDE, BUILD_LIMIT_MS, DISPLACE_LIMIT_MS = 768, 500.0, 10.0
 LONGEST_S = 600.0
 SEQUENCE_FRAMES = 4
+_NAMED = 12  # of the slowest ticks and calls
+_COLLECTED_MS = (
+    2.0  # that a tick spent on Python's garbage collector, which looks at all of Blender's objects
+)
 _PAUSE_S = 0.1
 _BETWEEN_TASKS_S = 0.5
 _MODES = ("depth", "generate", "appearance")
@@ -48,23 +53,49 @@ _OPERATORS = (
 )
 
 
+class Collector:
+    """Milliseconds of own computing that Python's garbage collector has taken so far."""
+
+    def __init__(self) -> None:
+        self.total_ms = self._began_s = 0.0
+        gc.callbacks.append(self._told)
+
+    def _told(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began_s = time.thread_time()
+        else:
+            self.total_ms += 1000 * (time.thread_time() - self._began_s)
+
+
+_collector = Collector()
+
+
 class Clock:
     """Milliseconds by the wall and of this thread's own computing: other programs lengthen the first alone."""
 
     def __init__(self) -> None:
         self.wall_ms: list[float] = []
         self.own_ms: list[float] = []
+        self.names: list[str] = []
 
-    def time(self, work: Callable[[], Any]) -> Any:
+    def time(self, work: Callable[[], Any], name: Callable[[], str] = str) -> Any:
+        """`name` is asked before the work and after it: what was at work, and how far that came."""
+        before, collected_ms = name(), _collector.total_ms
         wall, own = time.perf_counter(), time.thread_time()
         try:
             return work()
         finally:
             self.own_ms.append(1000 * (time.thread_time() - own))
             self.wall_ms.append(1000 * (time.perf_counter() - wall))
+            collected_ms, after = _collector.total_ms - collected_ms, name()
+            named = before if before == after else f"{before} -> {after}"
+            if collected_ms > _COLLECTED_MS:
+                named += f" (garbage collector {collected_ms:.1f})"
+            self.names.append(named)
 
-    def worst(self, limit_ms: float) -> dict[str, float]:
+    def worst(self, limit_ms: float) -> dict[str, Any]:
         """For ticks and operators, which must all stay below a limit."""
+        slowest = sorted(range(len(self.wall_ms)), key=self.wall_ms.__getitem__, reverse=True)[:_NAMED]
         return {
             "count": len(self.wall_ms),
             "median_ms": median(self.wall_ms),
@@ -72,6 +103,8 @@ class Clock:
             "worst_ms": max(self.wall_ms),
             "worst_own_ms": max(self.own_ms),
             "above": sum(value > limit_ms for value in self.wall_ms),
+            "own_above": sum(value > limit_ms for value in self.own_ms),
+            "slowest": [(self.wall_ms[at], self.own_ms[at], self.names[at]) for at in slowest],
             "limit_ms": limit_ms,
         }
 
@@ -139,9 +172,9 @@ class Measured:
         self.tick_row = "tick"
 
     def time_tick(self, tick: Callable[[], float | None]) -> float | None:
-        return self.ticks[self.tick_row].time(tick)
+        return self.ticks[self.tick_row].time(tick, _at_work)
 
-    def rows(self) -> dict[str, dict[str, float]]:
+    def rows(self) -> dict[str, dict[str, Any]]:
         wanted = {name: (clock, TICK_LIMIT_MS) for name, clock in self.ticks.items()}
         wanted |= {
             "operator": (self.operators, OPERATOR_LIMIT_MS),
@@ -150,20 +183,40 @@ class Measured:
         return {name: clock.worst(limit_ms) for name, (clock, limit_ms) in wanted.items() if clock.wall_ms}
 
 
+def _at_work() -> str:
+    """The job's state and the steps that a tick takes: `RUNNING, check build_steps:120`."""
+    from blender_addon import runtime, tasks
+
+    job = runtime.session().job
+    words = [job.state.value if job else "no job"]
+    if runtime._delivery._steps is not None:
+        words.append(f"import {_place(runtime._delivery._steps)}")
+    words += [f"{task.kind} {_place(task.steps)}" for task in tasks._tasks.values()]
+    return ", ".join(words)
+
+
+def _place(steps: Any) -> str:
+    """Function and line of the innermost generator of steps."""
+    while getattr(steps, "gi_yieldfrom", None) is not None:
+        steps = steps.gi_yieldfrom
+    frame = getattr(steps, "gi_frame", None)
+    return f"{steps.__name__}:{frame.f_lineno}" if frame is not None else "at its end"
+
+
 def jobs(photo: Path, large_photo: Path, folder: Path, measured: Measured) -> Iterator[None]:
     """All jobs one after the other; yields while they are at work. `folder` takes the sequence's frames."""
     yield from _small_jobs(photo, measured)
     measured.tick_row = "tick_large"
     settings = bpy.context.scene.portrait_relief
     settings.filepath = str(large_photo)
-    measured.operators.time(lambda: _submit("depth"))
+    measured.operators.time(lambda: _submit("depth"), lambda: "large depth")
     yield from _with_tasks(measured, folder.parent)
     measured.tick_row = "tick_sequence"
     settings.filepath, settings.sequence_folder = str(photo), str(folder)
     for frame, value in ((1, 0.0), (SEQUENCE_FRAMES, 0.6)):
         settings.jawOpen = value
         settings.keyframe_insert("jawOpen", frame=frame)
-    measured.operators.time(_submit_sequence)
+    measured.operators.time(_submit_sequence, lambda: "sequence")
     yield from _with_tasks(measured, folder.parent)
 
 
@@ -179,7 +232,7 @@ def _small_jobs(photo: Path, measured: Measured) -> Iterator[None]:
     end_s = time.monotonic() + LONGEST_S
     while len(ticks.wall_ms) < TICKS or number < len(_MODES):
         mode = _MODES[number % len(_MODES)]
-        operators.time(lambda mode=mode: _submit(mode))
+        operators.time(lambda mode=mode: _submit(mode), lambda mode=mode: mode)
         asked = time.monotonic()
         while runtime.is_busy():
             if time.monotonic() > end_s:
@@ -188,7 +241,9 @@ def _small_jobs(photo: Path, measured: Measured) -> Iterator[None]:
                 name, options = _OPERATORS[len(operators.wall_ms) % len(_OPERATORS)]
                 if "filepath" in options:
                     options = options | {"filepath": str(photo.with_name(options["filepath"]))}
-                operators.time(lambda name=name, options=options: _call(name, options))
+                operators.time(
+                    lambda name=name, options=options: _call(name, options), lambda name=name: name
+                )
                 asked = time.monotonic()
             yield
         if bpy.context.window_manager.portrait_relief.message:
@@ -209,7 +264,7 @@ def _with_tasks(measured: Measured, folder: Path) -> Iterator[None]:
             asked = time.monotonic()
         elif time.monotonic() - asked > _BETWEEN_TASKS_S and (runtime.is_busy() or begun < len(_TASKS)):
             kind = _TASKS[begun % len(_TASKS)]
-            measured.tasks.time(lambda kind=kind: _begin(kind, folder / "bench.glb"))
+            measured.tasks.time(lambda kind=kind: _begin(kind, folder / "bench.glb"), lambda kind=kind: kind)
             begun += 1
         yield
     if bpy.context.window_manager.portrait_relief.message:

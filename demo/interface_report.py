@@ -19,6 +19,7 @@ from pathlib import Path
 BLENDER_VARIABLE = "PORTRAIT_RELIEF_BLENDER"
 _SCRIPT = Path(__file__).with_name("interface_bench.py")
 _PATIENCE_S = 1800
+_NAMED = 3  # of those above a limit, the slowest ones
 LARGE_PX = 3000
 _ROWS = (
     ("tick", "timer tick while a job runs", 1.0, "ms"),
@@ -75,7 +76,7 @@ def measure(blender: str | None, folder: Path) -> dict:
 
 def table(found: Mapping) -> str:
     """One line a number, with its limit. All ticks and operators must stay below theirs; the best of several counts
-    for what is repeated."""
+    for what is repeated. The slowest of those above their limit are named by what was at work, before and after."""
     where = "in a window" if found["windowed"] else "without a window: the ticks were called in a loop"
     lines = [f"Interface, Blender {found['blender']}, {where}"]
     for key, label, unit, name in _ROWS:
@@ -89,7 +90,12 @@ def table(found: Mapping) -> str:
             text += f", 99 % below {row['p99_ms']:.1f}, {row['above']} above the limit"
         # Other programs lengthen the time by the clock, not this.
         text += f"; own computing {row.get('worst_own_ms', row.get('best_own_ms', 0.0)) / unit:.2f}"
+        if "own_above" in row:
+            text += f", {row['own_above']} above"
         lines.append(text)
+        above = [each for each in row.get("slowest", ()) if each[0] > limit_ms]
+        for wall_ms, own_ms, at_work in above[:_NAMED]:
+            lines.append(f"    {wall_ms:.1f} {name}, own computing {own_ms:.1f}: {at_work}")
     return "\n".join(lines)
 
 

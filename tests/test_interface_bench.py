@@ -14,12 +14,16 @@ from demo import interface_report
 def test_the_table_tells_what_is_over_its_limit():
     row = {"count": 500, "median_ms": 0.2, "p99_ms": 5.0, "worst_ms": 9.1, "worst_own_ms": 4.0, "above": 1}
     best = {"count": 7, "median_ms": 450.0, "best_ms": 400.0, "best_own_ms": 390.0, "limit_ms": 500.0}
+    row["own_above"] = 0
+    row["slowest"] = [(9.1, 4.0, "RUNNING, check in_worker:54"), (7.9, 3.0, "QUEUED")]
     told = interface_report.table(
         {"windowed": False, "blender": "4.5.0", "error": "", "tick": row | {"limit_ms": 8.0}, "build": best}
     )
-    first, tick, build = told.splitlines()
+    first, tick, slowest, build = told.splitlines()
     assert "without a window" in first and "4.5.0" in first
     assert "9.10 ms" in tick and "OVER the limit of 8 ms" in tick and "1 above the limit" in tick
+    assert tick.endswith("own computing 4.00, 0 above")
+    assert "9.1 ms, own computing 4.0: RUNNING, check in_worker:54" in slowest and "QUEUED" not in told
     assert "0.40 s" in build and "ok, limit 0.5 s" in build
 
 

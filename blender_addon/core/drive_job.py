@@ -16,7 +16,7 @@ import numpy as np
 from . import arkit, errors
 from .errors import AddonError
 from .exchange import BadAnswerError
-from .jobs import JobInput, Parts
+from .jobs import JobInput, Part, Parts
 from .live_link import Recording
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
@@ -55,7 +55,7 @@ class DriveInput(JobInput):
     def request(self, client_job_id: str) -> dict[str, object]:
         return {"mode": self.mode, "drive": dict(self.drive), "client_job_id": client_job_id}
 
-    def result(self, parts: Mapping[str, bytes | np.ndarray], info: dict) -> Recording:
+    def result(self, parts: Mapping[str, Part], info: dict) -> Recording:
         content = parts["recording"]
         assert isinstance(content, bytes)
         try:

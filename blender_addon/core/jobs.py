@@ -30,8 +30,9 @@ Made = Mapping[str, Any]
 PARTS: Parts = (("rgb", "png"), ("depth", "npy"), ("coverage", "npy"))
 
 
-_READERS: dict[str, Callable[[bytes | bytearray], bytes | np.ndarray]] = {
-    "png": lambda body: bytes(arrays.checked_png(body)),
+Part = bytes | bytearray | np.ndarray  # of a finished frame
+_READERS: dict[str, Callable[[bytes | bytearray], Part]] = {
+    "png": arrays.checked_png,
     "npy": arrays.read_npy,
     "json": bytes,
 }
@@ -102,7 +103,7 @@ class JobInput:
         maps = {name: (f"{name}.npy", content) for name, content in self.maps.items()}
         return {"portrait": (self.portrait_name, self.portrait), **maps}
 
-    def result(self, parts: Mapping[str, bytes | np.ndarray], info: dict) -> Any:
+    def result(self, parts: Mapping[str, Part], info: dict) -> Any:
         """A frame's result from its parts and the backend's word of it. Raises BadAnswerError."""
         return _frame_result(parts, info)
 
@@ -125,7 +126,7 @@ class JobInput:
 class FrameResult:
     """One frame at the photo's size. depth_mm is NaN outside the head, nearer = larger."""
 
-    rgb_png: bytes
+    rgb_png: bytes | bytearray  # a large one stays where it came: a copy takes more than a tick may
     depth_mm: np.ndarray  # float32 [H, W]
     coverage: np.ndarray  # float32 [H, W], 0..1
     mm_per_px: float
@@ -161,7 +162,7 @@ class Job:
         self._frames: list[dict] = []  # the backend's word of every finished frame
         self._fetched = 0
         self._fetching = False  # the exchange under way fetches a part of a frame
-        self._parts: dict[str, bytes | np.ndarray] = {}
+        self._parts: dict[str, Part] = {}
 
     @property
     def progress(self) -> float:
@@ -369,9 +370,10 @@ def _float32(values: np.ndarray) -> np.ndarray:
     return values.astype(np.float32, copy=False)
 
 
-def _frame_result(parts: Mapping[str, bytes | np.ndarray], info: dict) -> FrameResult:
+def _frame_result(parts: Mapping[str, Part], info: dict) -> FrameResult:
     depth, coverage, rgb = parts["depth"], parts["coverage"], parts["rgb"]
-    assert isinstance(depth, np.ndarray) and isinstance(coverage, np.ndarray) and isinstance(rgb, bytes)
+    assert isinstance(depth, np.ndarray) and isinstance(coverage, np.ndarray)
+    assert not isinstance(rgb, np.ndarray)
     width, height = arrays.png_size(rgb)
     if depth.shape != (height, width) or coverage.shape != depth.shape:
         raise BadAnswerError(

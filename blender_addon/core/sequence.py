@@ -23,6 +23,7 @@ import numpy as np
 
 from . import arrays
 from .jobs import FrameInput, FrameResult, JobInput
+from .steps import Steps
 from .whole_file import write_whole
 
 MANIFEST = "sequence.json"
@@ -138,8 +139,9 @@ class SequenceFolder:
         self._frames[number] = {"key": key, "mm_per_px": result.mm_per_px, **_told(result.info)}
         self._write_manifest()
 
-    def keep_pictures(self, result_id: str, shown: Mapping[int, int]) -> Path:
-        """The folder with the pictures of one relief (frame of the scene -> frame here), named as here.
+    def keep_picture_steps(self, result_id: str, shown: Mapping[int, int]) -> Steps[Path]:
+        """The folder with the pictures of one relief (frame of the scene -> frame here), named as here. A step a
+        picture.
 
         They share the disk's space with the frames' (hard links; copies where there are none), which a later job may
         make anew without changing them.
@@ -153,6 +155,7 @@ class SequenceFolder:
                 os.link(source, kept)
             except OSError:
                 shutil.copyfile(source, kept)
+            yield
         return target
 
     def finished(self, numbers: Sequence[int]) -> list[int]:

@@ -16,7 +16,7 @@ from .jobs import Job, JobInput, JobState, Made
 from .launch import Launch
 from .steps import Steps
 
-TICK_BUDGET_S = 0.004
+TICK_BUDGET_S = 0.002  # the last step may take some milliseconds more
 BLOCKING_PAUSE_S = 0.004
 
 

@@ -20,7 +20,7 @@ LONGEST_NORMALS_PX = 1024  # nine harmonics are smooth: more resolution would ch
 def photo_of(item: bpy.types.Object) -> bpy.types.Image:
     """The relief's picture. Raises AddonError where it was deleted or is a sequence's."""
     image = images.find(item.data.portrait_relief.result_id, "rgb")
-    if image is None or not len(image.pixels):
+    if image is None or not all(images.size_px(image)):
         message, hint = "The relief's picture is not in this file.", "Import the result again."
     elif image.source not in {"FILE", "GENERATED"}:
         message, hint = "This works on a single picture, not on a sequence.", "Import one frame as a relief."
@@ -41,9 +41,9 @@ def albedo_steps(item: bpy.types.Object, *, coloured: bool, strength: float) -> 
     Raises AddonError.
     """
     item_uid = item.session_uid
-    read, photo = sending_back.read_relief(item), images.read_image(photo_of(item))
+    read, kept = sending_back.read_relief(item), images.kept_picture(photo_of(item))
     yield
-    file = yield from in_worker(_file_steps(read, photo, coloured, strength))
+    file = yield from in_worker(_file_steps(read, kept, coloured, strength))
     item = sending_back.find_relief(item_uid)
     photo = photo_of(item)
     image = add_picture(f"{item.name} Albedo", file, item.data.portrait_relief.result_id, KIND)
@@ -53,12 +53,12 @@ def albedo_steps(item: bpy.types.Object, *, coloured: bool, strength: float) -> 
 
 
 def _file_steps(
-    read: sending_back.ReadRelief, photo: images.ReadImage, coloured: bool, strength: float
+    read: sending_back.ReadRelief, kept: bytes | images.ReadImage, coloured: bool, strength: float
 ) -> Steps[bytes]:
     """The albedo as a PNG file. No bpy."""
     depth = yield from sending_back.depth_steps(read, LONGEST_NORMALS_PX)
     mm_per_px = read.photo.mm_per_px * read.photo.size_px[0] / depth.shape[1]
-    rgb = _srgb(photo)
+    rgb = _srgb((yield from images.read_steps(kept)))
     yield
     normals = delight.normals_from_depth(depth, mm_per_px)
     yield

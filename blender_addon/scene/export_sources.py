@@ -76,20 +76,19 @@ def _image_behind(socket: bpy.types.NodeSocket, seen: set[str]) -> bpy.types.Ima
     return None
 
 
-def picture(item: bpy.types.Object) -> images.ReadImage | None:
-    """None where the relief has none, or one without pixels."""
+def picture(item: bpy.types.Object) -> bytes | images.ReadImage | None:
+    """For `images.read_steps`; None where the relief has none, or one without pixels."""
     image = base_colour_image(item)
     if image is None:
         return None
     try:
-        return images.read_image(image)
+        return images.kept_picture(image)
     except AddonError:
         return None
 
 
-def coverage(item: bpy.types.Object, shape: tuple[int, int]) -> np.ndarray | None:
-    """float32 [H, W] of the imported depth picture where it is still there and of this size."""
+def depth(item: bpy.types.Object, size_px: tuple[int, int]) -> bytes | np.ndarray | None:
+    """The imported depth picture, for `images.depth_of_steps`, where it is still there and of this size."""
     image = images.find(item.data.portrait_relief.result_id, "depth")
-    if image is None or (image.size[1], image.size[0]) != shape or image.channels < 4:
-        return None
-    return images.read_pixels(image)[::-1, :, 3].copy()  # a view would keep all four channels
+    kept = None if image is None else images.kept_depth(image)
+    return kept if kept is not None and images.kept_depth_size_px(kept) == size_px else None

@@ -18,7 +18,7 @@ from ..core.print_solid import Piece
 from ..core.steps import Steps, in_worker
 from ..core.wording import worded
 from ..translations import say
-from . import export_files, export_sources, images, mesh_reading, sending_back
+from . import export_files, export_sources, images, mesh_reading
 from .export_files import FORMATS, Contents, Painted
 
 
@@ -104,14 +104,20 @@ def _colour(item: bpy.types.Object) -> Finding:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked for when the work began: settings that are changed meanwhile are not in the file."""
+    """What was asked for when the work began: settings and pictures that are changed meanwhile are not in the file.
+
+    Attributes:
+        picture: for `images.read_steps`; None where the format takes none or the relief has none.
+        depth: for `images.depth_of_steps`, the imported one of the picture's size; None where it is not there.
+    """
 
     name: str
-    item_uid: int
     format: str
     shape: BaseShape
     base_rgb: tuple[int, int, int]
     colour_3mf: str
+    picture: bytes | images.ReadImage | None
+    depth: bytes | np.ndarray | None
 
     def painted(self, piece: Piece, picture: images.ReadImage | None, coverage: np.ndarray | None) -> Painted:
         """The piece with its picture. No bpy."""
@@ -127,35 +133,26 @@ class Asked:
 def asked(item: bpy.types.Object, chosen) -> Asked:
     """`chosen` is the scene's PortraitReliefExport."""
     red, green, blue = (round(255 * part) for part in chosen.base_colour)
+    picture = export_sources.picture(item) if FORMATS[chosen.format].has_colour else None
     return Asked(
         name=item.name,
-        item_uid=item.session_uid,
         format=chosen.format,
         shape=BaseShape(chosen.shape),
         base_rgb=(red, green, blue),
         colour_3mf=chosen.colour_3mf,
+        picture=picture,
+        depth=None if picture is None else export_sources.depth(item, images.kept_size_px(picture)),
     )
 
 
 def write_steps(checked: Checked, given: Asked, path: Path) -> Steps[list[Path]]:
     """Writes into a folder beside the target and moves the files over at the end, so that a failure changes nothing.
 
-    Returns the files, the main one first. Raises ExportError, OSError or RuntimeError (Blender's own), AddonError when
-    the relief was deleted.
+    Returns the files, the main one first. Raises ExportError, OSError or RuntimeError (Blender's own).
     """
     if not path.parent.is_dir():
         raise ExportError(worded("There is no folder {folder}.", folder=path.parent))
-    picture = coverage = None
-    if FORMATS[given.format].has_colour:
-        item = sending_back.find_relief(given.item_uid)
-        picture = export_sources.picture(item)
-        yield
-        if picture is not None:
-            item = sending_back.find_relief(given.item_uid)
-            coverage = export_sources.coverage(item, picture.shape)
-    painted, contents = yield from in_worker(
-        _content_steps(checked.made, given, picture, coverage, path.name)
-    )
+    painted, contents = yield from in_worker(_content_steps(checked.made, given, path.name))
     with temp_files.temporary_folder(path.parent) as folder:
         work = folder / path.name
         for name, content in contents.items():
@@ -197,17 +194,15 @@ def corrected_path(path: Path, file_format: str) -> Path:
 
 
 def _content_steps(
-    made: Piece | HeightMap,
-    given: Asked,
-    picture: images.ReadImage | None,
-    coverage: np.ndarray | None,
-    name: str,
+    made: Piece | HeightMap, given: Asked, name: str
 ) -> Steps[tuple[Painted | None, Contents]]:
     """The painted piece, if it is one, and what can be made of the file called `name` without bpy."""
     yield
     if isinstance(made, HeightMap):
         return None, {} if given.format == "EXR" else {name: _map_png(made, given.name)}
-    painted = given.painted(made, picture, coverage)
+    read = None if given.picture is None else (yield from images.read_steps(given.picture))
+    coverage = None if given.depth is None else (yield from images.depth_of_steps(given.depth))[1]
+    painted = given.painted(made, read, coverage)
     yield
     contents = FORMATS[given.format].contents
     return painted, {} if contents is None else contents(painted, name)

@@ -54,19 +54,19 @@ def import_steps(
     settings = scene.portrait_relief
     size, depth_scale = settings.size, settings.depth_scale
     options = replace(ReliefOptions(), density=settings.density)
-    relief, arrays, depth_file = yield from in_worker(
+    relief, arrays, rgb_file, depth_file = yield from in_worker(
         _computed(result, options, relief_object.new_place(size), depth_scale)
     )
 
     def rgb_picture() -> bpy.types.Image:
-        return images.find(result_id, "rgb") or images.add_rgb(f"{name} RGB", result.rgb_png, result_id)
+        return images.find(result_id, "rgb") or images.add_rgb(f"{name} RGB", rgb_file, result_id)
 
     def pictures() -> tuple[bpy.types.Image, bpy.types.Image]:
         depth = images.find(result_id, "depth") or images.add_depth(f"{name} Depth", depth_file, result_id)
         return rgb_picture(), depth
 
     def begun_mesh() -> bpy.types.Mesh:
-        found = next((mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id), None)
+        found = mesh_of(result_id)
         if found is not None:
             return found
         mesh = relief_object.begun_mesh(name, size=size, depth_scale=depth_scale)
@@ -103,23 +103,33 @@ def import_steps(
         return item
     finally:
         if not done:
-            for mesh in [mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id]:
-                if not mesh.users:
-                    bpy.data.meshes.remove(mesh)
+            drop_begun_mesh(result_id)
             for kind in ("rgb", "depth"):
                 image = images.find(result_id, kind)
                 if image is not None and not image.users:
                     bpy.data.images.remove(image)
 
 
+def mesh_of(result_id: str) -> bpy.types.Mesh | None:
+    """The mesh of a result, also a begun one."""
+    return next((mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id), None)
+
+
+def drop_begun_mesh(result_id: str) -> None:
+    """Takes away what an import that did not end has made of a result's mesh."""
+    for mesh in [mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id]:
+        if not mesh.users:
+            bpy.data.meshes.remove(mesh)
+
+
 def _computed(
     result: FrameResult, options: ReliefOptions, place: Placement, depth_scale: float
-) -> Steps[tuple[ReliefMesh, MeshArrays, bytes]]:
-    """The relief, what its mesh is filled with, and its depth picture's file. No bpy."""
+) -> Steps[tuple[ReliefMesh, MeshArrays, bytes, bytes]]:
+    """The relief, what its mesh is filled with, and the files of its picture and its depth picture. No bpy."""
     relief = yield from build_steps(result.depth_mm, result.coverage, result.mm_per_px, options)
     arrays = yield from relief_object.array_steps(relief, place, depth_scale)
     depth_file = yield from images.depth_file_steps(result.depth_mm, result.coverage)
-    return relief, arrays, depth_file
+    return relief, arrays, bytes(result.rgb_png), depth_file
 
 
 def find_scene(session_uid: int) -> bpy.types.Scene:

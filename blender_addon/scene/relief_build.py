@@ -44,18 +44,19 @@ def _problem(code: str, message: str, hint: str) -> AddonError:
     return AddonError(Problem(code, message, hint, Remedy.NONE))
 
 
-def _depth_pixels(mesh: bpy.types.Mesh) -> np.ndarray:
+def _kept_depth(mesh: bpy.types.Mesh) -> bytes | np.ndarray:
     kept = mesh.portrait_relief
     image = images.find(kept.result_id, "depth")
-    if image is None or not len(image.pixels) or image.channels < 4:
+    depth = None if image is None else images.kept_depth(image)
+    if depth is None:
         raise _problem(
             "no_depth_picture", "The relief's depth picture is not in this file.", "Import the result again."
         )
-    if tuple(image.size) != tuple(kept.photo_size_px):
+    if images.kept_depth_size_px(depth) != tuple(kept.photo_size_px):
         raise _problem(
             "depth_picture_changed", "The relief's depth picture has another size now.", "Undo its scaling."
         )
-    return images.read_pixels(image)
+    return depth
 
 
 def can_rebuild(item: bpy.types.Object | None) -> bool:
@@ -133,9 +134,9 @@ def rebuild_steps(item: bpy.types.Object, *, overwrite: bool = False) -> Steps[N
         return
     read = None if overwrite else built_shape.read(mesh)
     before, plan = built_shape.positions(mesh), _plan_of(mesh)
-    pixels = _depth_pixels(mesh)
+    kept_depth = _kept_depth(mesh)
     yield
-    done = yield from in_worker(_rebuilt_steps(read, pixels, plan))
+    done = yield from in_worker(_rebuilt_steps(read, kept_depth, plan))
     item = next((each for each in bpy.data.objects if each.session_uid == item_uid), None)
     if item is None or item.type != "MESH":
         raise AddonError(errors.local("relief_removed"))
@@ -151,11 +152,11 @@ def rebuild_steps(item: bpy.types.Object, *, overwrite: bool = False) -> Steps[N
 
 def _normal_map_steps(mesh: bpy.types.Mesh, item_uid: int) -> Steps[None]:
     """The normal map anew for the depth scale that the relief has now."""
-    plan, pixels = _plan_of(mesh), _depth_pixels(mesh)
+    plan, kept_depth = _plan_of(mesh), _kept_depth(mesh)
     yield
 
     def made() -> Steps[images.DataFile]:
-        depth, coverage = images.depth_of(pixels)
+        depth, coverage = yield from images.depth_of_steps(kept_depth)
         yield
         depth, valid = mended_map(depth, coverage, plan.photo.mm_per_px, plan.options)
         yield
@@ -210,12 +211,12 @@ def _plan_of(mesh: bpy.types.Mesh) -> _Plan:
     )
 
 
-def _rebuilt_steps(read: BuiltShape | None, pixels: np.ndarray, plan: _Plan) -> Steps[_Rebuilt]:
-    """From the depth picture's pixels. No bpy. Raises AddonError where no head is left, or `read` was sculpted."""
+def _rebuilt_steps(read: BuiltShape | None, kept_depth: bytes | np.ndarray, plan: _Plan) -> Steps[_Rebuilt]:
+    """From the depth picture. No bpy. Raises AddonError where no head is left, or `read` was sculpted."""
     if read is not None and read.is_moved():
         raise AddonError(errors.local("relief_was_sculpted"))
     yield
-    depth_mm, coverage = images.depth_of(pixels)
+    depth_mm, coverage = yield from images.depth_of_steps(kept_depth)
     yield
     try:
         made = yield from build_steps(depth_mm, coverage, plan.photo.mm_per_px, plan.options)

@@ -27,9 +27,10 @@ def import_steps(
 ) -> Steps[bpy.types.Object]:
     """Adds the relief of the frames `numbers` (rising) to `scene`; a frame that is missing shows the one before.
 
-    A step a frame for what is computed; all that is added to the file comes in the last one. Everything but the mesh
-    at the first frame stays in the folder. Closing the generator takes away what it wrote there. Raises ReliefError,
-    ValueError or OSError before anything was added, AddonError when the scene was deleted meanwhile.
+    A step a frame for what is computed; the mesh is filled in some more, and all else that is added to the file comes
+    in the last one. Everything but the mesh at the first frame stays in the folder. Closing the generator takes the
+    mesh away and what it wrote there. Raises ReliefError, ValueError or OSError before anything was added, AddonError
+    when the scene was deleted meanwhile.
     """
     done = False
     try:
@@ -38,6 +39,7 @@ def import_steps(
         return item
     finally:
         if not done:
+            importing.drop_begun_mesh(description.result_id)
             with contextlib.suppress(OSError):
                 delete_relief_folder(folder.path / relief_folder_name(description.result_id))
 
@@ -61,18 +63,30 @@ def _import_steps(
         points[:, 2] *= depth_scale
         return place.positions(points)
 
-    kept = folder.keep_pictures(description.result_id, dict(zip(frames, shown, strict=True)))
+    pictures = dict(zip(frames, shown, strict=True))
+    kept = yield from folder.keep_picture_steps(description.result_id, pictures)
     yield
     cache = kept / CACHE
     yield from in_worker(point_cache_steps(cache, len(relief.x_mm), shown, positions, first))
-    first_mm = folder.depth_mm(first)
-    covered = np.isfinite(first_mm).astype(np.float32)
-    depth_file = yield from in_worker(images.depth_file_steps(first_mm, covered))
+    size_px, depth_file = yield from in_worker(_depth_file_steps(folder, first))
     arrays = yield from in_worker(relief_object.array_steps(relief, place, depth_scale))
-    scene, name = importing.find_scene(scene_uid), description.name
-    mesh = relief_object.make_mesh(name, relief, size=size, depth_scale=depth_scale, arrays=arrays)
-    size_px = (first_mm.shape[1], first_mm.shape[0])
-    importing.remember_photo(mesh, relief, description.result_id, size_px, folder.mm_per_px(numbers))
+    name = description.name
+
+    def begun_mesh() -> bpy.types.Mesh:
+        """Anew where an undo took it away."""
+        found = importing.mesh_of(description.result_id)
+        if found is not None:
+            return found
+        mesh = relief_object.begun_mesh(name, size=size, depth_scale=depth_scale)
+        importing.remember_photo(mesh, relief, description.result_id, size_px, folder.mm_per_px(numbers))
+        return mesh
+
+    while not relief_object.filled_further(begun_mesh(), relief, arrays):
+        yield
+    yield
+    scene, mesh = importing.find_scene(scene_uid), begun_mesh()
+    while not relief_object.filled_further(mesh, relief, arrays):
+        pass
     picture = _image_sequence(kept / folder.file("rgb", first).name, name, description.result_id)
     depth = images.add_depth(f"{name} Depth", depth_file, description.result_id)
     mesh.materials.append(_playing(material.make(name, picture, depth), picture, first, last))
@@ -85,6 +99,14 @@ def _import_steps(
     importing.link(scene, item)
     importing.list_result(scene, replace(description, name=item.name), folder.report(numbers))
     return item
+
+
+def _depth_file_steps(folder: SequenceFolder, number: int) -> Steps[tuple[tuple[int, int], bytes]]:
+    """(width, height) of a frame and its depth picture's file. No bpy."""
+    depth_mm = folder.depth_mm(number)
+    yield
+    file = yield from images.depth_file_steps(depth_mm, np.isfinite(depth_mm).astype(np.float32))
+    return (depth_mm.shape[1], depth_mm.shape[0]), file
 
 
 def _beside_the_file(path: Path) -> str:

@@ -222,7 +222,7 @@ def test_an_imported_relief_keeps_its_pictures(tmp_path):
     folder = sequence.SequenceFolder(tmp_path)
     for number in (1, 3):
         folder.add(number, "key", result(disc(12, 30)))
-    kept = folder.keep_pictures("0123456789", {1: 1, 2: 1, 3: 3})
+    kept = finish(folder.keep_picture_steps("0123456789", {1: 1, 2: 1, 3: 3}))
     before = [(kept / f"rgb_000{number}.png").read_bytes() for number in (1, 2, 3)]
     other = result(disc(12, 30))
     folder.add(1, "another", replace(other, rgb_png=b"another picture"))

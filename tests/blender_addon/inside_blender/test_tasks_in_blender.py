@@ -373,6 +373,31 @@ def test_the_albedo_is_made_anew_in_the_same_image(head):
     assert np.abs(before - photo).max() > 0.05
 
 
+def test_blender_need_not_decode_what_an_import_brought(head, tmp_path):
+    """It would do so in one click or tick; pictures that were changed are read from it, to the same end."""
+    from blender_addon.scene import albedo, images, relief_build
+
+    photo, depth = (images.find(head.data.portrait_relief.result_id, kind) for kind in ("rgb", "depth"))
+
+    def made(name: str) -> tuple[np.ndarray, np.ndarray, bytes]:
+        relief_build.rebuild(head)
+        points = np.array([vertex.co for vertex in head.data.vertices])
+        bpy.context.scene.portrait_relief_export.format = "GLB"
+        path = tmp_path / f"{name}.glb"
+        assert bpy.ops.portrait_relief.export_relief(filepath=str(path)) == {"FINISHED"}
+        lit = albedo.make_albedo(head, coloured=False, strength=1.0)
+        return points, albedo.picture(lit), path.read_bytes()
+
+    fresh = made("fresh")
+    assert not photo.has_data and not depth.has_data
+    for image in (photo, depth):
+        values = images.read_pixels(image)
+        image.pixels.foreach_set(values.ravel())
+        assert image.is_dirty
+    for found, wanted in zip(made("changed"), fresh, strict=True):
+        np.testing.assert_array_equal(np.asarray(found), np.asarray(wanted))
+
+
 def test_triangles_are_those_that_blender_cuts(addon):
     from blender_addon.scene import mesh_reading
 
