@@ -18,6 +18,7 @@ from ..translations import say, say_problem
 from .places import PanelMixin, in_both_editors
 
 _MOST_FACES = 8  # that have a button; any has its number in the panel Settings
+DISMISS_LETTERS = 5  # that the cross beside an error takes
 _WORKING = {state.value for state in JobState if not state.ended}
 
 # Remedy -> (operator, label, icon)
@@ -51,10 +52,13 @@ def letters_across(context: bpy.types.Context) -> int:
 
 
 def draw_wrapped(
-    layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE"
+    layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE", taken: int = 0
 ) -> None:
-    """A label in as many lines as the sidebar's width asks for: Blender itself cuts long labels off."""
-    for number, line in enumerate(textwrap.wrap(say_problem(text), letters_across(context))):
+    """A label in as many lines as the sidebar's width asks for: Blender itself cuts long labels off.
+
+    `taken` is how many letters' room a button beside it has.
+    """
+    for number, line in enumerate(textwrap.wrap(say_problem(text), letters_across(context) - taken)):
         layout.label(
             text=line, translate=False, icon=icon if number == 0 else ("NONE" if icon == "NONE" else "BLANK1")
         )
@@ -151,7 +155,7 @@ class _MainPanel(PanelMixin):
         box = layout.box()
         row = box.row(align=True)
         column = row.column(align=True)
-        draw_wrapped(column, shown.message, context, icon="ERROR")
+        draw_wrapped(column, shown.message, context, icon="ERROR", taken=DISMISS_LETTERS)
         row.operator("portrait_relief.dismiss", text="", icon="X", emboss=False)
         if shown.hint:
             draw_wrapped(box.column(align=True), shown.hint, context)
