@@ -18,7 +18,8 @@ from ..translations import say, say_problem
 from .places import PanelMixin, in_both_editors
 
 _MOST_FACES = 8  # that have a button; any has its number in the panel Settings
-DISMISS_LETTERS = 5  # that the cross beside an error takes
+_DISMISS_LETTERS = 5  # that the cross beside an error takes
+_ICONS_LETTERS = 12  # that the three buttons beside the backend's state take
 _WORKING = {state.value for state in JobState if not state.ended}
 
 # Remedy -> (operator, label, icon)
@@ -155,7 +156,7 @@ class _MainPanel(PanelMixin):
         box = layout.box()
         row = box.row(align=True)
         column = row.column(align=True)
-        draw_wrapped(column, shown.message, context, icon="ERROR", taken=DISMISS_LETTERS)
+        draw_wrapped(column, shown.message, context, icon="ERROR", taken=_DISMISS_LETTERS)
         row.operator("portrait_relief.dismiss", text="", icon="X", emboss=False)
         if shown.hint:
             draw_wrapped(box.column(align=True), shown.hint, context)
@@ -201,18 +202,19 @@ class _BackendPanel(PanelMixin):
         layout = self.layout
         icons = {"READY": "CHECKMARK", "FAILED": "ERROR", "STOPPED": "RADIOBUT_OFF"}
         icon = icons.get(job.backend_state, "SORTTIME")
-        draw_wrapped(
-            layout.column(align=True), job.backend_message or "Backend is not running", context, icon
-        )
+        row = layout.row()
+        text = job.backend_message or "Backend is not running"
+        draw_wrapped(row.column(align=True), text, context, icon, taken=_ICONS_LETTERS)
+        row = row.row(align=True)  # here, as "Free Memory" has no room beside them
+        row.operator("portrait_relief.open_log", text="", icon="TEXT")
+        row.operator("portrait_relief.copy_report", text="", icon="COPYDOWN")
+        row.operator("portrait_relief.open_preferences", text="", icon="PREFERENCES")
         row = layout.row(align=True)
         if job.backend_state in {"STOPPED", "FAILED"}:
             row.operator("portrait_relief.start_backend", text="Start", icon="PLAY")
         else:
             row.operator("portrait_relief.restart_backend", text="Restart", icon="FILE_REFRESH")
             row.operator("portrait_relief.free_memory", text="Free Memory", icon="TRASH")
-        row.operator("portrait_relief.open_log", text="", icon="TEXT")
-        row.operator("portrait_relief.copy_report", text="", icon="COPYDOWN")
-        row.operator("portrait_relief.open_preferences", text="", icon="PREFERENCES")
 
 
 CLASSES = (
