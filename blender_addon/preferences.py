@@ -122,15 +122,12 @@ class PortraitReliefPreferences(bpy.types.AddonPreferences):
             if self.device == "NAMED":
                 layout.prop(self, "device_name")
             layout.prop(self, "precision")
-            column = layout.column(align=True)
-            column.label(
-                text=say(
-                    "{python} and {source} in the environment go before these.",
-                    python=ENV_PYTHON,
-                    source=ENV_SOURCE,
-                ),
-                icon="INFO",
+            go_before = say(
+                "{python} and {source} in the environment go before these.",
+                python=ENV_PYTHON,
+                source=ENV_SOURCE,
             )
+            draw_wrapped(layout.column(align=True), go_before, context, icon="INFO")
             check_section.draw_section(layout, context)
         row = layout.row(align=True)
         row.operator("portrait_relief.restart_backend", text="Test: Start the Backend", icon="PLAY")

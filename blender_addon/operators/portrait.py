@@ -100,6 +100,10 @@ class PORTRAIT_RELIEF_OT_choose_face(bpy.types.Operator):
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.portrait_relief
         settings.face = 0 if settings.face == self.number else self.number
+        for window in context.window_manager.windows:
+            for area in window.screen.areas:
+                if area.type == "IMAGE_EDITOR":
+                    area.tag_redraw()  # its squares change colour; by itself only the panel is drawn again
         return {"FINISHED"}
 
 

@@ -18,6 +18,8 @@ from ..translations import say, say_problem
 from .places import PanelMixin, in_both_editors
 
 _MOST_FACES = 8  # that have a button; any has its number in the panel Settings
+_DISMISS_LETTERS = 5  # that the cross beside an error takes
+_ICONS_LETTERS = 12  # that the three buttons beside the backend's state take
 _WORKING = {state.value for state in JobState if not state.ended}
 
 # Remedy -> (operator, label, icon)
@@ -51,10 +53,13 @@ def letters_across(context: bpy.types.Context) -> int:
 
 
 def draw_wrapped(
-    layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE"
+    layout: bpy.types.UILayout, text: str, context: bpy.types.Context, icon: str = "NONE", taken: int = 0
 ) -> None:
-    """A label in as many lines as the sidebar's width asks for: Blender itself cuts long labels off."""
-    for number, line in enumerate(textwrap.wrap(say_problem(text), letters_across(context))):
+    """A label in as many lines as the sidebar's width asks for: Blender itself cuts long labels off.
+
+    `taken` is how many letters' room a button beside it has.
+    """
+    for number, line in enumerate(textwrap.wrap(say_problem(text), letters_across(context) - taken)):
         layout.label(
             text=line, translate=False, icon=icon if number == 0 else ("NONE" if icon == "NONE" else "BLANK1")
         )
@@ -151,7 +156,7 @@ class _MainPanel(PanelMixin):
         box = layout.box()
         row = box.row(align=True)
         column = row.column(align=True)
-        draw_wrapped(column, shown.message, context, icon="ERROR")
+        draw_wrapped(column, shown.message, context, icon="ERROR", taken=_DISMISS_LETTERS)
         row.operator("portrait_relief.dismiss", text="", icon="X", emboss=False)
         if shown.hint:
             draw_wrapped(box.column(align=True), shown.hint, context)
@@ -197,18 +202,19 @@ class _BackendPanel(PanelMixin):
         layout = self.layout
         icons = {"READY": "CHECKMARK", "FAILED": "ERROR", "STOPPED": "RADIOBUT_OFF"}
         icon = icons.get(job.backend_state, "SORTTIME")
-        draw_wrapped(
-            layout.column(align=True), job.backend_message or "Backend is not running", context, icon
-        )
+        row = layout.row()
+        text = job.backend_message or "Backend is not running"
+        draw_wrapped(row.column(align=True), text, context, icon, taken=_ICONS_LETTERS)
+        row = row.row(align=True)  # here, as "Free Memory" has no room beside them
+        row.operator("portrait_relief.open_log", text="", icon="TEXT")
+        row.operator("portrait_relief.copy_report", text="", icon="COPYDOWN")
+        row.operator("portrait_relief.open_preferences", text="", icon="PREFERENCES")
         row = layout.row(align=True)
         if job.backend_state in {"STOPPED", "FAILED"}:
             row.operator("portrait_relief.start_backend", text="Start", icon="PLAY")
         else:
             row.operator("portrait_relief.restart_backend", text="Restart", icon="FILE_REFRESH")
             row.operator("portrait_relief.free_memory", text="Free Memory", icon="TRASH")
-        row.operator("portrait_relief.open_log", text="", icon="TEXT")
-        row.operator("portrait_relief.copy_report", text="", icon="COPYDOWN")
-        row.operator("portrait_relief.open_preferences", text="", icon="PREFERENCES")
 
 
 CLASSES = (
