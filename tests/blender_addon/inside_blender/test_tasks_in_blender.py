@@ -378,6 +378,7 @@ def test_blender_need_not_decode_what_an_import_brought(head, tmp_path):
     from blender_addon.scene import albedo, images, relief_build
 
     photo, depth = (images.find(head.data.portrait_relief.result_id, kind) for kind in ("rgb", "depth"))
+    assert photo is not None and depth is not None
 
     def made(name: str) -> tuple[np.ndarray, np.ndarray, bytes]:
         relief_build.rebuild(head)
