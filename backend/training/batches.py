@@ -53,6 +53,13 @@ class Shots(Protocol):
         ...
 
 
+class SomeShots:
+    """A part of a library's shots, all of which have driven frames or are not asked for them."""
+
+    def __init__(self, shots: list[Shot]):
+        self.shots = self.paired = shots
+
+
 @dataclass
 class SamplerState:
     """Random state that survives resuming."""

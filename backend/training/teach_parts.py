@@ -14,7 +14,6 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,26 +21,27 @@ import torch
 from torch import Tensor
 
 from backend.errors import InputError
-from backend.model.composite import composite, settle, settle_shading
-from backend.model.face_parts import PARTS, FaceParts, Part, feather, part_fit, seen_by
+from backend.model.face_parts import PARTS, FaceParts, Part, part_fit, seen_by
 from backend.model.face_windows import cut, into_window, window_grid
 from backend.model.growth import with_parts
-from backend.model.losses import (
-    RGB_UNIT,
-    JointLoss,
-    LossWeights,
-    gradient_loss,
-    masked_mean,
-    probability_loss,
-    relative_flow_loss,
-)
+from backend.model.losses import JointLoss, LossWeights
 from backend.model.modalities import MODALITIES
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training.adversary import Adversary
-from backend.training.batches import POSE_COLUMNS, UNCHANGED, BatchSampler
+from backend.training.batches import POSE_COLUMNS, UNCHANGED, BatchSampler, SomeShots
 from backend.training.checkpoint import ExponentialMovingAverage, save_in_bfloat16
 from backend.training.dataset import Shot
 from backend.training.library import TrainingLibrary
+from backend.training.part_windows import (
+    TRUE_MAPS,
+    WindowPool,
+    edited,
+    for_the_adversary,
+    measured,
+    part_losses,
+    seen_from_the_left,
+    with_stretched_hidden,
+)
 from backend.training.render.assets import HeadAssets
 from backend.training.schedule import cosine_decay
 
@@ -49,130 +49,10 @@ DRAWN = 16  # pairs drawn at once
 POOL, APART = 3072, 256  # windows of a kind to learn from, and of the shots kept apart
 STEPS_A_DRAW = (2, 5)  # steps of each kind for each drawn batch, while the pools fill and then
 BATCH = 32
-LEARNING_RATE = 1e-3
+LEARNING_RATE = 1e-3  # of new parts
 EMA_DECAY = 0.99
 CENTRE_JITTER, SCALE_JITTER = 0.04, 0.06  # of a window, when it is drawn
-STILL_WEIGHT, CHANGED_SHARE = 0.25, 0.03
-"""Half of the windows show no change. They are drawn a quarter as often as those that change in this share or more of
-their area."""
-GAIN = 0.2  # of a window's colours, at each use (logarithm)
 REPORT_S, SAVE_S = 120.0, 600.0
-_MAPS = ("flow", "flow_valid", "visible", "blend_weight", "change_weight", "generated_weight", "shading")
-
-Windows = dict[str, Tensor]
-"""Of one kind: seen, rgb, what `_MAPS` names, hidden, values, known, clean; [N, ...]."""
-
-
-class WindowPool:
-    """Windows of one kind, the oldest replaced first.
-
-    Args:
-        size: how many are kept.
-    """
-
-    def __init__(self, size: int):
-        self.size, self.drawn = size, 0
-        self.kept: Windows = {}
-        self.weight = torch.zeros(size)
-
-    def add(self, windows: Mapping[str, Tensor]) -> None:
-        """Takes in some windows, in half precision."""
-        count = len(windows["seen"])
-        if not self.kept:
-            self.kept = {
-                k: torch.zeros(self.size, *v.shape[1:], dtype=torch.half) for k, v in windows.items()
-            }
-        at = (torch.arange(count) + self.drawn) % self.size
-        for name, tensor in windows.items():
-            self.kept[name][at] = tensor.half()
-        changed = windows["change_weight"].float().mean(dim=(1, 2, 3)) / CHANGED_SHARE
-        self.weight[at] = STILL_WEIGHT + (1 - STILL_WEIGHT) * changed.clamp(max=1)
-        self.drawn += count
-
-    def __len__(self) -> int:
-        return min(self.drawn, self.size)
-
-    def all(self) -> Windows:
-        """Those that are kept."""
-        return {name: tensor[: len(self)].float() for name, tensor in self.kept.items()}
-
-    def batch(self, count: int, generator: torch.Generator) -> Windows:
-        """Some of them, in another light."""
-        chosen = torch.multinomial(self.weight[: len(self)], count, replacement=True, generator=generator)
-        windows = {name: tensor[chosen].float() for name, tensor in self.kept.items()}
-        drawn = torch.randn(count, 1, generator=generator) + 0.3 * torch.randn(count, 3, generator=generator)
-        gain = torch.exp(GAIN * drawn)[:, :, None, None]
-        windows["rgb"] = (windows["rgb"] * gain).clamp(0, 1)
-        colours = ((windows["seen"][:, :3] + 1) / 2 * gain).clamp(0, 1) * 2 - 1
-        windows["seen"] = torch.cat([colours, windows["seen"][:, 3:]], 1)
-        return windows
-
-
-@dataclass(frozen=True)
-class Edited:
-    """What a part makes of its windows, in natural units; motion in shares of the window."""
-
-    rgb: Tensor
-    drawn: Tensor
-    motion: Tensor
-    shading: Tensor
-    settled: Tensor
-
-
-def edited(part: Part, predicted: Tensor, seen: Tensor) -> Edited:
-    """Decodes a part's channels and moves the photo by them."""
-    decoded, at = {}, 0
-    for name in ("rgb", "motion", "shading"):
-        modality = MODALITIES[name]
-        decoded[name] = modality.decode(predicted[:, at : at + modality.channels])
-        at += modality.channels
-    settled = settle(decoded["motion"])
-    in_window = torch.cat([settled[:, :2] / part.window.side, settled[:, 2:]], 1)
-    reference = (seen[:, :3] + 1) / 2
-    rgb = composite(decoded["rgb"], reference, in_window, settle_shading(decoded["shading"]))
-    return Edited(rgb, decoded["rgb"], decoded["motion"], decoded["shading"], settled)
-
-
-def part_losses(part: Part, made: Edited, true: Windows, weights: LossWeights) -> JointLoss:
-    """The terms of `joint_losses` that concern a window's picture and motion, weighted by `feather`; where the true
-    content comes from beyond the window they do not count."""
-    inside = feather(part.pixels, made.rgb.device) * _found_inside(part, true["flow"])
-    rgb = true["rgb"]
-
-    def squared(pred: Tensor, weight: Tensor) -> Tensor:
-        return masked_mean((pred - rgb) ** 2, weight * inside) / RGB_UNIT
-
-    valid = true["flow_valid"] * inside
-    flow = made.motion[:, :2]
-    astray = (made.shading.log() - true["shading"].clamp_min(1e-3).log()) ** 2 / RGB_UNIT
-    # A window is a region: what counts in regions counts here throughout.
-    terms = {
-        "rgb": (weights.rgb, masked_mean((made.rgb - rgb).abs(), inside)),
-        "rgb_gradient": (weights.rgb_gradient, gradient_loss(made.rgb, rgb, inside)),
-        "rgb_changed": (weights.rgb_changed, squared(made.rgb, true["change_weight"])),
-        "rgb_regions": (weights.rgb_regions, squared(made.rgb, torch.ones_like(inside))),
-        "rgb_generated": (weights.rgb_generated, squared(made.drawn, true["generated_weight"])),
-        "flow": (weights.flow, masked_mean((flow - true["flow"]).abs(), valid)),
-        "flow_relative": (
-            weights.flow_relative + weights.flow_regions,
-            relative_flow_loss(flow, true["flow"], valid),
-        ),
-        "blend": (
-            weights.blend,
-            probability_loss(made.motion[:, 2:], true["visible"], true["blend_weight"] * inside),
-        ),
-        "shading": (weights.shading, masked_mean(astray, valid)),
-    }
-    total = torch.stack([weight * value.mean() for weight, value in terms.values()]).sum()
-    return JointLoss(total, {name: value.mean().detach() for name, (_, value) in terms.items()})
-
-
-def _found_inside(part: Part, flow: Tensor) -> Tensor:
-    """1 where the content of a window's pixel is found inside the window [B, 1, S, S]; flow in canonical shares."""
-    axis = (torch.arange(part.pixels, device=flow.device) + 0.5) / part.pixels
-    y, x = torch.meshgrid(axis, axis, indexing="ij")
-    found = torch.stack([x, y]) + flow / part.window.side
-    return ((found > 0) & (found < 1)).all(1, keepdim=True).float()
 
 
 class Teacher:
@@ -185,16 +65,22 @@ class Teacher:
     """
 
     def __init__(
-        self, pipeline: JointPortraitPipeline, shots: list[Shot], seed: int, adversarial_share: float = 0.0
+        self,
+        pipeline: JointPortraitPipeline,
+        shots: list[Shot],
+        seed: int,
+        adversarial_share: float = 0.0,
+        learning_rate: float = LEARNING_RATE,
     ):
         self.pipeline, self.model = pipeline, pipeline.model
+        self.before = dict(pipeline.settings.training)
         parts = pipeline.backbone.parts
         assert parts is not None
         self.parts: FaceParts = parts
         taught = [shot for index, shot in enumerate(shots) if index % 10]
         resolution = pipeline.settings.resolution_px
         self.sampler, self.apart = (
-            BatchSampler(_Shots(of), resolution, seed, turned_share=0.0) for of in (taught, shots[::10])
+            BatchSampler(SomeShots(of), resolution, seed, turned_share=0.0) for of in (taught, shots[::10])
         )
         self.kinds = {part.kind: part for part in PARTS if not part.window.mirrored}
         self.pools = {kind: WindowPool(POOL) for kind in self.kinds}
@@ -202,7 +88,8 @@ class Teacher:
         self.generator = torch.Generator().manual_seed(seed)
         self.model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.parameters = dict(self.parts.named_parameters())
-        self.optimiser = torch.optim.AdamW(self.parameters.values(), lr=LEARNING_RATE, weight_decay=0.05)
+        self.optimiser = torch.optim.AdamW(self.parameters.values(), lr=learning_rate, weight_decay=0.05)
+        self.learning_rate = learning_rate
         self.ema = ExponentialMovingAverage(self.parameters, EMA_DECAY)
         self.adversaries: dict[str, Adversary] = {}
         if adversarial_share > 0:
@@ -225,17 +112,18 @@ class Teacher:
         features = encoder(batch["values"], batch["known"], before)
         maps = backbone.maps_in_picture(features, field, *latents.shape[-2:])
         hidden = (1 - batch["visible"]) * batch["coverage"]
-        true = torch.cat([batch["rgb"], *(batch[name] for name in _MAPS), hidden], 1)
+        true = torch.cat([batch["rgb"], *(batch[name] for name in TRUE_MAPS), hidden], 1)
         for part in PARTS:
             fit = self._jittered(part_fit(field, part), part)
             windows = {"seen": seen_by(part, fit, reference, field, maps)}
             targets = cut(true, window_grid(fit, part.window, part.pixels))
-            sizes = [3, *(batch[name].shape[1] for name in _MAPS), 1]
-            windows |= dict(zip(("rgb", *_MAPS, "hidden"), targets.split(sizes, dim=1), strict=True))
+            sizes = [3, *(batch[name].shape[1] for name in TRUE_MAPS), 1]
+            windows |= dict(zip(("rgb", *TRUE_MAPS, "hidden"), targets.split(sizes, dim=1), strict=True))
             windows["flow"] = into_window(windows["flow"], fit, part.window)
+            windows |= with_stretched_hidden(part, windows)
             windows |= {"vector": features.vector, "clean": batch["clean"]}
             if part.window.mirrored:
-                windows["vector"] = _seen_from_the_left(windows["vector"], part, self.kinds[part.kind])
+                windows["vector"] = seen_from_the_left(windows["vector"], part, self.kinds[part.kind])
             pools[part.kind].add(windows)
 
     def _jittered(self, fit: Tensor, part: Part) -> Tensor:
@@ -251,7 +139,7 @@ class Teacher:
         made = edited(part, self.parts.draw(part, windows["seen"], windows["vector"]), windows["seen"])
         loss = part_losses(part, made, windows, LossWeights())
         if kind in self.adversaries:
-            judged = _for_the_adversary(made, windows)
+            judged = for_the_adversary(made, windows)
             if judged is not None:
                 loss = self.adversaries[kind].judge(loss, made.drawn, *judged)
         for group in self.optimiser.param_groups:
@@ -264,12 +152,11 @@ class Teacher:
 
     @torch.no_grad()
     def report(self) -> dict[str, tuple[float, float, float, float]]:
-        """Of each kind, what the averaged weights make of the windows kept apart: decibels, those of copying, share of
-        the motion's squares that is predicted, and response (1: the picture changes as much as the true one does)."""
+        """Of each kind, `measured` of the windows kept apart, by the averaged weights."""
         while any(len(pool) < pool.size for pool in self.kept_apart.values()):
             self.draw(self.apart, self.kept_apart)
         self.ema.swap(self.parameters)
-        told = {}
+        found = {}
         for kind, part in self.kinds.items():
             true = self.kept_apart[kind].all()
             made = [
@@ -277,9 +164,9 @@ class Teacher:
                 for seen, vector in zip(true["seen"].split(64), true["vector"].split(64), strict=True)
             ]
             rgb, motion = torch.cat([m.rgb for m in made]), torch.cat([m.settled[:, :2] for m in made])
-            told[kind] = _told(part, rgb.clamp(0, 1), motion, true)
+            found[kind] = measured(part, rgb.clamp(0, 1), motion, true)
         self.ema.swap(self.parameters)
-        return told
+        return found
 
     def teach(self, minutes: float, out: Path) -> int:
         """For so long, saving now and then; returns the number of steps. The parts then have their averaged weights."""
@@ -288,7 +175,7 @@ class Teacher:
         while (elapsed := time.monotonic() - begun) < 60 * minutes:
             filling = any(len(pool) < pool.size for pool in self.pools.values())
             self.draw(self.sampler, self.pools)
-            rate = LEARNING_RATE * cosine_decay(elapsed / (60 * minutes))
+            rate = self.learning_rate * cosine_decay(elapsed / (60 * minutes))
             for _ in range(STEPS_A_DRAW[0 if filling else 1]):
                 losses += [self.step(kind, rate * min(1.0, (steps + 1) / 50)) for kind in self.kinds]
                 self.ema.update(self.parameters)
@@ -307,8 +194,9 @@ class Teacher:
 
     def save(self, out: Path, steps: int, minutes: float) -> None:
         """The whole checkpoint."""
-        training = dict(self.pipeline.settings.training)
-        training |= {"parts_steps": steps, "parts_minutes": round(minutes, 1)}
+        training = dict(self.before)
+        training["parts_steps"] = training.get("parts_steps", 0) + steps
+        training["parts_minutes"] = round(training.get("parts_minutes", 0) + minutes, 1)
         self.pipeline.update_settings(training=training)
         save_in_bfloat16(self.pipeline, out)
 
@@ -321,45 +209,6 @@ class Teacher:
         names = sorted({name for loss in losses for name in loss.terms})
         means = {name: np.mean([float(x.terms[name]) for x in losses if name in x.terms]) for name in names}
         return f"kept apart: {kept}\n  " + ", ".join(f"{name} {value:.4f}" for name, value in means.items())
-
-
-def _seen_from_the_left(vector: Tensor, part: Part, left: Part) -> Tensor:
-    """An expression vector [B, 108] whose columns of the right eye stand where those of the left one are looked for."""
-    moved = vector.clone()
-    half = vector.shape[1] // 2
-    for start in (0, half):
-        to, source = ([start + column for column in of.columns] for of in (left, part))
-        moved[:, to] = vector[:, source]
-    return moved
-
-
-def _for_the_adversary(made: Edited, true: Windows) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
-    """False and true pictures, references and hidden masks of the windows without noise."""
-    hidden, clean = true["hidden"], true["clean"] > 0.5
-    if not bool(clean.any()):
-        return None
-    false = made.drawn * hidden + true["rgb"] * (1 - hidden)
-    reference = (true["seen"][:, :3] + 1) / 2
-    return false[clean], true["rgb"][clean], reference[clean], hidden[clean]
-
-
-def _told(part: Part, rgb: Tensor, motion: Tensor, true: Windows) -> tuple[float, float, float, float]:
-    weight = feather(part.pixels) * _found_inside(part, true["flow"])
-    reference = (true["seen"][:, :3] + 1) / 2
-
-    def decibels(error: Tensor) -> float:
-        return float(-10 * torch.log10(masked_mean(error**2, weight).mean()))
-
-    valid = true["flow_valid"] * weight
-    missed = (((motion - true["flow"]) ** 2) * valid).sum() / ((true["flow"] ** 2) * valid).sum()
-    change, wanted = (rgb - reference) * weight, (true["rgb"] - reference) * weight
-    response = (change * wanted).sum() / (wanted**2).sum()
-    return decibels(rgb - true["rgb"]), decibels(reference - true["rgb"]), 1 - float(missed), float(response)
-
-
-class _Shots:
-    def __init__(self, shots: list[Shot]):
-        self.shots = self.paired = shots
 
 
 def holds_still(shot: Shot) -> bool:
@@ -384,6 +233,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--adversarial-share", type=float, default=0.0, help="of the drawn pixels' gradient, as in `train`"
     )
+    parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE, help="less to teach on")
     args = parser.parse_args(argv)
     torch.manual_seed(args.seed)
     pipeline = JointPortraitPipeline.from_pretrained(args.init)
@@ -396,7 +246,7 @@ def main(argv: list[str] | None = None) -> int:
     shots = [shot for shot in library.paired if shot.points and holds_still(shot)]
     if len(shots) < 2:
         raise InputError(f"{len(shots)} of the shots can be used.", "Render some with these assets first.")
-    teacher = Teacher(pipeline, shots, args.seed, args.adversarial_share)
+    teacher = Teacher(pipeline, shots, args.seed, args.adversarial_share, args.learning_rate)
     steps = teacher.teach(args.minutes, args.out)
     teacher.save(args.out, steps, args.minutes)
     print(f"{args.out}: {steps} steps, {len(shots)} shots")

@@ -26,7 +26,7 @@ from backend.model.face_losses import reading_terms
 from backend.model.growth import with_reader
 from backend.model.losses import LossWeights
 from backend.model.pipeline import JointPortraitPipeline
-from backend.training.batches import BatchSampler
+from backend.training.batches import BatchSampler, SomeShots
 from backend.training.checkpoint import ExponentialMovingAverage, save_in_bfloat16
 from backend.training.dataset import Shot
 from backend.training.library import TrainingLibrary
@@ -96,7 +96,7 @@ class Teacher:
         self.reader: ExpressionReader = reader
         taught = [shot for index, shot in enumerate(shots) if index % 10]
         self.sampler, self.apart = (
-            BatchSampler(_Shots(part), pipeline.settings.resolution_px, seed)
+            BatchSampler(SomeShots(part), pipeline.settings.resolution_px, seed)
             for part in (taught, shots[::10])
         )
         coefficients = self.reader.out.out_features
@@ -169,11 +169,6 @@ class Teacher:
                 )
         self.ema.swap(self.parameters)
         return steps
-
-
-class _Shots:
-    def __init__(self, shots: list[Shot]):
-        self.shots = self.paired = shots
 
 
 def main(argv: list[str] | None = None) -> int:

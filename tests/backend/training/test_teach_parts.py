@@ -10,16 +10,17 @@ import torch
 from diffusers import AutoencoderKL
 
 from backend.errors import InputError
-from backend.model.face_parts import PARTS, SEEN_CHANNELS
+from backend.model.face_parts import PARTS, SEEN_CHANNELS, Part
+from backend.model.losses import LossWeights
 from backend.model.pipeline import JointPortraitPipeline
 from backend.model.presets import create_pipeline
-from backend.training import teach_parts
+from backend.training import part_windows, teach_parts
 from backend.training.canonical import canonical_basis
 from backend.training.render.assets import HeadAssets
 
 
 def test_the_pool_keeps_the_newest_windows_and_gives_what_belongs_together() -> None:
-    pool = teach_parts.WindowPool(6)
+    pool = part_windows.WindowPool(6)
     for number in range(4):
         value = torch.full((2, 1, 1, 1), number / 10)
         seen = value.expand(2, SEEN_CHANNELS, 8, 8)
@@ -38,7 +39,7 @@ def test_the_pool_keeps_the_newest_windows_and_gives_what_belongs_together() -> 
     torch.testing.assert_close(windows["rgb"][dark, :, 0, 0], expected[dark], rtol=0.01, atol=0.01)
 
 
-def true_windows(part: teach_parts.Part, motion: float) -> teach_parts.Windows:
+def true_windows(part: Part, motion: float) -> part_windows.Windows:
     """A striped window whose content comes from `motion` canonical sides to the left."""
     axis = torch.arange(part.pixels) / part.pixels
     at = axis.expand(1, 1, part.pixels, part.pixels)
@@ -55,7 +56,7 @@ def true_windows(part: teach_parts.Part, motion: float) -> teach_parts.Windows:
 
 
 @pytest.mark.parametrize("part", PARTS[1:], ids=["eye", "mouth"])
-def test_the_true_motion_has_next_to_no_loss(part: teach_parts.Part) -> None:
+def test_the_true_motion_has_next_to_no_loss(part: Part) -> None:
     true = true_windows(part, 0.02)
     predicted = torch.zeros(1, 7, part.pixels, part.pixels)
     predicted[:, :3] = true["rgb"] * 2 - 1
@@ -64,11 +65,25 @@ def test_the_true_motion_has_next_to_no_loss(part: teach_parts.Part) -> None:
     for scale in (1.0, 0.5, 0.0):
         tried = predicted.clone()
         tried[:, 3] *= scale
-        made = teach_parts.edited(part, tried, true["seen"])
-        losses.append(teach_parts.part_losses(part, made, true, teach_parts.LossWeights()))
+        made = part_windows.edited(part, tried, true["seen"])
+        losses.append(part_windows.part_losses(part, made, true, LossWeights()))
     terms = losses[0].terms
     assert max(float(terms[name]) for name in ("rgb", "flow", "flow_relative", "shading")) < 0.02
     assert losses[0].total < losses[1].total < losses[2].total
+
+
+def test_what_is_drawn_out_of_a_line_counts_as_hidden() -> None:
+    part = PARTS[0]
+    true = true_windows(part, 0.0)
+    step = part.window.side / part.pixels
+    rows = torch.arange(part.pixels).view(-1, 1).float()
+    # The lower half of the window shows a strip of one tenth of its height.
+    flow_y = torch.where(rows > 32, -0.9 * (rows - 32), torch.zeros(())) * step
+    true["flow"] = torch.stack([torch.zeros(part.pixels, part.pixels), flow_y.expand(-1, part.pixels)])[None]
+    found = part_windows.with_stretched_hidden(part, true)
+    assert found["visible"][0, 0, :30].min() == 1 and found["visible"][0, 0, 36:-2].max() < 1e-3
+    assert found["hidden"][0, 0, :30].max() == 0 and found["hidden"][0, 0, 36:-2].min() > 0.999
+    assert found["generated_weight"][0, 0, 36:-2].min() > 2.9
 
 
 def teach(data: Path, assets_folder: Path, folder: Path) -> int:

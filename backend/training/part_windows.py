@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Windows of eyes and mouths to learn from: kept in a pool, edited by a part's network, judged."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from backend.model.composite import composite, settle, settle_shading, smoothstep
+from backend.model.face_parts import Part, feather
+from backend.model.losses import (
+    RGB_UNIT,
+    JointLoss,
+    LossWeights,
+    gradient_loss,
+    masked_mean,
+    probability_loss,
+    relative_flow_loss,
+)
+from backend.model.modalities import MODALITIES
+
+STILL_WEIGHT, CHANGED_SHARE = 0.25, 0.03
+"""Half of the windows show no change. They are drawn a quarter as often as those that change in this share or more of
+their area."""
+GAIN = 0.2  # of a window's colours, at each use (logarithm)
+TRUE_MAPS = ("flow", "flow_valid", "visible", "blend_weight", "change_weight", "generated_weight", "shading")
+
+STRETCHED = (0.2, 0.6)
+"""Content that the photo shows on this share of the area or less has to be drawn; from the larger one on, it is moved.
+A lid that closes was a dark line: moved, it is that line drawn out, and a shading of two or three has to brighten it,
+which in photographs shines like gold."""
+
+Windows = dict[str, Tensor]
+"""Of one kind: seen, rgb, what `TRUE_MAPS` names, hidden, values, known, clean; [N, ...]."""
+
+
+class WindowPool:
+    """Windows of one kind, the oldest replaced first.
+
+    Args:
+        size: how many are kept.
+    """
+
+    def __init__(self, size: int):
+        self.size, self.drawn = size, 0
+        self.kept: Windows = {}
+        self.weight = torch.zeros(size)
+
+    def add(self, windows: Mapping[str, Tensor]) -> None:
+        """Takes in some windows, in half precision."""
+        count = len(windows["seen"])
+        if not self.kept:
+            self.kept = {
+                k: torch.zeros(self.size, *v.shape[1:], dtype=torch.half) for k, v in windows.items()
+            }
+        at = (torch.arange(count) + self.drawn) % self.size
+        for name, tensor in windows.items():
+            self.kept[name][at] = tensor.half()
+        changed = windows["change_weight"].float().mean(dim=(1, 2, 3)) / CHANGED_SHARE
+        self.weight[at] = STILL_WEIGHT + (1 - STILL_WEIGHT) * changed.clamp(max=1)
+        self.drawn += count
+
+    def __len__(self) -> int:
+        return min(self.drawn, self.size)
+
+    def all(self) -> Windows:
+        """Those that are kept."""
+        return {name: tensor[: len(self)].float() for name, tensor in self.kept.items()}
+
+    def batch(self, count: int, generator: torch.Generator) -> Windows:
+        """Some of them, in another light."""
+        chosen = torch.multinomial(self.weight[: len(self)], count, replacement=True, generator=generator)
+        windows = {name: tensor[chosen].float() for name, tensor in self.kept.items()}
+        drawn = torch.randn(count, 1, generator=generator) + 0.3 * torch.randn(count, 3, generator=generator)
+        gain = torch.exp(GAIN * drawn)[:, :, None, None]
+        windows["rgb"] = (windows["rgb"] * gain).clamp(0, 1)
+        colours = ((windows["seen"][:, :3] + 1) / 2 * gain).clamp(0, 1) * 2 - 1
+        windows["seen"] = torch.cat([colours, windows["seen"][:, 3:]], 1)
+        return windows
+
+
+@dataclass(frozen=True)
+class Edited:
+    """What a part makes of its windows, in natural units; motion in shares of the window."""
+
+    rgb: Tensor
+    drawn: Tensor
+    motion: Tensor
+    shading: Tensor
+    settled: Tensor
+
+
+def edited(part: Part, predicted: Tensor, seen: Tensor) -> Edited:
+    """Decodes a part's channels and moves the photo by them."""
+    decoded, at = {}, 0
+    for name in ("rgb", "motion", "shading"):
+        modality = MODALITIES[name]
+        decoded[name] = modality.decode(predicted[:, at : at + modality.channels])
+        at += modality.channels
+    settled = settle(decoded["motion"])
+    in_window = torch.cat([settled[:, :2] / part.window.side, settled[:, 2:]], 1)
+    reference = (seen[:, :3] + 1) / 2
+    rgb = composite(decoded["rgb"], reference, in_window, settle_shading(decoded["shading"]))
+    return Edited(rgb, decoded["rgb"], decoded["motion"], decoded["shading"], settled)
+
+
+def part_losses(part: Part, made: Edited, true: Windows, weights: LossWeights) -> JointLoss:
+    """The terms of `joint_losses` that concern a window's picture and motion, weighted by `feather`; where the true
+    content comes from beyond the window they do not count."""
+    inside = feather(part.pixels, made.rgb.device) * _found_inside(part, true["flow"])
+    rgb = true["rgb"]
+
+    def squared(pred: Tensor, weight: Tensor) -> Tensor:
+        return masked_mean((pred - rgb) ** 2, weight * inside) / RGB_UNIT
+
+    valid = true["flow_valid"] * inside
+    flow = made.motion[:, :2]
+    astray = (made.shading.log() - true["shading"].clamp_min(1e-3).log()) ** 2 / RGB_UNIT
+    # A window is a region: what counts in regions counts here throughout.
+    terms = {
+        "rgb": (weights.rgb, masked_mean((made.rgb - rgb).abs(), inside)),
+        "rgb_gradient": (weights.rgb_gradient, gradient_loss(made.rgb, rgb, inside)),
+        "rgb_changed": (weights.rgb_changed, squared(made.rgb, true["change_weight"])),
+        "rgb_regions": (weights.rgb_regions, squared(made.rgb, torch.ones_like(inside))),
+        "rgb_generated": (weights.rgb_generated, squared(made.drawn, true["generated_weight"])),
+        "flow": (weights.flow, masked_mean((flow - true["flow"]).abs(), valid)),
+        "flow_relative": (
+            weights.flow_relative + weights.flow_regions,
+            relative_flow_loss(flow, true["flow"], valid),
+        ),
+        "blend": (
+            weights.blend,
+            probability_loss(made.motion[:, 2:], true["visible"], true["blend_weight"] * inside),
+        ),
+        "shading": (weights.shading, masked_mean(astray, valid * true["visible"])),
+    }
+    total = torch.stack([weight * value.mean() for weight, value in terms.values()]).sum()
+    return JointLoss(total, {name: value.mean().detach() for name, (_, value) in terms.items()})
+
+
+def with_stretched_hidden(part: Part, true: Mapping[str, Tensor]) -> Windows:
+    """The weights and masks of windows, with what is drawn out of next to nothing counted as hidden."""
+    shown = true["visible"] * smoothstep(_source_area(part, true["flow"]), *STRETCHED)
+    stretched = true["visible"] - shown
+    return {
+        "visible": shown,
+        "hidden": (true["hidden"] + stretched).clamp(max=1),
+        "blend_weight": true["blend_weight"] + stretched,
+        "generated_weight": true["generated_weight"] + 2 * stretched,
+    }
+
+
+def _source_area(part: Part, flow: Tensor) -> Tensor:
+    """Area in the reference of what each pixel of a window shows, in pixels [B, 1, S, S]; flow in canonical shares."""
+    pixels = F.pad(flow * (part.pixels / part.window.side), (1, 1, 1, 1), mode="replicate")
+    across = (pixels[..., 1:-1, 2:] - pixels[..., 1:-1, :-2]) / 2
+    down = (pixels[..., 2:, 1:-1] - pixels[..., :-2, 1:-1]) / 2
+    area = (1 + across[:, :1]) * (1 + down[:, 1:]) - across[:, 1:] * down[:, :1]
+    return F.avg_pool2d(F.pad(area, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
+
+
+def _found_inside(part: Part, flow: Tensor) -> Tensor:
+    """1 where the content of a window's pixel is found inside the window [B, 1, S, S]; flow in canonical shares."""
+    axis = (torch.arange(part.pixels, device=flow.device) + 0.5) / part.pixels
+    y, x = torch.meshgrid(axis, axis, indexing="ij")
+    found = torch.stack([x, y]) + flow / part.window.side
+    return ((found > 0) & (found < 1)).all(1, keepdim=True).float()
+
+
+def seen_from_the_left(vector: Tensor, part: Part, left: Part) -> Tensor:
+    """An expression vector [B, 108] whose columns of the right eye stand where those of the left one are looked for."""
+    moved = vector.clone()
+    half = vector.shape[1] // 2
+    for start in (0, half):
+        to, source = ([start + column for column in of.columns] for of in (left, part))
+        moved[:, to] = vector[:, source]
+    return moved
+
+
+def for_the_adversary(made: Edited, true: Windows) -> tuple[Tensor, Tensor, Tensor, Tensor] | None:
+    """False and true pictures, references and hidden masks of the windows without noise."""
+    hidden, clean = true["hidden"], true["clean"] > 0.5
+    if not bool(clean.any()):
+        return None
+    false = made.drawn * hidden + true["rgb"] * (1 - hidden)
+    reference = (true["seen"][:, :3] + 1) / 2
+    return false[clean], true["rgb"][clean], reference[clean], hidden[clean]
+
+
+def measured(part: Part, rgb: Tensor, motion: Tensor, true: Windows) -> tuple[float, float, float, float]:
+    """What a part makes of windows: decibels, those of copying the photo, share of the motion's squares that is
+    predicted, and response (1: the picture changes as much as the true one does)."""
+    weight = feather(part.pixels) * _found_inside(part, true["flow"])
+    reference = (true["seen"][:, :3] + 1) / 2
+
+    def decibels(error: Tensor) -> float:
+        return float(-10 * torch.log10(masked_mean(error**2, weight).mean()))
+
+    valid = true["flow_valid"] * weight
+    missed = (((motion - true["flow"]) ** 2) * valid).sum() / ((true["flow"] ** 2) * valid).sum()
+    change, wanted = (rgb - reference) * weight, (true["rgb"] - reference) * weight
+    response = (change * wanted).sum() / (wanted**2).sum()
+    return decibels(rgb - true["rgb"]), decibels(reference - true["rgb"]), 1 - float(missed), float(response)
