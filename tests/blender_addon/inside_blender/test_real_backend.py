@@ -160,6 +160,44 @@ def test_killing_the_front_process_fails_the_job_readably(astronaut):
     assert (shown.state, shown.error_code, shown.remedy) == ("FAILED", "backend_stopped", "RESTART_BACKEND")
 
 
+@pytest.mark.parametrize("reached", ["WAITING", "RUNNING"])
+@pytest.mark.parametrize("ending", ["cancel", "crash", "stop", "close"])
+def test_however_a_job_ends_nothing_of_the_real_backend_is_left(
+    astronaut, tmp_path, monkeypatch, ending, reached
+):
+    """As the hundred cycles with the fake, with what takes memory: a worker that loads torch or is at work."""
+    from blender_addon import requests, runtime, storage
+
+    runtime.close()
+    monkeypatch.setattr(storage, "folder", lambda: tmp_path / "storage")
+    settings = bpy.context.scene.portrait_relief
+    job = runtime.submit(bpy.context.scene, requests.job_input(settings, "generate"))
+    current, end_s = runtime.session(), time.monotonic() + 120
+    while job.state.value != reached and not job.state.ended and time.monotonic() < end_s:
+        current.tick()
+        time.sleep(0.01)
+    assert job.state.value == reached
+    pid = current.backend.pid
+    assert pid is not None
+    processes = tree(pid)
+    assert len(processes) >= (2 if reached == "RUNNING" else 1)
+    if ending == "cancel":
+        assert runtime.cancel()
+        while not job.state.ended and time.monotonic() < end_s:
+            current.tick()
+            time.sleep(0.01)
+        assert job.state.value == "CANCELLED"
+    elif ending == "crash":
+        os.kill(pid, signal.SIGKILL)
+    elif ending == "stop":
+        runtime.stop_backend()
+    processes = list({*processes, *tree(pid)})
+    runtime.close()
+    assert wait_gone(processes, 15.0)
+    temporary = tmp_path / "storage" / "temporary"
+    assert not temporary.exists() or not list(temporary.iterdir())
+
+
 def test_a_photo_and_a_movie_drive_the_sliders_through_the_real_landmarker(astronaut, monkeypatch, tmp_path):
     """The driver is the portrait itself: absolute gives its smile, relative motion leaves it where it is."""
     from tests.backend.driving.footage_of_astronaut import landmarker_model, rolls_deg, swinging, write_movie
