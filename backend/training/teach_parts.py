@@ -62,6 +62,7 @@ class Teacher:
         pipeline: with parts, in float32.
         shots: at least two, with driven frames that hold the head still; every tenth from the first on is kept apart.
         adversarial_share: see `Adversary`; 0 for none.
+        only: the one kind to teach; None for all.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class Teacher:
         seed: int,
         adversarial_share: float = 0.0,
         learning_rate: float = LEARNING_RATE,
+        only: str | None = None,
     ):
         self.pipeline, self.model = pipeline, pipeline.model
         self.before = dict(pipeline.settings.training)
@@ -82,7 +84,8 @@ class Teacher:
         self.sampler, self.apart = (
             BatchSampler(SomeShots(of), resolution, seed, turned_share=0.0) for of in (taught, shots[::10])
         )
-        self.kinds = {part.kind: part for part in PARTS if not part.window.mirrored}
+        self.windows = [part for part in PARTS if only in (None, part.kind)]
+        self.kinds = {part.kind: part for part in self.windows if not part.window.mirrored}
         self.pools = {kind: WindowPool(POOL) for kind in self.kinds}
         self.kept_apart = {kind: WindowPool(APART) for kind in self.kinds}
         self.generator = torch.Generator().manual_seed(seed)
@@ -113,7 +116,7 @@ class Teacher:
         maps = backbone.maps_in_picture(features, field, *latents.shape[-2:])
         hidden = (1 - batch["visible"]) * batch["coverage"]
         true = torch.cat([batch["rgb"], *(batch[name] for name in TRUE_MAPS), hidden], 1)
-        for part in PARTS:
+        for part in self.windows:
             fit = self._jittered(part_fit(field, part), part)
             windows = {"seen": seen_by(part, fit, reference, field, maps)}
             targets = cut(true, window_grid(fit, part.window, part.pixels))
@@ -234,6 +237,9 @@ def main(argv: list[str] | None = None) -> int:
         "--adversarial-share", type=float, default=0.0, help="of the drawn pixels' gradient, as in `train`"
     )
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE, help="less to teach on")
+    parser.add_argument(
+        "--only", choices=sorted({part.kind for part in PARTS}), help="teach one kind of part alone"
+    )
     args = parser.parse_args(argv)
     torch.manual_seed(args.seed)
     pipeline = JointPortraitPipeline.from_pretrained(args.init)
@@ -246,7 +252,7 @@ def main(argv: list[str] | None = None) -> int:
     shots = [shot for shot in library.paired if shot.points and holds_still(shot)]
     if len(shots) < 2:
         raise InputError(f"{len(shots)} of the shots can be used.", "Render some with these assets first.")
-    teacher = Teacher(pipeline, shots, args.seed, args.adversarial_share, args.learning_rate)
+    teacher = Teacher(pipeline, shots, args.seed, args.adversarial_share, args.learning_rate, args.only)
     steps = teacher.teach(args.minutes, args.out)
     teacher.save(args.out, steps, args.minutes)
     print(f"{args.out}: {steps} steps, {len(shots)} shots")
