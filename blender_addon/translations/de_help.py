@@ -404,7 +404,9 @@ HELP: dict[str, str] = {
     "This copy carries none; name a Python or a source folder below": (
         "Diese Kopie bringt keines mit; nenne unten ein Python oder einen Quellordner"
     ),
-    "The Python named below is used instead of it": "Das unten genannte Python wird stattdessen genommen",
+    "Not installed, nor needed: another Python is used": "Nicht installiert und nicht nötig: ein anderes Python wird genommen",
+    "Named by {variable}: {python}": "{variable} nennt {python}",
+    "Named below: {python}": "Unten genannt: {python}",
     "Blender was started in offline mode and may not download": (
         "Blender wurde offline gestartet und darf nichts herunterladen"
     ),
