@@ -117,6 +117,23 @@ class PORTRAIT_RELIEF_OT_repaint(JobOperator, bpy.types.Operator):
         return requests.repaint_input(context.scene, context.active_object)
 
 
+class PORTRAIT_RELIEF_OT_at_work(bpy.types.Operator):
+    bl_idname = "portrait_relief.at_work"
+    bl_label = "Portrait Relief Is at Work"
+    bl_description = "Can be used again when the work is done"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Never: it is what a job's button is while a job is at work.
+
+        Blender keeps a button that lies under the mouse from one redraw to the next, and never takes the grey off it;
+        another operator's button is a new one.
+        """
+        cls.poll_message_set(say("Portrait Relief is still at work"))
+        return False
+
+
 class PORTRAIT_RELIEF_OT_cancel(bpy.types.Operator):
     bl_idname = "portrait_relief.cancel"
     bl_label = "Cancel Portrait Relief"
@@ -141,6 +158,7 @@ CLASSES = (
     PORTRAIT_RELIEF_OT_estimate_depth,
     PORTRAIT_RELIEF_OT_relief_from_photo,
     PORTRAIT_RELIEF_OT_repaint,
+    PORTRAIT_RELIEF_OT_at_work,
     PORTRAIT_RELIEF_OT_cancel,
     PORTRAIT_RELIEF_OT_dismiss,
 )

@@ -9,7 +9,7 @@ from .. import own_presets_folder, runtime, thumbnails
 from ..core import arkit, presets
 from ..scene import driving
 from ..translations import say
-from .job import draw_wrapped
+from .job import draw_job_button, draw_wrapped
 from .places import PanelMixin, in_both_editors
 
 CELL_WIDTH = 85  # of the library's pictures with their frames, in units of the interface's scale
@@ -96,12 +96,16 @@ class _DrivingPanel(PanelMixin):
             column.prop(settings, "driving_motion", text="")
             if settings.driving_motion == "relative":
                 measured = driving.own_expression(settings) is not None
-                column.operator(
-                    "portrait_relief.measure_portrait", icon="CHECKMARK" if measured else "VIEWZOOM"
+                icon = "CHECKMARK" if measured else "VIEWZOOM"
+                draw_job_button(
+                    column, "portrait_relief.measure_portrait", text="Measure Portrait", icon=icon
                 )
         column = layout.column(align=True)
-        column.operator("portrait_relief.expression_from_photo", icon="IMAGE_DATA")
-        column.operator("portrait_relief.drive_from_footage", icon="FILE_MOVIE")
+        for operator, text, icon in (
+            ("expression_from_photo", "Expression from Photo…", "IMAGE_DATA"),
+            ("drive_from_footage", "Drive from Movie or Images…", "FILE_MOVIE"),
+        ):
+            draw_job_button(column, f"portrait_relief.{operator}", text=text, icon=icon)
         reason = runtime.why_no_driving()
         if reason:
             draw_wrapped(column, reason, context, icon="INFO")
@@ -112,8 +116,8 @@ class _DrivingPanel(PanelMixin):
         row = column.row(align=True)
         row.prop(scene, "frame_start", text="Start")
         row.prop(scene, "frame_end", text="End")
-        column.operator(
-            "portrait_relief.generate_sequence", text="Generate Sequence", icon="RENDER_ANIMATION"
+        draw_job_button(
+            column, "portrait_relief.generate_sequence", text="Generate Sequence", icon="RENDER_ANIMATION"
         )
         column.operator("portrait_relief.import_finished_frames", icon="IMPORT")
         column.prop(settings, "sequence_folder", text="")
