@@ -12,7 +12,7 @@ from ..translations import say
 from .job import draw_job_button, draw_wrapped
 from .places import PanelMixin, in_both_editors
 
-CELL_WIDTH = 85  # of the library's pictures with their frames, in units of the interface's scale
+CELL_WIDTH = 85  # of the library's cells, in units of the interface's scale
 CELL_SCALE = 3.5
 PAIR_SHARE = 0.62  # of a row for the left slider, which bears the name of both: halves cut "Outer Up L" off
 
@@ -40,9 +40,7 @@ class _LibraryPanel(PanelMixin):
         layout = self.layout
         width = context.region.width / context.preferences.system.ui_scale
         columns = max(2, int(width / CELL_WIDTH))
-        grid = layout.grid_flow(
-            row_major=True, columns=columns, even_columns=True, even_rows=True, align=True
-        )
+        grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=True)
         for preset in presets.PRESETS:
             cell = self._cell(grid, thumbnails.icon_of_preset(preset.identifier))
             cell.operator("portrait_relief.apply_preset", text=preset.label).preset = preset.identifier
@@ -53,7 +51,7 @@ class _LibraryPanel(PanelMixin):
 
     def _cell(self, grid: bpy.types.UILayout, icon: int) -> bpy.types.UILayout:
         """A picture with room for its button below."""
-        column = grid.box().column(align=True)
+        column = grid.column(align=True)
         if icon:
             column.template_icon(icon_value=icon, scale=CELL_SCALE)
         else:

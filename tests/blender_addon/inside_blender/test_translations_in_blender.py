@@ -93,6 +93,17 @@ def test_every_phase_that_the_backend_names_has_a_german_text(addon):
     assert sorted(phase for phase in found if phase.capitalize() not in STATUS) == []
 
 
+def test_the_librarys_labels_fit_below_their_pictures(addon):
+    from blender_addon.core.presets import PRESETS
+    from blender_addon.translations.de_labels import LABELS
+
+    blf = pytest.importorskip("blf")
+    blf.size(0, 11)
+    shown = [text for preset in PRESETS for text in (preset.label, LABELS[preset.label])]
+    room_px = 65.5  # in a sidebar of the standard width, as tried in a window
+    assert [text for text in shown if blf.dimensions(0, text)[0] > room_px] == []
+
+
 def test_nothing_that_is_shown_is_put_together_without_a_template(addon):
     assert wording_scan.of_the_addon(ROOT / "blender_addon").faults == []
 
