@@ -19,6 +19,7 @@ from .. import requests
 from ..core import arkit, drive_job
 from ..core.drive_job import DriveInput
 from ..core.jobs import JobInput
+from .browsing import ask_for_file
 from .jobs import JobOperator
 
 _REGION_ITEMS = [(name, name.capitalize(), "", 1 << number) for number, name in enumerate(drive_job.REGIONS)]
@@ -57,10 +58,7 @@ class _DriveOperator(JobOperator):
     mirror: BoolProperty(name="Mirror", description="Swap the left and the right side", default=False)
 
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:
-        if not self.filepath:  # Blender would suggest the .blend's name
-            self.filepath = bpy.path.abspath("//")
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        return ask_for_file(self, context)
 
     def draw(self, _context: bpy.types.Context) -> None:
         self.layout.use_property_split = True

@@ -18,6 +18,7 @@ from ..core.jobs import JobInput, Made
 from ..core.steps import Steps
 from ..scene import sending_back
 from ..translations import say
+from .browsing import ask_for_file
 from .reporting import ReportingMixin
 
 
@@ -94,8 +95,7 @@ class PORTRAIT_RELIEF_OT_relief_from_photo(JobOperator, bpy.types.Operator):
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        return ask_for_file(self, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.portrait_relief
