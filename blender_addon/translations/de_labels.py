@@ -260,7 +260,7 @@ LABELS: dict[str, str] = {
     "Dismiss Message": "Meldung verwerfen",
     "Apply Expression": "Ausdruck anwenden",
     "Reset Expression": "Ausdruck zurücksetzen",
-    "Reset All": "Alles zurücksetzen",
+    "Reset All": "Alles auf 0",
     "Mirror": "Spiegeln",
     "Mirror Expression": "Ausdruck spiegeln",
     "Apply Own Expression": "Eigenen Ausdruck anwenden",
