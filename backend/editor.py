@@ -43,6 +43,7 @@ from backend.version import VERSION
 
 DEFAULT_CHECKPOINT = Path(__file__).parent / "weights" / "portrait-relief-256"
 _FRAMING_PASSES = 2
+_PHASES = {"joint": "generating", "depth": "estimating the depth", "appearance": "repainting"}
 # On 24 rendered identities: generated alone 5.52 mm and 13.6 degrees in the face, read alone 5.45 and 12.6, mixed so
 # 5.38 and 12.6.
 _READ_SHARE = 2 / 3
@@ -278,14 +279,14 @@ class PortraitEditor:
         self, portrait: Portrait, original: PortraitResult, sculpting: Sculpting, report: Progress
     ) -> PortraitResult:
         """The original with the sculpting carried onto its picture."""
-        report("full size", 0, 1)
+        report("repainting", 0, 1)
         seconds: dict[str, float] = {}
         about = dict(original.report)
         with _timed(seconds, "sculpting"):
             rgb, about["sculpted"] = sculpted_picture(portrait, original, sculpting)
         about["seconds"] = {**about["seconds"], **{name: round(value, 4) for name, value in seconds.items()}}
         about["changed_pixels"] = float((rgb != portrait.photo.rgb).any(axis=-1).mean())
-        report("full size", 1, 1)
+        report("repainting", 1, 1)
         return replace(original, rgb=rgb, report=about)
 
     def _frame(
@@ -310,10 +311,11 @@ class PortraitEditor:
     def _run(self, report: Progress, **inputs: Any) -> JointPortraitOutput:
         """One call of the pipeline with progress per step; raises CheckpointError for a broken answer."""
         total = int(inputs.get("num_inference_steps") or self.pipeline.settings.num_inference_steps)
-        report("generating", 0, total)
+        mode = inputs["mode"]
+        report(_PHASES[mode], 0, total)
 
         def step_end(_pipeline: Any, step: int, _timestep: Any, values: dict[str, Any]) -> dict[str, Any]:
-            report("generating", step + 1, total)
+            report(_PHASES[mode], step + 1, total)
             return values
 
         output = self.pipeline(**inputs, callback_on_step_end=step_end)

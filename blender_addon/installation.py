@@ -106,6 +106,11 @@ def without_graphics_card(carried: Bundle) -> Downloads | None:
     return downloads.of_bundle(carried, downloads.torch_index("cpu"), faces=faces)
 
 
+def named_python() -> str:
+    """The Python that the environment or the preferences name, which goes before the installed one; empty for none."""
+    return os.environ.get(ENV_PYTHON, "") or user_choices.get().backend_python
+
+
 def follows_faces() -> bool:
     """Whether face following is installed."""
     return face_following.is_installed(environment_folder(), bundle())

@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import io
 import math
 import os
+import re
+import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +27,7 @@ from backend.model.expression_names import ARKIT_NAMES
 MODEL_VARIABLE = "PORTRAIT_RELIEF_LANDMARKER"
 ASSETS_VARIABLE = "PORTRAIT_RELIEF_ASSETS"
 MODEL_FILE = "face_landmarker_v2_with_blendshapes.task"
+_NETWORKS = ("face_detector.tflite", "face_landmarks_detector.tflite", "face_blendshapes.tflite")
 MODEL_URL = (
     "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/"
     "face_landmarker.task"
@@ -40,6 +45,9 @@ _IN_BLENDER = "In Blender tick Face Following in the extension's preferences and
 _PACKAGE_HINT = (
     f"{_IN_BLENDER} Elsewhere: pip install --no-deps mediapipe, then pip install absl-py certifi flatbuffers "
     "matplotlib."
+)
+_LIBRARY_HINT = (
+    "Install the system's OpenGL ES libraries; on Debian and Ubuntu: apt install libegl1 libgles2."
 )
 
 Box = tuple[float, float, float, float]
@@ -97,7 +105,7 @@ class FaceTracker:
     in a wide picture its guess of a small face's tilt is off by up to 13 degrees. MediaPipe's own tracking
     (its video mode) lags behind turns by 1 to 2 degrees and is not used.
 
-    Raises InputError on entering when package or model are missing or broken.
+    Raises InputError on entering when package, model or what MediaPipe needs of the system are missing or broken.
     """
 
     def __init__(self, model: str | Path | None = None, *, photo: bool = False) -> None:
@@ -110,11 +118,19 @@ class FaceTracker:
 
     def __enter__(self) -> FaceTracker:
         try:
+            content = self._model.read_bytes()
+        except OSError as error:
+            raise InputError(
+                f"{self._model.name} cannot be read: {error.strerror or error}.",
+                "Look who may read the file.",
+                code="no_landmarker",
+            ) from error
+        try:
             from mediapipe.tasks.python import BaseOptions, vision
 
             # As bytes: file names with letters beyond ASCII fail on Windows.
             options = vision.FaceLandmarkerOptions(
-                base_options=BaseOptions(model_asset_buffer=self._model.read_bytes()),
+                base_options=BaseOptions(model_asset_buffer=content),
                 num_faces=MAX_FACES,
                 output_face_blendshapes=True,
                 output_facial_transformation_matrixes=True,
@@ -123,16 +139,8 @@ class FaceTracker:
                 self._landmarker = vision.FaceLandmarker.create_from_options(options)
                 # The network itself is only made with the first picture.
                 self._detect(np.zeros((8, 8, 3), np.uint8), (0, 0))
-        except ImportError as error:
-            raise InputError(
-                f"The package mediapipe does not work here ({error}).", _PACKAGE_HINT, code="no_landmarker"
-            ) from error
-        except (OSError, RuntimeError, ValueError) as error:
-            raise InputError(
-                f"{self._model.name} is not a face landmarker's model.",
-                f"{_IN_BLENDER} Elsewhere: download it again from {MODEL_URL}.",
-                code="no_landmarker",
-            ) from error
+        except (ImportError, OSError, RuntimeError, ValueError) as error:
+            raise _refusal(error, self._model.name, content) from error
         return self
 
     def __exit__(self, *_exception: object) -> None:
@@ -206,6 +214,29 @@ class FaceTracker:
             FaceReading(_values(shapes, np.asarray(matrix)), _box(marks, size, corner))
             for marks, shapes, matrix in parts
         ]
+
+
+def _refusal(error: Exception, name: str, content: bytes) -> InputError:
+    """What keeps the landmarker from starting: the model's file, else what MediaPipe says itself."""
+    said = " ".join(str(error).split()).rstrip(".")
+    if re.search(r"\.so\b.*cannot open shared object", said):
+        message, hint = f"The package mediapipe lacks a library of the system ({said}).", _LIBRARY_HINT
+    elif isinstance(error, ImportError) or _is_model(content):
+        message, hint = f"The package mediapipe does not work here ({said}).", _PACKAGE_HINT
+    else:
+        message = f"{name} is not a face landmarker's model."
+        hint = f"{_IN_BLENDER} Elsewhere: download it again from {MODEL_URL}."
+    return InputError(message, hint, code="no_landmarker")
+
+
+def _is_model(content: bytes) -> bool:
+    """Whether this is a whole bundle of a face landmarker: a zip archive of TensorFlow Lite networks."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(content)) as bundle:
+            networks = [bundle.read(name) for name in _NETWORKS]
+    except (KeyError, zipfile.BadZipFile, zlib.error):
+        return False
+    return all(network[4:8] == b"TFL3" for network in networks)
 
 
 def _starts(length: int, side: int) -> list[int]:

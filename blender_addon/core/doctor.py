@@ -26,12 +26,14 @@ LOG_NAME = "doctor.log"
 
 @dataclass(frozen=True)
 class Check:
-    """One finding of the backend's; `hint` says what to do where it is not ok."""
+    """One finding of the backend's; `hint` says what to do where it is not ok, `absent` is what is optional and not
+    there."""
 
     name: str
     ok: bool
     value: str
     hint: str = ""
+    absent: bool = False
 
 
 @dataclass(frozen=True)
@@ -154,10 +156,15 @@ def findings_of(output: str, without_words: str) -> Findings:
                 bool(check.get("ok")),
                 str(check.get("value", "")),
                 str(check.get("hint", "")),
+                _is_absent(check.get("details")),
             )
             for check in checks
         ),
     )
+
+
+def _is_absent(details: object) -> bool:
+    return isinstance(details, dict) and details.get("available") is False
 
 
 def _failed(problem: Problem) -> Findings:

@@ -19,6 +19,7 @@ from .. import requests
 from ..core import arkit, drive_job
 from ..core.drive_job import DriveInput
 from ..core.jobs import JobInput
+from .browsing import ask_for_file
 from .jobs import JobOperator
 
 _REGION_ITEMS = [(name, name.capitalize(), "", 1 << number) for number, name in enumerate(drive_job.REGIONS)]
@@ -34,6 +35,7 @@ OWN_ITEMS = [
 class _DriveOperator(JobOperator):
     """What a photo and a movie have in common: a file browser, the regions, and the job."""
 
+    layout: bpy.types.UILayout
     mode = "drive"
     filepath: StringProperty(
         name="File",
@@ -56,8 +58,20 @@ class _DriveOperator(JobOperator):
     mirror: BoolProperty(name="Mirror", description="Swap the left and the right side", default=False)
 
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        return ask_for_file(self, context)
+
+    def draw(self, _context: bpy.types.Context) -> None:
+        self.layout.use_property_split = True
+        self.layout.prop(self, "strength")
+        self._draw_regions()
+        self.layout.prop(self, "mirror")
+
+    def _draw_regions(self) -> None:
+        """In two columns: in one row the file browser's options have room for their first letters only."""
+        self.layout.label(text="Regions")
+        flow = self.layout.column_flow(columns=2, align=True)
+        flow.use_property_split = False
+        flow.prop(self, "regions")
 
     def drive_input(self, context: bpy.types.Context) -> DriveInput:
         raise NotImplementedError
@@ -141,7 +155,10 @@ class PORTRAIT_RELIEF_OT_drive_from_footage(_DriveOperator, bpy.types.Operator):
         column.active = self.motion == "relative"
         column.prop(self, "own")
         column.prop(self, "neutral_frame")
-        for name in ("smoothing", "strength", "start_frame", "regions", "mirror", "whole_sequence"):
+        for name in ("smoothing", "strength", "start_frame"):
+            layout.prop(self, name)
+        self._draw_regions()
+        for name in ("mirror", "whole_sequence"):
             layout.prop(self, name)
 
     def drive_input(self, context: bpy.types.Context) -> DriveInput:

@@ -15,6 +15,7 @@ from ..core.errors import AddonError
 from ..core.live_link import Recording
 from ..scene import driving
 from ..translations import say, say_error
+from .browsing import ask_for_file
 from .drive import OWN_ITEMS
 from .expression import set_sliders
 from .jobs import JobOperator
@@ -83,14 +84,16 @@ class PORTRAIT_RELIEF_OT_import_live_link(JobOperator, bpy.types.Operator):
         self.start_frame = context.scene.frame_current
         if runtime.why_no_driving() and not self.properties.is_property_set("own"):
             self.own = "neutral"  # the backend that runs cannot measure the portrait
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        return ask_for_file(self, context)
 
     def draw(self, _context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
-        for name in ("start_frame", "strength", "relative"):
-            layout.prop(self, name)
+        layout.prop(self, "start_frame")
+        layout.prop(self, "strength")
+        row = layout.row()
+        row.use_property_split = False  # else half the width cuts its long name off
+        row.prop(self, "relative")
         column = layout.column()
         column.active = self.relative
         column.prop(self, "own")

@@ -18,6 +18,7 @@ from ..core.jobs import JobInput, Made
 from ..core.steps import Steps
 from ..scene import sending_back
 from ..translations import say
+from .browsing import ask_for_file
 from .reporting import ReportingMixin
 
 
@@ -94,8 +95,7 @@ class PORTRAIT_RELIEF_OT_relief_from_photo(JobOperator, bpy.types.Operator):
     filter_folder: BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        return ask_for_file(self, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.portrait_relief
@@ -115,6 +115,23 @@ class PORTRAIT_RELIEF_OT_repaint(JobOperator, bpy.types.Operator):
 
     def what_to_send(self, context: bpy.types.Context) -> tuple[JobInput, Steps[Made] | None]:
         return requests.repaint_input(context.scene, context.active_object)
+
+
+class PORTRAIT_RELIEF_OT_at_work(bpy.types.Operator):
+    bl_idname = "portrait_relief.at_work"
+    bl_label = "Portrait Relief Is at Work"
+    bl_description = "Can be used again when the work is done"
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context: bpy.types.Context) -> bool:
+        """Never: it is what a job's button is while a job is at work.
+
+        Blender keeps a button that lies under the mouse from one redraw to the next, and never takes the grey off it;
+        another operator's button is a new one.
+        """
+        cls.poll_message_set(say("Portrait Relief is still at work"))
+        return False
 
 
 class PORTRAIT_RELIEF_OT_cancel(bpy.types.Operator):
@@ -141,6 +158,7 @@ CLASSES = (
     PORTRAIT_RELIEF_OT_estimate_depth,
     PORTRAIT_RELIEF_OT_relief_from_photo,
     PORTRAIT_RELIEF_OT_repaint,
+    PORTRAIT_RELIEF_OT_at_work,
     PORTRAIT_RELIEF_OT_cancel,
     PORTRAIT_RELIEF_OT_dismiss,
 )

@@ -10,6 +10,7 @@ from bpy.props import BoolProperty, IntProperty, StringProperty
 
 from .. import runtime
 from ..translations import say
+from .browsing import ask_for_file
 
 PICTURE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp")
 
@@ -54,8 +55,7 @@ class PORTRAIT_RELIEF_OT_choose_picture(bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, _event) -> set[str]:
         if self.filepath:  # dropped onto an editor
             return self.execute(context)
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
+        return ask_for_file(self, context)
 
     def execute(self, context: bpy.types.Context) -> set[str]:
         settings = context.scene.portrait_relief

@@ -49,6 +49,7 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
 
 def _draw_check(column: bpy.types.UILayout, check: Check, context: bpy.types.Context) -> None:
     label = say(_LABELS.get(check.name, check.name))
-    draw_wrapped(column, f"{label}: {check.value}", context, icon="CHECKMARK" if check.ok else "ERROR")
+    icon = ("INFO" if check.absent else "CHECKMARK") if check.ok else "ERROR"
+    draw_wrapped(column, f"{label}: {check.value}", context, icon=icon)
     if check.hint and not check.ok:
         draw_wrapped(column, check.hint, context)

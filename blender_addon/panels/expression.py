@@ -9,10 +9,10 @@ from .. import own_presets_folder, runtime, thumbnails
 from ..core import arkit, presets
 from ..scene import driving
 from ..translations import say
-from .job import draw_wrapped
+from .job import draw_job_button, draw_wrapped
 from .places import PanelMixin, in_both_editors
 
-CELL_WIDTH = 85  # of the library's pictures with their frames, in units of the interface's scale
+CELL_WIDTH = 85  # of the library's cells, in units of the interface's scale
 CELL_SCALE = 3.5
 PAIR_SHARE = 0.62  # of a row for the left slider, which bears the name of both: halves cut "Outer Up L" off
 
@@ -40,9 +40,7 @@ class _LibraryPanel(PanelMixin):
         layout = self.layout
         width = context.region.width / context.preferences.system.ui_scale
         columns = max(2, int(width / CELL_WIDTH))
-        grid = layout.grid_flow(
-            row_major=True, columns=columns, even_columns=True, even_rows=True, align=True
-        )
+        grid = layout.grid_flow(row_major=True, columns=columns, even_columns=True, even_rows=True)
         for preset in presets.PRESETS:
             cell = self._cell(grid, thumbnails.icon_of_preset(preset.identifier))
             cell.operator("portrait_relief.apply_preset", text=preset.label).preset = preset.identifier
@@ -53,7 +51,7 @@ class _LibraryPanel(PanelMixin):
 
     def _cell(self, grid: bpy.types.UILayout, icon: int) -> bpy.types.UILayout:
         """A picture with room for its button below."""
-        column = grid.box().column(align=True)
+        column = grid.column(align=True)
         if icon:
             column.template_icon(icon_value=icon, scale=CELL_SCALE)
         else:
@@ -96,12 +94,16 @@ class _DrivingPanel(PanelMixin):
             column.prop(settings, "driving_motion", text="")
             if settings.driving_motion == "relative":
                 measured = driving.own_expression(settings) is not None
-                column.operator(
-                    "portrait_relief.measure_portrait", icon="CHECKMARK" if measured else "VIEWZOOM"
+                icon = "CHECKMARK" if measured else "VIEWZOOM"
+                draw_job_button(
+                    column, "portrait_relief.measure_portrait", text="Measure Portrait", icon=icon
                 )
         column = layout.column(align=True)
-        column.operator("portrait_relief.expression_from_photo", icon="IMAGE_DATA")
-        column.operator("portrait_relief.drive_from_footage", icon="FILE_MOVIE")
+        for operator, text, icon in (
+            ("expression_from_photo", "Expression from Photo…", "IMAGE_DATA"),
+            ("drive_from_footage", "Drive from Movie or Images…", "FILE_MOVIE"),
+        ):
+            draw_job_button(column, f"portrait_relief.{operator}", text=text, icon=icon)
         reason = runtime.why_no_driving()
         if reason:
             draw_wrapped(column, reason, context, icon="INFO")
@@ -112,8 +114,8 @@ class _DrivingPanel(PanelMixin):
         row = column.row(align=True)
         row.prop(scene, "frame_start", text="Start")
         row.prop(scene, "frame_end", text="End")
-        column.operator(
-            "portrait_relief.generate_sequence", text="Generate Sequence", icon="RENDER_ANIMATION"
+        draw_job_button(
+            column, "portrait_relief.generate_sequence", text="Generate Sequence", icon="RENDER_ANIMATION"
         )
         column.operator("portrait_relief.import_finished_frames", icon="IMPORT")
         column.prop(settings, "sequence_folder", text="")

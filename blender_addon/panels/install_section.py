@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+
 import bpy
 
 from .. import installation
@@ -10,6 +12,7 @@ from ..core import downloads
 from ..core.downloads import size_text
 from ..core.environment import Bundle, EnvironmentState
 from ..core.errors import Remedy
+from ..core.launch import ENV_PYTHON
 from ..download_list import draw_packages, summary
 from ..translations import say
 from .job import draw_install_progress, draw_wrapped, letters_across
@@ -27,11 +30,14 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context, chosen)
     shown = context.window_manager.portrait_relief.install
     box = layout.box()
     box.use_property_split = True
-    state, carried = installation.state(), installation.bundle()
+    state, carried, named = installation.state(), installation.bundle(), installation.named_python()
     if installation.is_busy():
         draw_install_progress(box, shown)
     else:
-        box.label(text=_sentence(state, carried.version if carried else ""), icon=_ICONS[state])
+        if named and state is EnvironmentState.ABSENT:
+            box.label(text="Not installed, nor needed: another Python is used", icon="INFO")
+        else:
+            box.label(text=_sentence(state, carried.version if carried else ""), icon=_ICONS[state])
         if carried is not None:
             wanted = chosen.face_following and not installation.follows_faces()
             _draw_buttons(box.row(align=True), state, faces=wanted)
@@ -41,15 +47,19 @@ def draw_section(layout: bpy.types.UILayout, context: bpy.types.Context, chosen)
     if earlier is not None:
         box.label(text="The backend of an earlier installation fits and is used:", icon="INFO")
         box.label(text=str(earlier), icon="BLANK1", translate=False)
+    if named:
+        said = "Named by {variable}: {python}" if os.environ.get(ENV_PYTHON) else "Named below: {python}"
+        draw_wrapped(
+            box.column(align=True), say(said, variable=ENV_PYTHON, python=named), context, icon="INFO"
+        )
     if carried is None and state is EnvironmentState.ABSENT:
-        box.label(text="This copy carries none; name a Python or a source folder below", icon="INFO")
+        if not named:
+            box.label(text="This copy carries none; name a Python or a source folder below", icon="INFO")
         return
     if carried is not None:
         _draw_downloads(box, context, shown, carried)
         _draw_face_following(box, chosen, carried)
         box.label(text="An environment of its own: nothing is installed into Blender", icon="LOCKED")
-    if chosen.backend_python:
-        box.label(text="The Python named below is used instead of it", icon="INFO")
     _draw_online_access(box, context, state)
     row = box.row(align=True)
     field = row.row(align=True)

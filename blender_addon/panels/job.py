@@ -65,6 +65,11 @@ def draw_wrapped(
         )
 
 
+def draw_job_button(layout: bpy.types.UILayout, operator: str, *, text: str, icon: str) -> None:
+    """Of an operator that sends a job; grey while one is at work."""
+    layout.operator("portrait_relief.at_work" if runtime.is_busy() else operator, text=text, icon=icon)
+
+
 def draw_install_progress(layout: bpy.types.UILayout, install) -> None:
     row = layout.row(align=True)
     row.progress(factor=install.progress, text=install.status)
@@ -88,8 +93,8 @@ class _MainPanel(PanelMixin):
         self._draw_source(layout, context, settings)
         column = layout.column(align=True)
         column.scale_y = 1.3
-        column.operator("portrait_relief.generate", text="Generate", icon="SHADERFX")
-        column.operator("portrait_relief.estimate_depth", text="Estimate Depth", icon="MOD_DISPLACE")
+        draw_job_button(column, "portrait_relief.generate", text="Generate", icon="SHADERFX")
+        draw_job_button(column, "portrait_relief.estimate_depth", text="Estimate Depth", icon="MOD_DISPLACE")
         if job.install.state == InstallState.RUNNING.value:
             draw_install_progress(layout, job.install)
         elif job.state in _WORKING:

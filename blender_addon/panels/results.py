@@ -6,6 +6,7 @@ from __future__ import annotations
 import bpy
 
 from ..scene import images, relief_object, sending_back
+from .job import draw_job_button
 from .places import PanelMixin, in_both_editors
 
 NAME_SHARE = 0.4  # of a row in the list; what tells rows apart, how it was made, stands beside it
@@ -86,7 +87,7 @@ class _ResultsPanel(PanelMixin):
             box.label(text="Leave edit mode or dyntopo to change it", icon="INFO")
         elif not row.enabled:
             box.label(text="Its depth was lost by remeshing", icon="INFO")
-        box.operator("portrait_relief.repaint", icon="BRUSH_DATA")
+        draw_job_button(box, "portrait_relief.repaint", text="Repaint from Relief", icon="BRUSH_DATA")
 
 
 CLASSES = (

@@ -10,7 +10,7 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-from ..core import arrays, errors, exr, picture_file, png_reading
+from ..core import arrays, errors, exr, picture_file, png_reading, thumbnail
 from ..core.errors import AddonError, Remedy
 from ..core.steps import Steps
 from ..core.wording import worded
@@ -18,6 +18,8 @@ from ..core.wording import worded
 KIND_KEY = "portrait_relief_kind"
 NO_DEPTH = 0.49  # coverage below which a relief has no surface
 RESULT_KEY = "portrait_relief_result"
+PREVIEW_PX = 128
+ICON_PX = 32  # in rows of lists
 
 
 def _no_picture(message: str, hint: str) -> AddonError:
@@ -113,14 +115,29 @@ def size_px(image: bpy.types.Image) -> tuple[int, int]:
 def thumbnail_png(image: bpy.types.Image, side_px: int) -> bytes:
     """The picture's middle square as a small PNG. Raises AddonError for images without pixels."""
     pixels = srgb_of_image(image)
-    side = min(pixels.shape[:2])
-    top, left = (pixels.shape[0] - side) // 2, (pixels.shape[1] - side) // 2
-    square = pixels[top : top + side, left : left + side].astype(np.float32)
-    edges = np.unique(np.linspace(0, side, side_px + 1).astype(int)[:-1])
-    sums = np.add.reduceat(np.add.reduceat(square, edges, 0), edges, 1)
-    widths = np.diff(edges, append=side)
-    means = sums / np.outer(widths, widths)[:, :, None]
-    return arrays.write_png(np.clip(np.round(means), 0, 255).astype(np.uint8))
+    return arrays.write_png(thumbnail.shrunk(pixels, thumbnail.middle_square(*pixels.shape[:2]), side_px))
+
+
+def head_preview_steps(png: bytes, coverage: np.ndarray) -> Steps[np.ndarray | None]:
+    """For `set_preview`, the head in a result's picture; None where only Blender can read its file. No bpy.
+
+    coverage: float [H, W] of the picture's size.
+    """
+    if not png_reading.is_plain(png) or arrays.png_size(png) != coverage.shape[::-1]:
+        return None
+    rgb = yield from png_reading.rgb_steps(png)
+    return thumbnail.shrunk(rgb, thumbnail.head_square(coverage), PREVIEW_PX)
+
+
+def set_preview(image: bpy.types.Image, rgb: np.ndarray) -> None:
+    """Makes `rgb` (uint8 [S, S, 3], top row first) what lists show of the image, in place of the whole picture."""
+    preview = image.preview_ensure()
+    for kind, side_px in (("image", len(rgb)), ("icon", min(len(rgb), ICON_PX))):
+        small = thumbnail.shrunk(rgb, (0, 0, len(rgb)), side_px)[::-1]
+        pixels = np.ones((side_px, side_px, 4), np.float32)
+        pixels[:, :, :3] = small / np.float32(255)
+        setattr(preview, f"{kind}_size", (side_px, side_px))
+        getattr(preview, f"{kind}_pixels_float").foreach_set(pixels.ravel())
 
 
 @dataclass(frozen=True)

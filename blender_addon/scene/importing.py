@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field, replace
 
 import bpy
+import numpy as np
 
 from ..core import errors
 from ..core.errors import AddonError
@@ -54,7 +55,7 @@ def import_steps(
     settings = scene.portrait_relief
     size, depth_scale = settings.size, settings.depth_scale
     options = replace(ReliefOptions(), density=settings.density)
-    relief, arrays, rgb_file, depth_file = yield from in_worker(
+    relief, arrays, rgb_file, depth_file, head = yield from in_worker(
         _computed(result, options, relief_object.new_place(size), depth_scale)
     )
 
@@ -84,7 +85,10 @@ def import_steps(
         yield
         pictures()
         yield
-        pictures()[0].preview_ensure()  # for the list of results
+        if head is None:
+            rgb_picture().preview_ensure()
+        else:
+            images.set_preview(rgb_picture(), head)
         yield
         while not relief_object.filled_further(begun_mesh(), relief, arrays):
             yield
@@ -124,12 +128,15 @@ def drop_begun_mesh(result_id: str) -> None:
 
 def _computed(
     result: FrameResult, options: ReliefOptions, place: Placement, depth_scale: float
-) -> Steps[tuple[ReliefMesh, MeshArrays, bytes, bytes]]:
-    """The relief, what its mesh is filled with, and the files of its picture and its depth picture. No bpy."""
+) -> Steps[tuple[ReliefMesh, MeshArrays, bytes, bytes, np.ndarray | None]]:
+    """The relief, what its mesh is filled with, the files of its picture and its depth picture, and the head for the
+    list of results. No bpy."""
     relief = yield from build_steps(result.depth_mm, result.coverage, result.mm_per_px, options)
     arrays = yield from relief_object.array_steps(relief, place, depth_scale)
     depth_file = yield from images.depth_file_steps(result.depth_mm, result.coverage)
-    return relief, arrays, bytes(result.rgb_png), depth_file
+    rgb_file = bytes(result.rgb_png)
+    head = yield from images.head_preview_steps(rgb_file, result.coverage)
+    return relief, arrays, rgb_file, depth_file, head
 
 
 def find_scene(session_uid: int) -> bpy.types.Scene:

@@ -404,7 +404,11 @@ HELP: dict[str, str] = {
     "This copy carries none; name a Python or a source folder below": (
         "Diese Kopie bringt keines mit; nenne unten ein Python oder einen Quellordner"
     ),
-    "The Python named below is used instead of it": "Das unten genannte Python wird stattdessen genommen",
+    "Not installed, nor needed: another Python is used": "Nicht installiert und nicht nötig: ein anderes Python wird genommen",
+    "Named by {variable}: {python}": "{variable} nennt {python}",
+    "Named below: {python}": "Unten genannt: {python}",
+    "Portrait Relief Is at Work": "Porträtrelief ist bei der Arbeit",
+    "Can be used again when the work is done": "Geht wieder, wenn die Arbeit fertig ist",
     "Blender was started in offline mode and may not download": (
         "Blender wurde offline gestartet und darf nichts herunterladen"
     ),

@@ -253,6 +253,9 @@ PROBLEMS: dict[str, str] = {
         "https://storage.googleapis.com/mediapipe-models/face_landmarker/face_landmarker/float16/1/face_landmarker.task "
         "und nenne die Datei mit --landmarker oder $PORTRAIT_RELIEF_LANDMARKER."
     ),
+    "Install the system's OpenGL ES libraries; on Debian and Ubuntu: apt install libegl1 libgles2.": (
+        "Installiere die OpenGL-ES-Bibliotheken des Systems; auf Debian und Ubuntu: apt install libegl1 libgles2."
+    ),
     "Reinstall the backend.": "Installiere das Backend neu.",
     "Python 3.11 or newer is needed.": "Nötig ist Python 3.11 oder neuer.",
     "Close other programs: less than 1 GiB is free.": "Schließe andere Programme: weniger als 1 GiB ist frei.",

@@ -59,6 +59,8 @@ STATUS: dict[str, str] = {
     "Reading the depth": "Liest die Tiefe",
     "Framing the head": "Rahmt den Kopf ein",
     "Generating": "Erzeugt",
+    "Estimating the depth": "Schätzt die Tiefe",
+    "Repainting": "Malt neu",
     "Full size": "Rechnet auf volle Größe",
     "Turning the head": "Dreht den Kopf",
     "Following the face": "Folgt dem Gesicht",

@@ -62,7 +62,8 @@ def test_a_head_is_found_framed_and_its_depth_estimated(editor: PortraitEditor, 
     check(result, photo)
     assert np.array_equal(result.rgb, photo) and result.rgb is not photo
     assert result.mm_per_px == pytest.approx(portrait.crop_side_mm / portrait.crop.side)
-    assert {"finding the head", "framing the head", "generating", "full size"} <= set(phases)
+    assert {"finding the head", "framing the head", "estimating the depth", "full size"} <= set(phases)
+    assert "generating" not in phases
     assert result.report["face_number"] == 1 and [face["number"] for face in result.report["faces"]] == [1]
     assert result.report["checkpoint"]["sha256"] == checkpoint_fingerprint(editor.checkpoint)
     assert {"finding", "framing", "identity", "model", "full size"} <= set(result.report["seconds"])

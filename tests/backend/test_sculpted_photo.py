@@ -52,7 +52,9 @@ def grey(rgb: np.ndarray) -> np.ndarray:
 def test_the_depth_as_it_was_read_returns_the_photo(
     editor: PortraitEditor, portrait: Portrait, read: PortraitResult
 ) -> None:
-    result = editor.appearance(portrait, read.depth_mm)
+    phases: list[str] = []
+    result = editor.appearance(portrait, read.depth_mm, progress=lambda phase, *_count: phases.append(phase))
+    assert phases[-1] == "repainting" and "generating" not in phases
     assert np.array_equal(result.rgb, portrait.photo.rgb)
     assert np.array_equal(result.depth_mm, read.depth_mm, equal_nan=True)
     assert result.report["changed_pixels"] == 0 and result.report["sculpted"]["share"] == 0

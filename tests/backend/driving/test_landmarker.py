@@ -234,11 +234,44 @@ def test_the_missing_model_comes_with_its_address(tmp_path: Path, monkeypatch: p
     assert landmarker.MODEL_URL in told["hint"]
 
 
-def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
-    landmarker_model()
-    (tmp_path / "broken.task").write_bytes(b"not a model")
-    with pytest.raises(InputError, match=r"broken\.task"):
-        record_photo(np.zeros((256, 256, 3), np.uint8), model=tmp_path / "broken.task")
+def test_a_file_that_is_no_model_is_refused(model: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(model) as whole, zipfile.ZipFile(tmp_path / "networks.task", "w") as archive:
+        for name in whole.namelist():
+            archive.writestr(name, b"no network")
+    (tmp_path / "text.task").write_bytes(b"not a model")
+    (tmp_path / "empty.task").write_bytes(b"")
+    (tmp_path / "half.task").write_bytes(model.read_bytes()[:1000000])
+    for path in sorted(tmp_path.iterdir()):
+        with pytest.raises(InputError, match=f"{path.stem}.task is not a face landmarker's model") as caught:
+            record_photo(np.zeros((256, 256, 3), np.uint8), model=path)
+        assert landmarker.MODEL_URL in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("error", "said", "hint"),
+    [
+        (
+            OSError("libGLESv2.so.2: cannot open shared object file: No such file or directory"),
+            "lacks a library of the system (libGLESv2.so.2",
+            "libgles2",
+        ),
+        (RuntimeError("No GPU\nservice."), "does not work here (No GPU service)", "--no-deps"),
+        (ImportError("No module named 'absl'"), "does not work here (No module named 'absl')", "absl-py"),
+    ],
+)
+def test_a_whole_model_is_not_blamed_for_what_the_system_lacks(
+    model: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, said: str, hint: str
+) -> None:
+    from mediapipe.tasks.python import vision
+
+    def fail(_options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(vision.FaceLandmarker, "create_from_options", fail)
+    with pytest.raises(InputError) as caught, FaceTracker(model):
+        pass
+    assert said in caught.value.message and hint in caught.value.hint
+    assert caught.value.code == "no_landmarker"
 
 
 def test_the_missing_package_comes_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

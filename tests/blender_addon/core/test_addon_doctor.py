@@ -11,7 +11,7 @@ import pytest
 
 from blender_addon.core.doctor import LOG_NAME, Doctor
 from blender_addon.core.errors import AddonError
-from blender_addon.core.launch import ENV_CHECKPOINT, Launch
+from blender_addon.core.launch import ENV_CHECKPOINT, ENV_LANDMARKER, Launch
 from tests.processes import tree, wait_gone
 
 SERVE = (sys.executable, "-m", "backend", "serve")
@@ -44,6 +44,13 @@ def test_a_failing_check_comes_with_its_remedy(repository: Path, tmp_path: Path)
     assert found is not None and not found.ok and found.problem is None
     (failed,) = [check for check in found.checks if check.name == "checkpoint"]
     assert not failed.ok and failed.hint and failed.hint in found.text
+
+
+def test_what_is_optional_and_not_there_is_neither_found_nor_a_failure(repository: Path, tmp_path: Path):
+    variables = {ENV_CHECKPOINT: str(tmp_path / "none"), ENV_LANDMARKER: str(tmp_path / "none.task")}
+    found = examine(Launch((*SERVE, "--device", "cpu"), repository, variables), tmp_path)
+    assert found is not None
+    assert [(check.name, check.ok) for check in found.checks if check.absent] == [("driving", True)]
 
 
 @pytest.mark.parametrize(

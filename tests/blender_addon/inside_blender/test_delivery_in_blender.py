@@ -52,6 +52,28 @@ def tick_until(delivery, job: Job, until) -> int:
     raise AssertionError("it never came to that")
 
 
+def test_the_lists_thumbnail_shows_the_head(finished, delivery, tmp_path):
+    from blender_addon.core import thumbnail
+    from blender_addon.core.png_reading import rgb_steps
+    from blender_addon.core.steps import finish
+    from blender_addon.scene import images
+
+    frame = finished.results[0]
+    square = thumbnail.head_square(frame.coverage)
+    assert 0 < square[2] < min(frame.coverage.shape)
+    delivery.finish(finished, bpy.context.scene.session_uid)
+    result_id = bpy.context.scene.portrait_relief.results[0].result_id
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "kept.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "kept.blend"))
+    image = images.find(result_id, "rgb")
+    assert image is not None and image.preview is not None
+    width, height = image.preview.image_size
+    shown = np.reshape(image.preview.image_pixels_float[:], (height, width, 4))[::-1, :, :3] * 255
+    wanted = thumbnail.shrunk(finish(rgb_steps(bytes(frame.rgb_png))), square, images.PREVIEW_PX)
+    assert shown.shape == wanted.shape and np.abs(shown - wanted).max() <= 1
+    assert 0 < image.preview.icon_size[0] <= images.ICON_PX
+
+
 def positions() -> np.ndarray:
     mesh = reliefs()[-1].data
     values = np.empty(3 * len(mesh.vertices), np.float32)

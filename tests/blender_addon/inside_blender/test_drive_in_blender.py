@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import json
+import os
+from types import SimpleNamespace
+from typing import Any
 
 import bpy
 import pytest
@@ -51,6 +54,18 @@ def test_a_driven_slider_is_never_left_to_the_photo(fake, photo, driver):
     bpy.ops.portrait_relief.drive_from_footage(filepath=driver, start_frame=1, timeout=20)
     bpy.context.scene.frame_set(1)
     assert "jawOpen" in requests.expression(bpy.context.scene.portrait_relief)
+
+
+def test_the_file_browser_begins_in_the_files_folder_without_its_name(addon, tmp_path):
+    from blender_addon.operators.drive import PORTRAIT_RELIEF_OT_expression_from_photo as operator
+
+    asked = []
+    context: Any = SimpleNamespace(window_manager=SimpleNamespace(fileselect_add=asked.append))
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "scene.blend"))
+    for given, path in (("", f"{tmp_path}{os.sep}"), ("/a/photo.jpg", "/a/photo.jpg")):
+        self: Any = SimpleNamespace(filepath=given)
+        assert operator.invoke(self, context, None) == {"RUNNING_MODAL"}
+        assert asked.pop() is self and self.filepath == path
 
 
 def test_regions_strength_and_the_rest_are_sent(fake, photo, driver):

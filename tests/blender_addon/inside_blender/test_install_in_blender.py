@@ -121,6 +121,23 @@ def use_it_from_another_folder(bundle, monkeypatch) -> None:
         assert bpy.ops.portrait_relief.remove_backend() == {"CANCELLED"} and first.exists()
 
 
+def test_a_python_that_is_named_makes_an_installation_unnecessary(addon, monkeypatch):
+    from blender_addon import user_choices
+    from blender_addon.panels.install_section import draw_section
+    from tests.blender_addon.drawn import Drawn, context_in_preferences
+
+    def labels() -> str:
+        drawn: Any = Drawn()
+        draw_section(drawn, context_in_preferences(), user_choices.get())
+        return drawn.text
+
+    assert "The backend is not installed yet" in labels() and "This copy carries none" in labels()
+    monkeypatch.setattr(user_choices.get(), "backend_python", "/opt/a")
+    assert "not installed yet" not in labels() and "Named below: /opt/a" in labels()
+    monkeypatch.setenv("PORTRAIT_RELIEF_PYTHON", "/opt/b")
+    assert "Named by PORTRAIT_RELIEF_PYTHON: /opt/b" in labels() and "This copy carries" not in labels()
+
+
 def backend_variables() -> Mapping[str, str]:
     """What the backend's process would get in its environment."""
     from blender_addon import requests

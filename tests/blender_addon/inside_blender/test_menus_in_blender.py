@@ -14,6 +14,7 @@ from tests.blender_addon.inside_blender.test_light_in_blender import head  # noq
 
 _ONLY_BESIDE_ITS_MESSAGE = {
     "portrait_relief.dismiss", "portrait_relief.cancel_task", "portrait_relief.end_check",
+    "portrait_relief.at_work",  # does nothing
     "portrait_relief.choose_face",  # beside what was found; without it the panel Settings has the number
 }  # fmt: skip
 _ONLY_IN_THE_IMAGE_EDITOR = {"portrait_relief.use_editor_image", "portrait_relief.draw_crop"}

@@ -89,6 +89,25 @@ def test_with_nothing_chosen(addon):
     assert "No results yet" in drawn.texts
 
 
+def test_while_a_job_is_at_work_the_buttons_that_send_one_are_others(photo, monkeypatch):
+    """Blender would leave the one under the mouse grey when it is done."""
+    from blender_addon import runtime
+
+    jobs = {"generate", "estimate_depth", "expression_from_photo", "drive_from_footage", "generate_sequence"}
+
+    def buttons() -> list[str]:
+        drawn = Drawn()
+        with drawing.editor("VIEW_3D") as context:
+            for cls in _panels("VIEW_3D"):
+                drawing.draw(cls, context, drawn)
+        return [name.removeprefix("portrait_relief.") for name, _given in drawn.operators]
+
+    assert jobs <= set(buttons()) and "at_work" not in buttons()
+    monkeypatch.setattr(runtime, "is_busy", lambda: True)
+    assert not jobs & set(buttons()) and buttons().count("at_work") == len(jobs)
+    assert not bpy.ops.portrait_relief.at_work.poll()
+
+
 def test_with_a_picture_chosen_and_another_one_shown(photo, own_expression):  # noqa: F811
     settings, scene = bpy.context.scene.portrait_relief, bpy.context.scene
     settings.use_crop = settings.use_pose = True

@@ -61,7 +61,8 @@ def test_everything_that_is_shown_has_a_german_text(addon):
 
 
 def phases(path: Path) -> Iterator[str]:
-    """What a file of the backend names what it is at: first argument of a progress callback, or a job's `phase`."""
+    """What a file of the backend names what it is at: first argument of a progress callback, which may be looked up in
+    a table, or a job's `phase`."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     constants = {
         node.targets[0].id: node.value
@@ -77,9 +78,10 @@ def phases(path: Path) -> Iterator[str]:
             pairs = wording_scan.assigned(node)
             told = [value for target, value in pairs if getattr(target, "attr", "") == "phase"]
         for value in told:
-            value = constants.get(value.id, value) if isinstance(value, ast.Name) else value
-            if isinstance(value, ast.Constant):
-                yield str(value.value)
+            name = value.value if isinstance(value, ast.Subscript) else value
+            value = constants.get(name.id, value) if isinstance(name, ast.Name) else value
+            named = value.values if isinstance(value, ast.Dict) else [value]
+            yield from (str(one.value) for one in named if isinstance(one, ast.Constant))
 
 
 def test_every_phase_that_the_backend_names_has_a_german_text(addon):
@@ -87,8 +89,19 @@ def test_every_phase_that_the_backend_names_has_a_german_text(addon):
 
     files = [path for path in (ROOT / "backend").rglob("*.py") if not path.name.endswith("_commands.py")]
     found = {phase for path in files if path.parent.name != "training" for phase in phases(path)}
-    assert {"generating", "following the face", "finding the head", "starting", "cancelling"} <= found
+    assert {"generating", "repainting", "following the face", "finding the head", "cancelling"} <= found
     assert sorted(phase for phase in found if phase.capitalize() not in STATUS) == []
+
+
+def test_the_librarys_labels_fit_below_their_pictures(addon):
+    from blender_addon.core.presets import PRESETS
+    from blender_addon.translations.de_labels import LABELS
+
+    blf = pytest.importorskip("blf")
+    blf.size(0, 11)
+    shown = [text for preset in PRESETS for text in (preset.label, LABELS[preset.label])]
+    room_px = 65.5  # in a sidebar of the standard width, as tried in a window
+    assert [text for text in shown if blf.dimensions(0, text)[0] > room_px] == []
 
 
 def test_nothing_that_is_shown_is_put_together_without_a_template(addon):
