@@ -12,6 +12,7 @@ motion, blend and shading. Depth, coverage and extent stay the backbone's.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -31,7 +32,7 @@ from .face_windows import (
     shape_in_window,
     window_grid,
 )
-from .modalities import AVERAGE_CROP_SIDE_MM, MODALITIES, MOTION_GAIN
+from .modalities import AVERAGE_CROP_SIDE_MM, MODALITIES, MOTION_GAIN, SHADING_GAIN
 
 DRAWN = ("rgb", "motion", "shading")
 """Modalities that a part predicts, in the order of its channels."""
@@ -39,6 +40,10 @@ DRAWN = ("rgb", "motion", "shading")
 PART_CHANNELS = sum(MODALITIES[name].channels for name in DRAWN)
 SEEN_CHANNELS = 3 + 2 + 6
 """Channels of a part's window: the reference's colours, the shape of its features, the expression maps."""
+
+BRIGHTER = 1.1
+"""A part's shading stays within this factor: a closing lid is a dark line drawn out, and a network that brightens it as
+the renders want it, twice and more, makes lids of photographs shine like gold."""
 
 _FIT_SIDES = 1.25  # of the window, round which the face frame is fitted
 _FEATHER = 0.3  # share of half a window over which it goes over into the backbone's
@@ -180,7 +185,9 @@ class PartNetwork(nn.Module):
             x = block(x, told)
         drawn = F.pixel_shuffle(self.out(F.silu(x)), 2)
         drawn = drawn + self.fine_out(F.silu(self.fine(torch.cat([drawn, seen.to(dtype)], dim=1))))
-        return drawn.float() + _as_the_maps_say(seen)
+        drawn = drawn.float() + _as_the_maps_say(seen)
+        most = math.log(BRIGHTER) * SHADING_GAIN
+        return torch.cat([drawn[:, :-1], drawn[:, -1:].clamp(-most, most)], dim=1)
 
 
 def _as_the_maps_say(seen: Tensor) -> Tensor:

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from backend.model.composite import composite, settle, settle_shading, smoothstep
+from backend.model.composite import composite, settle, settle_shading
 from backend.model.face_parts import Part, feather
 from backend.model.losses import (
     RGB_UNIT,
@@ -28,11 +27,6 @@ STILL_WEIGHT, CHANGED_SHARE = 0.25, 0.03
 their area."""
 GAIN = 0.2  # of a window's colours, at each use (logarithm)
 TRUE_MAPS = ("flow", "flow_valid", "visible", "blend_weight", "change_weight", "generated_weight", "shading")
-
-STRETCHED = (0.2, 0.6)
-"""Content that the photo shows on this share of the area or less has to be drawn; from the larger one on, it is moved.
-A lid that closes was a dark line: moved, it is that line drawn out, and a shading of two or three has to brighten it,
-which in photographs shines like gold."""
 
 Windows = dict[str, Tensor]
 """Of one kind: seen, rgb, what `TRUE_MAPS` names, hidden, values, known, clean; [N, ...]."""
@@ -136,31 +130,10 @@ def part_losses(part: Part, made: Edited, true: Windows, weights: LossWeights) -
             weights.blend,
             probability_loss(made.motion[:, 2:], true["visible"], true["blend_weight"] * inside),
         ),
-        "shading": (weights.shading, masked_mean(astray, valid * true["visible"])),
+        "shading": (weights.shading, masked_mean(astray, valid)),
     }
     total = torch.stack([weight * value.mean() for weight, value in terms.values()]).sum()
     return JointLoss(total, {name: value.mean().detach() for name, (_, value) in terms.items()})
-
-
-def with_stretched_hidden(part: Part, true: Mapping[str, Tensor]) -> Windows:
-    """The weights and masks of windows, with what is drawn out of next to nothing counted as hidden."""
-    shown = true["visible"] * smoothstep(_source_area(part, true["flow"]), *STRETCHED)
-    stretched = true["visible"] - shown
-    return {
-        "visible": shown,
-        "hidden": (true["hidden"] + stretched).clamp(max=1),
-        "blend_weight": true["blend_weight"] + stretched,
-        "generated_weight": true["generated_weight"] + 2 * stretched,
-    }
-
-
-def _source_area(part: Part, flow: Tensor) -> Tensor:
-    """Area in the reference of what each pixel of a window shows, in pixels [B, 1, S, S]; flow in canonical shares."""
-    pixels = F.pad(flow * (part.pixels / part.window.side), (1, 1, 1, 1), mode="replicate")
-    across = (pixels[..., 1:-1, 2:] - pixels[..., 1:-1, :-2]) / 2
-    down = (pixels[..., 2:, 1:-1] - pixels[..., :-2, 1:-1]) / 2
-    area = (1 + across[:, :1]) * (1 + down[:, 1:]) - across[:, 1:] * down[:, :1]
-    return F.avg_pool2d(F.pad(area, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
 
 
 def _found_inside(part: Part, flow: Tensor) -> Tensor:

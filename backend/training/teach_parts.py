@@ -40,7 +40,6 @@ from backend.training.part_windows import (
     measured,
     part_losses,
     seen_from_the_left,
-    with_stretched_hidden,
 )
 from backend.training.render.assets import HeadAssets
 from backend.training.schedule import cosine_decay
@@ -123,7 +122,6 @@ class Teacher:
             sizes = [3, *(batch[name].shape[1] for name in TRUE_MAPS), 1]
             windows |= dict(zip(("rgb", *TRUE_MAPS, "hidden"), targets.split(sizes, dim=1), strict=True))
             windows["flow"] = into_window(windows["flow"], fit, part.window)
-            windows |= with_stretched_hidden(part, windows)
             windows |= {"vector": features.vector, "clean": batch["clean"]}
             if part.window.mirrored:
                 windows["vector"] = seen_from_the_left(windows["vector"], part, self.kinds[part.kind])

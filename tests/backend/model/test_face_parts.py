@@ -19,7 +19,7 @@ from backend.model.face_parts import (
     put_into_picture,
 )
 from backend.model.joint_model import Conditions, roles_tensor
-from backend.model.modalities import MOTION_GAIN
+from backend.model.modalities import MODALITIES, MOTION_GAIN
 from backend.model.pipeline import JointPortraitPipeline
 from backend.model.presets import create_pipeline
 from backend.training.dataset import MIRROR_ORDER, MIRROR_SIGN
@@ -98,6 +98,16 @@ def test_a_mirrored_face_is_drawn_mirrored_at_the_eyes() -> None:
     size = result[..., eyes, apart].std((0, 2, 3))
     assert (difference < 0.02 * size).all()
     assert ((mirror - result)[..., eyes, apart].abs().amax((0, 2, 3)) > size).all()
+
+
+@torch.no_grad()
+def test_a_part_brightens_by_a_tenth_at_most() -> None:
+    parts = lively_parts()
+    for network in parts.networks.values():
+        network.out.bias.add_(20.0)
+    seen = torch.rand(1, SEEN_CHANNELS, 64, 64)
+    drawn = parts.draw(PARTS[0], seen, told(eyeBlinkLeft=1.0))[:, -1:]
+    assert abs(float(MODALITIES["shading"].decode(drawn).amax()) - 1.1) < 1e-4
 
 
 @torch.no_grad()

@@ -72,20 +72,6 @@ def test_the_true_motion_has_next_to_no_loss(part: Part) -> None:
     assert losses[0].total < losses[1].total < losses[2].total
 
 
-def test_what_is_drawn_out_of_a_line_counts_as_hidden() -> None:
-    part = PARTS[0]
-    true = true_windows(part, 0.0)
-    step = part.window.side / part.pixels
-    rows = torch.arange(part.pixels).view(-1, 1).float()
-    # The lower half of the window shows a strip of one tenth of its height.
-    flow_y = torch.where(rows > 32, -0.9 * (rows - 32), torch.zeros(())) * step
-    true["flow"] = torch.stack([torch.zeros(part.pixels, part.pixels), flow_y.expand(-1, part.pixels)])[None]
-    found = part_windows.with_stretched_hidden(part, true)
-    assert found["visible"][0, 0, :30].min() == 1 and found["visible"][0, 0, 36:-2].max() < 1e-3
-    assert found["hidden"][0, 0, :30].max() == 0 and found["hidden"][0, 0, 36:-2].min() > 0.999
-    assert found["generated_weight"][0, 0, 36:-2].min() > 2.9
-
-
 def teach(data: Path, assets_folder: Path, folder: Path) -> int:
     """From `folder`/old into `folder`/new, for nine seconds."""
     paths = {"--data": data, "--assets": assets_folder, "--init": folder / "old", "--out": folder / "new"}
