@@ -117,3 +117,14 @@ def composite(
         warped = warped * shading.float()
     blend = motion[:, 2:].float().clamp(0, 1)
     return blend * warped + (1 - blend) * generated_rgb.float()
+
+
+COLOURLESS = 1 / 255
+"""Mean difference between the largest and the smallest channel up to which a photo counts as black and white."""
+
+
+def without_colour(drawn: Tensor, reference_rgb: Tensor) -> Tensor:
+    """`drawn` [B, 3, H, W] as greys in the rows whose reference [B or 1, 3, H, W] is black and white."""
+    spread = (reference_rgb.amax(1) - reference_rgb.amin(1)).float().mean(dim=(1, 2))
+    grey = (spread < COLOURLESS).view(-1, 1, 1, 1)
+    return torch.where(grey, drawn.mean(1, keepdim=True).expand_as(drawn), drawn)

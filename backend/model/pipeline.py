@@ -18,7 +18,7 @@ from ..errors import CheckpointError, InputError
 from .backbone import JointBackbone
 from .checkpoint import check_complete, check_folder, first_line, forget_origin, quiet_loading
 from .codecs import AutoencoderKLCodec, Codec, PixelUnshuffleCodec
-from .composite import composite, settle, settle_shading
+from .composite import composite, settle, settle_shading, without_colour
 from .denoiser import Denoiser
 from .ensemble import VIEWS, Geometry, gather, spread
 from .expression import Expression, ExpressionEncoder
@@ -343,6 +343,8 @@ class JointPortraitPipeline(DiffusionPipeline):
     ) -> JointPortraitOutput:
         images = {name: MODALITIES[name].limit(image) for name, image in decoded.items()}
         generated = images["rgb"]
+        if reference is not None:
+            generated = without_colour(generated, reference.rgb)
         coverage = given.get("coverage", images["coverage"])
         final = given.get("rgb", generated)
         motion = blend = shading = None

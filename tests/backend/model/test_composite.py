@@ -6,7 +6,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from backend.model.composite import MOVING_SIDES, STILL_SIDES, composite, settle, settle_shading, warp
+from backend.model.composite import (
+    MOVING_SIDES,
+    STILL_SIDES,
+    composite,
+    settle,
+    settle_shading,
+    warp,
+    without_colour,
+)
 
 
 def test_flow_points_to_where_the_content_is_found() -> None:
@@ -94,3 +102,13 @@ def test_noise_of_the_shading_is_none() -> None:
     assert settled[:2].tolist() == [1, 1]
     assert 1 < settled[2] < 1.02
     torch.testing.assert_close(settled[3:], ratio.flatten()[3:])
+
+
+def test_black_and_white_photos_get_nothing_coloured_drawn_into_them() -> None:
+    drawn, colour = torch.rand(2, 3, 8, 8), torch.rand(1, 3, 8, 8)
+    grey = colour.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    found = without_colour(drawn, torch.cat([colour, grey]))
+    assert torch.equal(found[0], drawn[0])
+    assert torch.equal(found[1, 0], found[1, 2])
+    torch.testing.assert_close(found[1, 0], drawn[1].mean(0))
+    assert torch.equal(without_colour(drawn, colour), drawn)  # one reference for both
