@@ -103,8 +103,8 @@ def test_a_mirrored_face_is_drawn_mirrored_at_the_eyes() -> None:
 @torch.no_grad()
 def test_a_part_brightens_by_a_tenth_at_most() -> None:
     parts = lively_parts()
-    for network in parts.networks.values():
-        network.out.bias.add_(20.0)
+    for kind in parts.networks:
+        parts.get_parameter(f"networks.{kind}.out.bias").add_(20.0)
     seen = torch.rand(1, SEEN_CHANNELS, 64, 64)
     drawn = parts.draw(PARTS[0], seen, told(eyeBlinkLeft=1.0))[:, -1:]
     assert abs(float(MODALITIES["shading"].decode(drawn).amax()) - 1.1) < 1e-4
