@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -21,60 +20,34 @@ from backend.model.losses import (
     relative_flow_loss,
 )
 from backend.model.modalities import MODALITIES
+from backend.training.teaching import Pool
 
-STILL_WEIGHT, CHANGED_SHARE = 0.25, 0.03
-"""Half of the windows show no change. They are drawn a quarter as often as those that change in this share or more of
-their area."""
+STILL_WEIGHT, CHANGED_SHARE = 0.1, 0.12
+"""Half of the windows show no change, and few of the others as much as a closing eye or an opening mouth. They are
+drawn a tenth as often as those that change in this share or more of their area."""
 GAIN = 0.2  # of a window's colours, at each use (logarithm)
 TRUE_MAPS = ("flow", "flow_valid", "visible", "blend_weight", "change_weight", "generated_weight", "shading")
 
 Windows = dict[str, Tensor]
-"""Of one kind: seen, rgb, what `TRUE_MAPS` names, hidden, values, known, clean; [N, ...]."""
+"""Of one kind: seen, rgb, what `TRUE_MAPS` names, hidden, vector, clean; [N, ...]."""
 
 
-class WindowPool:
-    """Windows of one kind, the oldest replaced first.
+def kept_rows(windows: Windows) -> Windows:
+    """What a pool keeps of windows: these, and how often each is to be drawn."""
+    changed = windows["change_weight"].mean(dim=(1, 2, 3)) / CHANGED_SHARE
+    return windows | {"often": STILL_WEIGHT + (1 - STILL_WEIGHT) * changed.clamp(max=1)}
 
-    Args:
-        size: how many are kept.
-    """
 
-    def __init__(self, size: int):
-        self.size, self.drawn = size, 0
-        self.kept: Windows = {}
-        self.weight = torch.zeros(size)
-
-    def add(self, windows: Mapping[str, Tensor]) -> None:
-        """Takes in some windows, in half precision."""
-        count = len(windows["seen"])
-        if not self.kept:
-            self.kept = {
-                k: torch.zeros(self.size, *v.shape[1:], dtype=torch.half) for k, v in windows.items()
-            }
-        at = (torch.arange(count) + self.drawn) % self.size
-        for name, tensor in windows.items():
-            self.kept[name][at] = tensor.half()
-        changed = windows["change_weight"].float().mean(dim=(1, 2, 3)) / CHANGED_SHARE
-        self.weight[at] = STILL_WEIGHT + (1 - STILL_WEIGHT) * changed.clamp(max=1)
-        self.drawn += count
-
-    def __len__(self) -> int:
-        return min(self.drawn, self.size)
-
-    def all(self) -> Windows:
-        """Those that are kept."""
-        return {name: tensor[: len(self)].float() for name, tensor in self.kept.items()}
-
-    def batch(self, count: int, generator: torch.Generator) -> Windows:
-        """Some of them, in another light."""
-        chosen = torch.multinomial(self.weight[: len(self)], count, replacement=True, generator=generator)
-        windows = {name: tensor[chosen].float() for name, tensor in self.kept.items()}
-        drawn = torch.randn(count, 1, generator=generator) + 0.3 * torch.randn(count, 3, generator=generator)
-        gain = torch.exp(GAIN * drawn)[:, :, None, None]
-        windows["rgb"] = (windows["rgb"] * gain).clamp(0, 1)
-        colours = ((windows["seen"][:, :3] + 1) / 2 * gain).clamp(0, 1) * 2 - 1
-        windows["seen"] = torch.cat([colours, windows["seen"][:, 3:]], 1)
-        return windows
+def drawn_windows(pool: Pool, count: int, generator: torch.Generator) -> Windows:
+    """Some of a pool's windows, in another light."""
+    chosen = torch.multinomial(pool.column("often"), count, replacement=True, generator=generator)
+    windows = pool.rows(chosen)
+    drawn = torch.randn(count, 1, generator=generator) + 0.3 * torch.randn(count, 3, generator=generator)
+    gain = torch.exp(GAIN * drawn)[:, :, None, None]
+    windows["rgb"] = (windows["rgb"] * gain).clamp(0, 1)
+    colours = ((windows["seen"][:, :3] + 1) / 2 * gain).clamp(0, 1) * 2 - 1
+    windows["seen"] = torch.cat([colours, windows["seen"][:, 3:]], 1)
+    return windows
 
 
 @dataclass(frozen=True)
@@ -88,8 +61,13 @@ class Edited:
     settled: Tensor
 
 
-def edited(part: Part, predicted: Tensor, seen: Tensor) -> Edited:
-    """Decodes a part's channels and moves the photo by them."""
+def edited(part: Part, predicted: Tensor, seen: Tensor, visible: Tensor | None = None) -> Edited:
+    """Decodes a part's channels and moves the photo by them.
+
+    Args:
+        visible: what the photo truly shows [B, 1, S, S], to be taken from there in place of the predicted blend: a
+            network that may draw a little of everything, and blend it in, learns to move lids half the way only.
+    """
     decoded, at = {}, 0
     for name in ("rgb", "motion", "shading"):
         modality = MODALITIES[name]
@@ -98,6 +76,8 @@ def edited(part: Part, predicted: Tensor, seen: Tensor) -> Edited:
     settled = settle(decoded["motion"])
     in_window = torch.cat([settled[:, :2] / part.window.side, settled[:, 2:]], 1)
     reference = (seen[:, :3] + 1) / 2
+    if visible is not None:
+        in_window = torch.cat([in_window[:, :2], visible], 1)
     rgb = composite(decoded["rgb"], reference, in_window, settle_shading(decoded["shading"]))
     return Edited(rgb, decoded["rgb"], decoded["motion"], decoded["shading"], settled)
 

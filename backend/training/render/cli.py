@@ -17,7 +17,7 @@ from backend.errors import InputError
 from backend.server.lifetime import when_stdin_ends
 from backend.training.render.assets import HeadAssets
 from backend.training.render.distributions import TEST_SEEDS_FROM
-from backend.training.render.frames import FRAMES_PER_SHOT, chosen_frames
+from backend.training.render.frames import FRAMES_PER_SHOT, PLAUSIBLE, FrameSpec, chosen_frames, driven_by
 from backend.training.render.manifest import Manifest
 
 # At the mouth, against 256 samples: 6 samples 30 dB, 12 31, 64 36; hair 20, 23, 28 (`backend.training.render_noise`).
@@ -40,6 +40,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=range(1, FRAMES_PER_SHOT + 1),
         metavar=f"1..{FRAMES_PER_SHOT}",
         help="frames of each shot: the reference and as many drawn from its others; fewer give more identities an hour",
+    )
+    parser.add_argument(
+        "--expressions",
+        nargs="+",
+        default=[],
+        choices=sorted(PLAUSIBLE),
+        metavar="NAME",
+        help="drive the frames to these faces alone, the head held still: " + ", ".join(sorted(PLAUSIBLE)),
     )
     parser.add_argument("--first-seed", type=int, default=0, help="seed of the first shot within the split")
     parser.add_argument(
@@ -87,9 +95,15 @@ def _work(args: argparse.Namespace) -> int:
             renderer.render(
                 seed,
                 path,
-                change=lambda shot: replace(shot, frames=chosen_frames(shot.frames, args.frames, shot.seed)),
+                change=lambda shot: replace(shot, frames=_frames(shot.frames, shot.seed, args)),
             )
     return 0
+
+
+def _frames(frames: list[FrameSpec], seed: int, args: argparse.Namespace) -> list[FrameSpec]:
+    if args.expressions:
+        frames = driven_by(frames, args.expressions, seed)[: args.frames]
+    return chosen_frames(frames, args.frames, seed)
 
 
 def _keep_to_one_core(worker: int) -> None:
@@ -123,6 +137,8 @@ def run(args: argparse.Namespace) -> int:
             file=sys.stderr,
         )
     settings = {"resolution_px": args.resolution, "samples": args.samples, "frames": args.frames}
+    if args.expressions:
+        settings["expressions"] = args.expressions
     manifest.write(**settings)  # without what was taken away
     for part in args.out.glob("*.part"):
         part.unlink()  # left by a killed process
@@ -173,5 +189,5 @@ def sys_arguments(args: argparse.Namespace) -> list[str]:
         "--assets", str(args.assets), "--out", str(args.out), "--split", args.split, "--count", str(args.count),
         "--first-seed", str(args.first_seed), "--processes", str(args.processes),
         "--resolution", str(args.resolution), "--samples", str(args.samples),
-        "--frames", str(args.frames),
+        "--frames", str(args.frames), *(["--expressions", *args.expressions] if args.expressions else []),
     ]  # fmt: skip

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +65,12 @@ class FrameSpec:
 
 def plausible_expression(rng: np.random.Generator, strength: tuple[float, float]) -> dict[str, float]:
     """One named face at a random strength, each coefficient varied by up to a quarter."""
-    face = PLAUSIBLE[str(rng.choice(list(PLAUSIBLE)))]
+    return _varied(PLAUSIBLE[str(rng.choice(list(PLAUSIBLE)))], rng, strength)
+
+
+def _varied(
+    face: Mapping[str, float], rng: np.random.Generator, strength: tuple[float, float]
+) -> dict[str, float]:
     scale = rng.uniform(*strength)
     return {
         name: float(np.clip(value * scale * rng.uniform(0.75, 1.15), 0, 1)) for name, value in face.items()
@@ -135,6 +141,19 @@ def sample_frames(rng: np.random.Generator, count: int) -> list[FrameSpec]:
             pose = (yaw, pitch, roll)
         frames.append(FrameSpec(expression, pose))
     return frames
+
+
+def driven_by(frames: list[FrameSpec], names: Sequence[str], seed: int) -> list[FrameSpec]:
+    """The reference, and in place of the others, with the head held still, these faces of `PLAUSIBLE` at half strength
+    or more, each as often as the next, drawn by the shot's `seed`: material for what plain shots show too seldom."""
+    rng = np.random.default_rng([seed, 17])
+    drawn: list[str] = []
+    while len(drawn) < len(frames) - 1:
+        drawn += [str(name) for name in rng.permutation(list(names))]
+    return [frames[0]] + [
+        FrameSpec(_varied(PLAUSIBLE[name], rng, (0.5, 1.0)), (0.0, 0.0, 0.0))
+        for name in drawn[: len(frames) - 1]
+    ]
 
 
 def chosen_frames(frames: list[FrameSpec], count: int, seed: int) -> list[FrameSpec]:

@@ -21,7 +21,13 @@ from backend.training.render.distributions import (
     sample_shot,
 )
 from backend.training.render.face_paint import WRINKLE_GROUPS, wrinkle_depths, wrinkle_heights
-from backend.training.render.frames import FRAMES_PER_SHOT, TURNED_FRAME, chosen_frames
+from backend.training.render.frames import (
+    FRAMES_PER_SHOT,
+    PLAUSIBLE,
+    TURNED_FRAME,
+    chosen_frames,
+    driven_by,
+)
 from backend.training.render.geometry import head_topology, headwear_cover
 from backend.training.render.lighting import LIGHT_KINDS, sample_lights
 
@@ -78,6 +84,23 @@ def test_fewer_frames_are_the_reference_and_expressions_of_the_same_shot() -> No
         assert places[0] == 0 and places == sorted(set(places)) and TURNED_FRAME not in places
         assert fewer == chosen_frames(frames, 3, seed)
         assert chosen_frames(frames, FRAMES_PER_SHOT, seed) == frames
+
+
+def test_frames_driven_to_named_faces_show_these_alone_and_each_as_often() -> None:
+    names = ["blink", "wink_left", "jaw_wide"]
+    seen = []
+    for seed in range(30):
+        frames = sample_shot(seed, 0.5, 0.5, []).frames
+        driven = driven_by(frames, names, seed)
+        assert driven[0] == frames[0] and len(driven) == FRAMES_PER_SHOT
+        assert driven == driven_by(frames, names, seed)
+        assert all(frame.head_pose_deg == (0, 0, 0) for frame in driven)
+        for frame in driven[1:]:
+            (name,) = [n for n in names if set(PLAUSIBLE[n]) == set(frame.expression)]
+            assert all(0.3 < v / PLAUSIBLE[name][n] < 1.2 for n, v in frame.expression.items())
+            seen.append(name)
+        assert set(seen[-5:]) == set(names)
+    assert max(seen.count(n) for n in names) < 1.4 * min(seen.count(n) for n in names)
 
 
 def test_each_kind_of_light_comes_from_where_its_name_says() -> None:

@@ -7,36 +7,50 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoencoderKL
 
-from backend.errors import InputError
 from backend.model.face_parts import PARTS, SEEN_CHANNELS, Part
 from backend.model.losses import LossWeights
 from backend.model.pipeline import JointPortraitPipeline
-from backend.model.presets import create_pipeline
 from backend.training import part_windows, teach_parts
-from backend.training.canonical import canonical_basis
 from backend.training.render.assets import HeadAssets
+from backend.training.teaching import Pool
+from tests.backend.training.taught import moved_weights, teach, tiny_pipeline
 
 
-def test_the_pool_keeps_the_newest_windows_and_gives_what_belongs_together() -> None:
-    pool = part_windows.WindowPool(6)
-    for number in range(4):
-        value = torch.full((2, 1, 1, 1), number / 10)
-        seen = value.expand(2, SEEN_CHANNELS, 8, 8)
-        windows = {"seen": seen, "rgb": value.expand(2, 3, 8, 8), "flow": value.expand(2, 2, 8, 8)}
-        pool.add(windows | {"change_weight": value.expand(2, 1, 8, 8)})
-    assert len(pool) == 6 and pool.drawn == 8
-    windows = pool.batch(40, torch.Generator().manual_seed(0))
-    assert sorted({round(float(x), 1) for x in windows["flow"][:, 0, 0, 0]}) == [0.1, 0.2, 0.3]
-    assert torch.allclose(windows["seen"][:, 5, 0, 0], windows["flow"][:, 0, 0, 0])
-    # Photo and truth get the same light.
-    photo = (windows["seen"][:, :3, 0, 0] + 1) / 2
-    before = (1 + windows["flow"][:, :1, 0, 0]) / 2
-    gain = photo / before
-    expected = (windows["flow"][:, :1, 0, 0] * gain).clamp(0, 1)
-    dark = photo.amax(1) < 0.99
-    torch.testing.assert_close(windows["rgb"][dark, :, 0, 0], expected[dark], rtol=0.01, atol=0.01)
+def kept(values: torch.Tensor, changed: torch.Tensor) -> Pool:
+    """A pool of windows, all of whose pixels are `values` [N]."""
+    value = values.view(-1, 1, 1, 1)
+    windows = {
+        "seen": (value * 2 - 1).expand(-1, SEEN_CHANNELS, 8, 8),
+        "rgb": value.expand(-1, 3, 8, 8),
+        "change_weight": changed.view(-1, 1, 1, 1).expand(-1, 1, 8, 8),
+    }
+    pool = Pool(len(values))
+    pool.add(part_windows.kept_rows(windows))
+    return pool
+
+
+def test_photo_and_truth_of_a_window_get_the_same_light() -> None:
+    pool = kept(torch.tensor([0.2, 0.3, 0.4, 0.5]), torch.ones(4))
+    windows = part_windows.drawn_windows(pool, 40, torch.Generator().manual_seed(0))
+    photo = (windows["seen"][:, :3] + 1) / 2
+    torch.testing.assert_close(windows["rgb"], photo, rtol=0.01, atol=0.002)
+    assert float(windows["rgb"][:, :, 0, 0].std(0).min()) > 0.05
+    before = (windows["seen"][:, 3:4] + 1) / 2  # is no colour, and gets none
+    gain = (photo / before)[:, :, 0, 0]
+    assert float(gain.std(0).min()) > 0.1
+
+
+def test_windows_that_change_most_are_drawn_most() -> None:
+    half = part_windows.CHANGED_SHARE / 2
+    pool = kept(torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.0, half, 1.0]))
+    windows = part_windows.drawn_windows(pool, 3000, torch.Generator().manual_seed(0))
+    share = [
+        float((windows["change_weight"][:, 0, 0, 0] - x).abs().lt(0.01).float().mean()) for x in (0, half, 1)
+    ]
+    still = part_windows.STILL_WEIGHT
+    assert share[0] / share[2] == pytest.approx(still, rel=0.3)
+    assert share[1] / share[2] == pytest.approx((1 + still) / 2, rel=0.2)
 
 
 def true_windows(part: Part, motion: float) -> part_windows.Windows:
@@ -72,11 +86,14 @@ def test_the_true_motion_has_next_to_no_loss(part: Part) -> None:
     assert losses[0].total < losses[1].total < losses[2].total
 
 
-def teach(data: Path, assets_folder: Path, folder: Path) -> int:
-    """From `folder`/old into `folder`/new, for nine seconds."""
-    paths = {"--data": data, "--assets": assets_folder, "--init": folder / "old", "--out": folder / "new"}
-    words = [word for pair in paths.items() for word in map(str, pair)]
-    return teach_parts.main([*words, "--minutes", "0.15", "--adversarial-share", "0.3"])
+def test_what_the_photo_shows_is_moved_there_in_training_whatever_the_network_would_draw() -> None:
+    part = PARTS[-1]
+    true = true_windows(part, 0.02)
+    predicted = torch.zeros(1, 7, part.pixels, part.pixels)
+    made = part_windows.edited(part, predicted, true["seen"], true["visible"])
+    torch.testing.assert_close(made.rgb, (true["seen"][:, :3] + 1) / 2)
+    alone = part_windows.edited(part, predicted, true["seen"])
+    assert float((alone.rgb - made.rgb).abs().max()) > 0.1  # its own blend of 0 draws all
 
 
 def test_the_command_teaches_the_parts_and_nothing_else(
@@ -87,26 +104,33 @@ def test_the_command_teaches_the_parts_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    pipeline = create_pipeline("tiny", seed=1)
-    pipeline.expression_encoder.set_canonical_basis(torch.from_numpy(canonical_basis(assets)))
-    pipeline.save_pretrained(tmp_path / "old")
+    pipeline = tiny_pipeline(assets, tmp_path)
     sizes = {"DRAWN": 8, "POOL": 32, "APART": 8, "BATCH": 8, "REPORT_S": 0.5, "SAVE_S": 1.0}
     for name, value in sizes.items():
         monkeypatch.setattr(teach_parts, name, value)
-    assert teach(small_data, assets_folder, tmp_path) == 0
+    options = ("--adversarial-share", "0.3")
+    assert teach(teach_parts.main, small_data, assets_folder, tmp_path, *options, minutes=0.15) == 0
     printed = capsys.readouterr().out
     assert "kept apart: eye" in printed and "rgb_generated" in printed
     new = JointPortraitPipeline.from_pretrained(tmp_path / "new")
-    assert new.settings.training["parts_steps"] > 2
-    before, after = pipeline.model.state_dict(), new.model.state_dict()
-    moved = {n for n in after if not torch.equal(after[n], before[n].bfloat16().float())}
+    assert new.settings.training["eye_steps"] == new.settings.training["mouth_steps"] > 2
+    moved = moved_weights(pipeline, new)
     assert {name.split(".")[3] for name in moved} == {"eye", "mouth"}
     assert all(name.startswith("backbone.parts.networks.") for name in moved)
 
 
-def test_a_checkpoint_without_a_face_frame_is_refused(
-    small_data: Path, assets_folder: Path, tmp_path: Path, tiny_vae: AutoencoderKL
+def test_one_kind_alone_leaves_the_other_as_it_is(
+    small_data: Path,
+    assets: HeadAssets,
+    assets_folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    create_pipeline("tiny", vae=tiny_vae).save_pretrained(tmp_path / "old")
-    with pytest.raises(InputError, match="no face frame"):
-        teach(small_data, assets_folder, tmp_path)
+    pipeline = tiny_pipeline(assets, tmp_path)
+    for name, value in {"DRAWN": 8, "POOL": 32, "APART": 8, "BATCH": 8}.items():
+        monkeypatch.setattr(teach_parts, name, value)
+    options = ("--only", "eye")
+    assert teach(teach_parts.main, small_data, assets_folder, tmp_path, *options, minutes=0.1) == 0
+    new = JointPortraitPipeline.from_pretrained(tmp_path / "new")
+    assert {name.split(".")[3] for name in moved_weights(pipeline, new)} == {"eye"}
+    assert "mouth_steps" not in new.settings.training
