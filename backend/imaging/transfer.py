@@ -29,6 +29,12 @@ _DIFFERENCE_SURE = 0.12
 _EDGE_FADE = 0.05  # of the side: nothing changes at the crop's edge, so that it leaves no seam
 _MATCH_SIGMA = 0.03  # of the side: colours are matched above this size, features below it are the model's
 _STRIP_PIXELS = 4_000_000
+# Skin drawn out to several times its length (a closing lid) shows each pore as a scratch along it. From the first
+# stretch on it is averaged across, over up to so many pixels of the model's to either side.
+_STRETCHED, _STRETCHED_MOST = 2.0, 6.0
+_ACROSS_MODEL_PX = 2.0
+_ACROSS_LEAST_PX = 0.25  # of the photo
+_ACROSS_STEPS = (-1.0, -0.75, -0.5, -0.25, 0.25, 0.5, 0.75, 1.0)
 
 
 def transfer_edit(
@@ -76,7 +82,7 @@ def transfer_edit(
         on_head = 1.0 if head is None else _near(head, _LIGHT_REACH * resolution)
         light = (np.log(shading) * fade * on_head).astype(np.float32)
     moved = warp_crop(reference, flow) * np.exp(light)[..., None]
-    edit = _Edit(flow, light, drawn, match_colours(generated_rgb, moved, drawn))
+    edit = _Edit(flow, _across(flow), light, drawn, match_colours(generated_rgb, moved, drawn))
 
     height, width = photo.shape[:2]
     out, changed = photo.copy(), np.zeros((height, width), bool)
@@ -89,13 +95,33 @@ def transfer_edit(
 
 @dataclass(frozen=True)
 class _Edit:
-    """What is done to the crop [R, R]: motion in crop sides, change of brightness (natural logarithm), weight of the
-    drawing, and the drawing."""
+    """What is done to the crop [R, R]: motion in crop sides, how far to either side of where it leads the photo is
+    averaged (crop sides), change of brightness (natural logarithm), weight of the drawing, and the drawing."""
 
     motion: np.ndarray
+    across: np.ndarray
     light: np.ndarray
     drawn: np.ndarray
     drawing: np.ndarray
+
+
+def _across(motion: np.ndarray) -> np.ndarray:
+    """Where the photo is drawn out, the direction in it that is not, as long as it is to be averaged to either side;
+    float32 [R, R, 2] in crop sides, 0 elsewhere.
+
+    The ellipse that a pixel's circle has in the photo is found from the motion's slopes (Heckbert, Fundamentals of
+    Texture Mapping and Image Warping, 1989, sec. 3.5): the longer its axes' ratio, the more is the photo drawn out.
+    """
+    resolution = motion.shape[0]
+    down, right = (np.gradient(motion * resolution, axis=axis) for axis in (0, 1))  # [R, R, 2] each
+    xx, xy, yx, yy = 1 + right[..., 0], down[..., 0], right[..., 1], 1 + down[..., 1]
+    a, b, c = xx * xx + xy * xy, xx * yx + xy * yy, yx * yx + yy * yy
+    middle, away = (a + c) / 2, np.hypot((a - c) / 2, b)
+    longer, shorter = np.sqrt(middle + away), np.sqrt(np.maximum(middle - away, 0))
+    length = smoothstep(longer / np.maximum(shorter, 1e-3), _STRETCHED, _STRETCHED_MOST)
+    angle = np.arctan2(2 * b, a - c) / 2
+    axis = np.stack([np.cos(angle), np.sin(angle)], -1)
+    return (axis * (length * _ACROSS_MODEL_PX / resolution)[..., None]).astype(np.float32)
 
 
 def warp_crop(values: np.ndarray, motion: np.ndarray) -> np.ndarray:
@@ -142,28 +168,45 @@ def _edit_strip(
         touched |= np.abs(light) > 1e-3
     if not touched.any():
         return
-    rows, columns = np.mgrid[strip.y0 : strip.y1, strip.x0 : strip.x1].astype(np.float32)
-    # Only the part of the photo this strip reads: cv2.remap cannot address more than 32767 px and this stays
-    # in cache.
-    reach = int(np.ceil(np.abs(shift).max())) + 8
-    y0, y1 = max(0, strip.y0 - reach), min(photo.shape[0], strip.y1 + reach)
-    x0, x1 = max(0, strip.x0 - reach), min(photo.shape[1], strip.x1 + reach)
-    source = photo[y0:y1, x0:x1]
-    moved = cv2.remap(
-        source,
-        columns + shift[..., 0] - x0,
-        rows + shift[..., 1] - y0,
-        cv2.INTER_LANCZOS4,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
+    moved = _moved(photo, strip, shift, edit, crop)
     here = photo[strip.slices]
-    base = np.where(moved_here[..., None], moved, here).astype(np.float32)
+    base = np.where(moved_here[..., None], moved, here.astype(np.float32))
     if light is not None:
         base *= np.exp(light)[..., None]
     drawn_here = crop_to_window(edit.drawing, crop, strip) * 255.0
     mixed = base + (drawn_here - base) * weight[..., None]
     out[strip.slices] = np.where(touched[..., None], np.rint(mixed).clip(0, 255).astype(np.uint8), here)
     changed[strip.slices] = touched
+
+
+def _moved(photo: np.ndarray, strip: Window, shift: np.ndarray, edit: _Edit, crop: CropBox) -> np.ndarray:
+    """The photo seen through `shift` [H, W, 2] px in a band of rows, float32 [H, W, 3] 0..255."""
+    rows, columns = np.mgrid[strip.y0 : strip.y1, strip.x0 : strip.x1].astype(np.float32)
+    # Only the part of the photo this strip reads: cv2.remap cannot address more than 32767 px and this stays
+    # in cache.
+    spread = np.abs(edit.across).max() * crop.side
+    reach = int(np.ceil(np.abs(shift).max() + spread)) + 8
+    y0, y1 = max(0, strip.y0 - reach), min(photo.shape[0], strip.y1 + reach)
+    x0, x1 = max(0, strip.x0 - reach), min(photo.shape[1], strip.x1 + reach)
+    source, places = photo[y0:y1, x0:x1], np.stack([columns - x0, rows - y0], -1) + shift
+
+    def seen(at: np.ndarray) -> np.ndarray:
+        x, y = np.ascontiguousarray(at[..., 0]), np.ascontiguousarray(at[..., 1])
+        return cv2.remap(source, x, y, cv2.INTER_LANCZOS4, borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+
+    moved = seen(places)
+    across = crop_to_window(edit.across, crop, strip, smooth=True) * np.float32(crop.side)
+    long = np.hypot(across[..., 0], across[..., 1])
+    averaged = long > _ACROSS_LEAST_PX
+    if averaged.any():
+        rows, columns = np.flatnonzero(averaged.any(axis=1)), np.flatnonzero(averaged.any(axis=0))
+        part = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        total = moved[part].copy()
+        for step in _ACROSS_STEPS:
+            total += seen(places[part] + across[part] * step)
+        share = smoothstep(long[part], _ACROSS_LEAST_PX, 4 * _ACROSS_LEAST_PX)[..., None]
+        moved[part] += (total / (1 + len(_ACROSS_STEPS)) - moved[part]) * share
+    return moved
 
 
 def _touched_window(crop: CropBox, touched: np.ndarray, width: int, height: int) -> Window | None:

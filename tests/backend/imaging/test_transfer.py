@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from backend.imaging import transfer
 from backend.imaging.crop import CropBox, extract_crop
 from backend.imaging.transfer import match_colours, transfer_edit
 
@@ -138,3 +139,46 @@ def test_shading_darkens_the_photo_itself_at_its_own_size(astronaut: np.ndarray)
         astronaut, CROP, black, motion, blend, shading=np.ones((R, R), np.float32)
     )
     assert np.array_equal(as_it_was, astronaut) and not nothing.any()
+
+
+def drawn_out(stretch: float) -> tuple[np.ndarray, np.ndarray]:
+    """Motion that shows, between 0.4 and 0.6 of the height, each row `stretch` times as high."""
+    rows, _columns = grid()
+    motion, blend = still()
+    inside = (rows > 0.4) & (rows < 0.6)
+    motion[..., 1] = np.where(inside, (0.6 - rows) * (1 - 1 / stretch), 0)
+    return motion.astype(np.float32), blend
+
+
+@pytest.mark.parametrize(("stretch", "kept"), [(1.5, (0.9, 1.1)), (8.0, (0.05, 0.5))])
+def test_skin_drawn_out_to_several_times_its_length_shows_no_scratches(
+    stretch: float, kept: tuple[float, float]
+) -> None:
+    pores = np.random.default_rng(0).integers(90, 160, (960, 960, 1), np.uint8).repeat(3, 2)
+    crop = CropBox(0.0, 0.0, 960.0)
+    motion, blend = drawn_out(stretch)
+    rgb, _ = transfer_edit(pores, crop, np.zeros((R, R, 3), np.float32), motion, blend)
+    before, after = (a[420:540, 300:660, 0].astype(float) for a in (pores, rgb))
+    plain = transfer_without_averaging(pores, crop, motion, blend)[420:540, 300:660, 0].astype(float)
+    across = [np.abs(np.diff(a, axis=1)).mean() for a in (after, plain)]
+    assert kept[0] < across[0] / across[1] < kept[1]
+    assert abs(after.mean() - before.mean()) < 2
+    assert np.array_equal(rgb[:300], pores[:300])  # pores stay pores where nothing is drawn out
+
+
+def transfer_without_averaging(
+    photo: np.ndarray, crop: CropBox, motion: np.ndarray, blend: np.ndarray
+) -> np.ndarray:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transfer, "_ACROSS_MODEL_PX", 0.0)
+        return transfer_edit(photo, crop, np.zeros((R, R, 3), np.float32), motion, blend)[0]
+
+
+def test_bands_of_rows_leave_no_seam_where_the_photo_is_drawn_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    pores = np.random.default_rng(1).integers(90, 160, (640, 640, 3), np.uint8)
+    crop = CropBox(0.0, 0.0, 640.0)
+    motion, blend = drawn_out(6.0)
+    whole, _ = transfer_edit(pores, crop, np.zeros((R, R, 3), np.float32), motion, blend)
+    monkeypatch.setattr(transfer, "_STRIP_PIXELS", 640 * 50)
+    bands, _ = transfer_edit(pores, crop, np.zeros((R, R, 3), np.float32), motion, blend)
+    assert np.abs(whole.astype(int) - bands).max() <= 1
