@@ -8,6 +8,7 @@ window: there the same tick is called in a loop. `build.py bench` starts it and 
 
 from __future__ import annotations
 
+import compileall
 import gc
 import json
 import os
@@ -120,7 +121,9 @@ class Clock:
 
 
 def enable() -> Clock:
-    """Importing and registering, the first time in this process."""
+    """Importing and registering, the first time in this process; the byte code is there, as from Blender's second start
+    on, also where the surroundings keep Python from writing it."""
+    compileall.compile_dir(ROOT / "blender_addon", quiet=1)
     clock = Clock()
 
     def work() -> None:

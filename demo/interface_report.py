@@ -29,7 +29,7 @@ _ROWS = (
     ("task", "check, delight, rebuild, export: the call", 1.0, "ms"),
     ("build", "relief of 768 x 768 vertices", 1000.0, "s"),
     ("displace", "its re-displacement", 1.0, "ms"),
-    ("enable", "enabling the extension", 1.0, "ms"),
+    ("enable", "enabling the extension, byte code there", 1.0, "ms"),
 )
 
 

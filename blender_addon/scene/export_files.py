@@ -19,9 +19,11 @@ from ..core.base_shapes import ExportError
 from ..core.print_solid import Piece
 from ..core.write_3mf import write_3mf
 from ..core.write_glb import write_glb
+from ..core.write_meshes import write_ply, write_stl
 from . import material as materials
 
 METRES_PER_MM = 0.001
+_APPLICATION = "Portrait Relief"
 _MARK = "portrait_relief_export"
 
 
@@ -72,9 +74,7 @@ def _texture(painted: Painted, name: str) -> Contents:
 
 
 @contextlib.contextmanager
-def _own_scene(
-    painted: Painted, *, upright_metres: bool, texture: Path | None, colours: bool = False
-) -> Iterator[None]:
+def _own_scene(painted: Painted, *, upright_metres: bool, texture: Path) -> Iterator[None]:
     """A scene with the piece alone, as Blender's context; it and all that is in it are gone afterwards."""
     scene = bpy.data.scenes.new(_MARK)
     scene.unit_settings.scale_length = 1.0
@@ -83,14 +83,13 @@ def _own_scene(
     window = bpy.context.window or (windows[0] if windows else None)  # the exporters want one
     shown = window.scene if window is not None else None
     try:
-        mesh = _mesh(painted, upright_metres, colours)
+        mesh = _mesh(painted, upright_metres)
         made.append(mesh)
-        if texture is not None:
-            image = bpy.data.images.load(str(texture), check_existing=False)
-            made.append(image)
-            look = materials.make(painted.name, image)
-            made.append(look)
-            mesh.materials.append(look)
+        image = bpy.data.images.load(str(texture), check_existing=False)
+        made.append(image)
+        look = materials.make(painted.name, image)
+        made.append(look)
+        mesh.materials.append(look)
         item = bpy.data.objects.new(painted.name, mesh)
         made.append(item)
         scene.collection.objects.link(item)
@@ -112,7 +111,7 @@ def _own_scene(
         bpy.data.batch_remove([*made, scene])
 
 
-def _mesh(painted: Painted, upright_metres: bool, colours: bool) -> bpy.types.Mesh:
+def _mesh(painted: Painted, upright_metres: bool) -> bpy.types.Mesh:
     piece = painted.piece
     points = piece.points
     if upright_metres:  # facing the front view, as the relief itself does
@@ -127,35 +126,20 @@ def _mesh(painted: Painted, upright_metres: bool, colours: bool) -> bpy.types.Me
     mesh.polygons.foreach_set("loop_start", np.arange(count, dtype=np.int32) * 3)
     layer = mesh.uv_layers.new(name="UVMap", do_init=False)
     layer.uv.foreach_set("vector", painted.corner_uv.astype(np.float32).ravel())
-    if colours:
-        rgba = np.ones((len(points), 4), np.float32)
-        rgba[:, :3] = painted.vertex_colours() / 255.0
-        attribute = mesh.color_attributes.new("Col", "BYTE_COLOR", "POINT")
-        attribute.data.foreach_set("color_srgb", rgba.ravel())
     mesh.update(calc_edges=True)
     mesh.polygons.foreach_set("use_smooth", piece.smooth)
     return mesh
 
 
-def _write_stl(painted: Painted, path: Path) -> None:
-    with _own_scene(painted, upright_metres=False, texture=None):
-        bpy.ops.wm.stl_export(
-            filepath=str(path), global_scale=1.0, use_scene_unit=False, check_existing=False
-        )
+def _stl(painted: Painted, name: str) -> Contents:
+    piece = painted.piece
+    return {name: write_stl(piece.points, piece.triangles, application=_APPLICATION)}
 
 
-def _write_ply(painted: Painted, path: Path) -> None:
+def _ply(painted: Painted, name: str) -> Contents:
     # Without UVs: they would split the vertices and open the mesh.
-    with _own_scene(painted, upright_metres=False, texture=None, colours=True):
-        bpy.ops.wm.ply_export(
-            filepath=str(path),
-            check_existing=False,
-            export_uv=False,
-            export_normals=False,
-            export_colors="SRGB",
-            forward_axis="Y",
-            up_axis="Z",
-        )
+    piece, colours = painted.piece, painted.vertex_colours()
+    return {name: write_ply(piece.points, piece.triangles, colours, application=_APPLICATION)}
 
 
 def _write_obj(painted: Painted, path: Path) -> None:
@@ -179,7 +163,7 @@ def _glb(painted: Painted, name: str) -> Contents:
         piece.smooth,
         arrays.write_png(painted.picture),
         name=painted.name,
-        generator="Portrait Relief",
+        generator=_APPLICATION,
     )
     return {name: content}
 
@@ -220,7 +204,7 @@ def _3mf(painted: Painted, name: str) -> Contents:
         painted.piece.points,
         painted.piece.triangles,
         name=painted.name,
-        application="Portrait Relief",
+        application=_APPLICATION,
         corner_uv=painted.corner_uv if chosen == "TEXTURE" else None,
         texture_png=texture,
         colours=painted.vertex_colours() if chosen == "VERTEX" else None,
@@ -229,10 +213,10 @@ def _3mf(painted: Painted, name: str) -> Contents:
 
 
 FORMATS: dict[str, FileFormat] = {
-    "STL": FileFormat(".stl", None, _write_stl),
+    "STL": FileFormat(".stl", _stl),
     "3MF": FileFormat(".3mf", _3mf, has_colour=True),
     "OBJ": FileFormat(".obj", _texture, _write_obj, has_colour=True),
-    "PLY": FileFormat(".ply", None, _write_ply, has_colour=True),
+    "PLY": FileFormat(".ply", _ply, has_colour=True),
     "GLB": FileFormat(".glb", _glb, has_colour=True),
     "USD": FileFormat(".usdc", _texture, _write_usd, has_colour=True),
     "USDZ": FileFormat(".usdz", _texture, _write_usd, has_colour=True),

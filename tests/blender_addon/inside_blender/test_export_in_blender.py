@@ -115,6 +115,24 @@ def test_ply_has_a_colour_a_vertex_and_stays_closed(head, tmp_path: Path):
     assert_coloured(mesh.vertices[:, [0, 2]], mesh.visual.vertex_colors[:, :3])
 
 
+@pytest.mark.parametrize("file_format", ["STL", "PLY"])
+def test_blenders_importers_read_what_is_written_here(head, tmp_path: Path, file_format: str):
+    path = export(tmp_path, "ball", file_format)
+    assert getattr(bpy.ops.wm, f"{file_format.lower()}_import")(filepath=str(path)) == {"FINISHED"}
+    item = bpy.context.object
+    assert item.name == "ball" and len(item.data.polygons) == pytest.approx(6000, rel=0.08)
+    assert max(item.dimensions) == pytest.approx(SIZE_MM, abs=0.15)
+    places = np.empty(3 * len(item.data.vertices), np.float32)
+    item.data.vertices.foreach_get("co", places)
+    if file_format == "PLY":
+        colour = item.data.color_attributes[0].data
+        rgba = np.empty(4 * len(colour), np.float32)
+        colour.foreach_get("color_srgb", rgba)
+        assert len(colour) == len(item.data.vertices)
+        colours = np.rint(rgba.reshape(-1, 4)[:, :3] * 255)
+        assert_coloured(places.reshape(-1, 3)[:, [0, 2]], colours)
+
+
 def test_glb_stands_in_metres_with_its_picture_inside(head, tmp_path: Path):
     mesh = loaded(export(tmp_path, "ball", "GLB"))
     assert [file.name for file in tmp_path.iterdir() if file.is_file()] == ["ball.glb"]
