@@ -113,7 +113,14 @@ def size_px(image: bpy.types.Image) -> tuple[int, int]:
 
 
 def thumbnail_png(image: bpy.types.Image, side_px: int) -> bytes:
-    """The picture's middle square as a small PNG. Raises AddonError for images without pixels."""
+    """What lists show of the image (`set_preview`) or, where that was never set, the picture's middle square, as a small
+    PNG. Raises AddonError for images without pixels."""
+    preview = image.preview
+    if preview is not None and preview.is_image_custom:
+        width, height = preview.image_size
+        shown = np.empty(4 * width * height, np.float32)
+        preview.image_pixels_float.foreach_get(shown)
+        return arrays.write_png(arrays.srgb_bytes(shown.reshape(height, width, 4), scene_linear=False))
     pixels = srgb_of_image(image)
     return arrays.write_png(thumbnail.shrunk(pixels, thumbnail.middle_square(*pixels.shape[:2]), side_px))
 

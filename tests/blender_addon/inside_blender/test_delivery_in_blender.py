@@ -72,6 +72,9 @@ def test_the_lists_thumbnail_shows_the_head(finished, delivery, tmp_path):
     wanted = thumbnail.shrunk(finish(rgb_steps(bytes(frame.rgb_png))), square, images.PREVIEW_PX)
     assert shown.shape == wanted.shape and np.abs(shown - wanted).max() <= 1
     assert 0 < image.preview.icon_size[0] <= images.ICON_PX
+    # An own expression's picture in the library is that, too.
+    kept = finish(rgb_steps(images.thumbnail_png(image, images.PREVIEW_PX)))
+    assert np.abs(kept.astype(int) - wanted).max() <= 1
 
 
 def positions() -> np.ndarray:
