@@ -194,12 +194,12 @@ def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobIn
     have lost it or their UVs, and those that play a sequence, are compared with the chosen portrait and its sliders by
     their depth alone.
     """
-    seen = sending_back.seen_mesh(item)
+    read = sending_back.read_relief(item)
     kept = item.data.portrait_relief
     image = images.find(kept.result_id, "rgb")
-    if seen.flow is None or image is None or relief_object.is_animated(item):
+    if not read.knows_its_points or image is None or relief_object.is_animated(item):
         given = job_input(scene.portrait_relief, "appearance")
-        return given, _rest(given.portrait, sending_back.map_file_steps(replace(seen, flow=None)))
+        return given, _rest(given.portrait, sending_back.map_file_steps(read, with_flow=False))
     given = JobInput(
         mode="appearance",
         portrait=b"",
@@ -207,7 +207,7 @@ def repaint_input(scene: bpy.types.Scene, item: bpy.types.Object) -> tuple[JobIn
         crop=tuple(kept.crop_px) if kept.crop_px[2] else None,
         label=_portrait_name(item.name),
     )
-    return given, _rest(images.own_png(image), sending_back.map_file_steps(seen))
+    return given, _rest(images.own_png(image), sending_back.map_file_steps(read))
 
 
 def _portrait_name(relief: str) -> str:

@@ -8,6 +8,7 @@ the very same state machine by `run_job_blocking`.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -36,6 +37,7 @@ from .translations import say_sentence
 BUSY_INTERVAL_S = 0.03
 BRISK_INTERVAL_S = 0.005  # many steps of some milliseconds
 IDLE_INTERVAL_S = 1.0  # only looks whether the backend still runs
+LONG_S = 0.003  # what took longer leaves the rest of its tick's work to the next one
 
 _BRISK = (JobState.PREPARING, JobState.UPLOADING, JobState.DOWNLOADING)
 
@@ -49,6 +51,7 @@ _session: Session | None = None
 _job_scene_uid = 0
 _untold: list[Problem] = []  # of the file before
 _delivery = Delivery()
+_is_behind = False  # the last tick left something out
 
 
 def session() -> Session:
@@ -157,28 +160,42 @@ def _has_event_loop() -> bool:
 
 
 def _on_timer() -> float | None:
+    """Tasks, transfers and the import take turns where one of them needs long: together they would hold Blender up."""
+    global _is_behind
     for changed in (installation.tick(), checking.tick()):
         if changed:
             _redraw()
-    if not _user_is_in_the_middle() and tasks.tick():
+    began_s, was_behind = time.perf_counter(), _is_behind
+    if not was_behind and not _user_is_in_the_middle() and tasks.tick():
         _redraw()
+    _is_behind = False
     aside = installation.is_busy() or checking.is_busy() or tasks.is_busy()
     current = _session
     if current is None:
         return BUSY_INTERVAL_S if aside else None
-    current.tick()
-    _collect()
+    if _is_long(began_s) and not was_behind:
+        _is_behind = True
+    else:
+        current.tick()
+        _collect()
     done = _undelivered()
     if done is not None and not _user_is_in_the_middle():
-        _delivery.tick(done, _job_scene_uid)
+        if _is_long(began_s):
+            _is_behind = True
+        else:
+            _delivery.tick(done, _job_scene_uid)
     sync()
     at_work = is_busy() or aside or sequences.is_writing()
     if not current.needs_ticks and not at_work:
         return None
-    if current.job is not None and current.job.state in _BRISK:
+    if _is_behind or (current.job is not None and current.job.state in _BRISK):
         return BRISK_INTERVAL_S
     working = at_work or current.backend.state is not BackendState.READY
     return BUSY_INTERVAL_S if working else IDLE_INTERVAL_S
+
+
+def _is_long(began_s: float) -> bool:
+    return time.perf_counter() - began_s > LONG_S
 
 
 def begin_task(task: tasks.Task) -> None:

@@ -13,18 +13,18 @@ from typing import TypeVar
 import numpy as np
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-Content = TypeVar("Content", bound=bytes | bytearray)
+Content = TypeVar("Content", bound=bytes | memoryview)
 _NPY_TYPES = ("<f4", "<f2", "<f8", "|u1", "<u2")
 
 
-def read_npy(data: bytes | bytearray) -> np.ndarray:
+def read_npy(data: bytes | bytearray | memoryview) -> np.ndarray:
     """A two-dimensional numeric .npy file's content -> float32 [H, W]. Raises ValueError; never unpickles."""
     if len(data) < 12 or data[:6] != b"\x93NUMPY":
         raise ValueError("no .npy file")
     length_bytes = 2 if data[6] == 1 else 4
     header_end = 8 + length_bytes + int.from_bytes(data[8 : 8 + length_bytes], "little")
     try:
-        header = ast.literal_eval(data[8 + length_bytes : header_end].decode("latin-1").strip())
+        header = ast.literal_eval(bytes(data[8 + length_bytes : header_end]).decode("latin-1").strip())
         descr, shape, fortran = header["descr"], header["shape"], header["fortran_order"]
     except (SyntaxError, KeyError, TypeError) as error:
         raise ValueError(f".npy header cannot be read: {error}") from error
@@ -55,7 +55,7 @@ def empty_npy(shape: tuple[int, ...]) -> tuple[bytearray, np.ndarray]:
     return content, np.frombuffer(content, "<f4", offset=header.tell()).reshape(shape)
 
 
-def png_size(data: bytes | bytearray) -> tuple[int, int]:
+def png_size(data: bytes | memoryview) -> tuple[int, int]:
     """(width, height) from a PNG's header. Raises ValueError."""
     if len(data) < 33 or data[:8] != PNG_SIGNATURE or data[12:16] != b"IHDR":
         raise ValueError("no PNG file")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import functools
 import json
+import mmap
 import selectors
 import socket
 import time
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 1 << 18
 MAX_ANSWER_BYTES = 1 << 30
-LARGE_BYTES = 1 << 20  # http.client copies a body three times: 50 ms for the depth of a photo of 3000 px
+# http.client copies a body three times, and memory that grows may be copied each time: 50 ms and up to 15 ms a tick for
+# the depth of a photo of 3000 px.
+LARGE_BYTES = 1 << 20
 
 
 class ExchangeError(Exception):
@@ -50,13 +53,13 @@ class Answer:
     """A complete HTTP answer."""
 
     status: int
-    body: bytes | bytearray
+    body: bytes | memoryview  # a large one stays where it came
     content_type: str
 
     def json(self) -> dict:
         """The body as a JSON object; raises BadAnswerError for anything else."""
         try:
-            value = json.loads(self.body.decode("utf-8"))
+            value = json.loads(bytes(self.body).decode("utf-8"))
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
             raise BadAnswerError(f"no JSON: {error}") from error
         if not isinstance(value, dict):
@@ -125,6 +128,8 @@ class Exchange:
         self._incoming = bytearray()
         self._chunk = bytearray(CHUNK_BYTES)  # one for all: fresh memory costs more than what comes into it
         self._expected_bytes: int | None = None
+        self._body: memoryview | None = None  # of a large answer, as far as it came
+        self._body_bytes = 0
         self._connected = False
         self._host = address.host
         self._tls = _tls() if address.secure else None
@@ -227,13 +232,34 @@ class Exchange:
             self._wait_for(selectors.EVENT_READ)
 
     def _receive(self) -> None:
+        if self._body is not None:
+            self._receive_body(self._body)
+            return
         count = self._socket.recv_into(self._chunk)
         self._incoming += memoryview(self._chunk)[:count]
-        if len(self._incoming) > MAX_ANSWER_BYTES:
-            raise BadAnswerError(f"more than {MAX_ANSWER_BYTES} bytes")
         if self._expected_bytes is None:
             self._expected_bytes = self._length_from_header()
+        if max(len(self._incoming), self._expected_bytes or 0) > MAX_ANSWER_BYTES:
+            raise BadAnswerError(f"more than {MAX_ANSWER_BYTES} bytes")
         if not count or (self._expected_bytes is not None and len(self._incoming) >= self._expected_bytes):
+            self._finish()
+        elif self._expected_bytes is not None and self._expected_bytes > LARGE_BYTES:
+            self._body = self._begun_body(self._expected_bytes)
+
+    def _begun_body(self, expected_bytes: int) -> memoryview:
+        """Room for all of it, with what came behind the header. Pages of a mapping cost nothing until they are written
+        to; those of numpy are huge ones, which Linux may take 10 ms to find."""
+        header_bytes = self._incoming.find(b"\r\n\r\n") + 4
+        body = memoryview(mmap.mmap(-1, expected_bytes - header_bytes))
+        self._body_bytes = len(self._incoming) - header_bytes
+        body[: self._body_bytes] = self._incoming[header_bytes:]
+        del self._incoming[header_bytes:]
+        return body
+
+    def _receive_body(self, body: memoryview) -> None:
+        count = self._socket.recv_into(body[self._body_bytes : self._body_bytes + CHUNK_BYTES])
+        self._body_bytes += count
+        if not count or self._body_bytes == len(body):
             self._finish()
 
     def _length_from_header(self) -> int | None:
@@ -252,25 +278,20 @@ class Exchange:
             raise ExchangeError("connection closed without an answer")
         from . import http_text
 
-        large = self._expected_bytes is not None and len(self._incoming) > LARGE_BYTES
-        header = self._incoming.find(b"\r\n\r\n") + 4 if large else len(self._incoming)
         try:
             status, body, content_type = http_text.read_answer(
-                bytes(self._incoming[:header]), self._method, with_body=not large
+                bytes(self._incoming), self._method, with_body=self._body is None
             )
-            if large:
-                body = self._large_body(header)
+            if self._body is not None:
+                body = self._whole(self._body)
         except ValueError as error:
             raise BadAnswerError(f"no HTTP: {error}") from error
         self.close()
-        self._incoming = bytearray()
+        self._incoming, self._body = bytearray(), None
         self.answer = Answer(status, body, content_type)
 
-    def _large_body(self, header_bytes: int) -> bytearray:
-        """What came after the header, as it lies there; a bytearray's beginning is cut off without copying."""
-        body = self._incoming
-        if self._expected_bytes is None or len(body) < self._expected_bytes:
-            raise ValueError(f"only {len(body)} of {self._expected_bytes} bytes came")
-        del body[self._expected_bytes :]
-        del body[:header_bytes]
+    def _whole(self, body: memoryview) -> memoryview:
+        """Raises ValueError for one that is cut off."""
+        if self._body_bytes < len(body):
+            raise ValueError(f"only {self._body_bytes} of {len(body)} bytes came")
         return body

@@ -41,7 +41,7 @@ def request_head(
 
 def read_answer(
     received: bytes, method: str, *, with_body: bool = True
-) -> tuple[int, bytes | bytearray, str]:
+) -> tuple[int, bytes | memoryview, str]:
     """(status, body, content type) of a whole answer, or of its header alone. Raises ValueError for what is no HTTP."""
     response = http.client.HTTPResponse(_Replay(received), method=method)  # type: ignore[arg-type]
     try:

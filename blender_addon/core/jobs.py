@@ -30,8 +30,8 @@ Made = Mapping[str, Any]
 PARTS: Parts = (("rgb", "png"), ("depth", "npy"), ("coverage", "npy"))
 
 
-Part = bytes | bytearray | np.ndarray  # of a finished frame
-_READERS: dict[str, Callable[[bytes | bytearray], Part]] = {
+Part = bytes | memoryview | np.ndarray  # of a finished frame
+_READERS: dict[str, Callable[[bytes | memoryview], Part]] = {
     "png": arrays.checked_png,
     "npy": arrays.read_npy,
     "json": bytes,
@@ -126,7 +126,7 @@ class JobInput:
 class FrameResult:
     """One frame at the photo's size. depth_mm is NaN outside the head, nearer = larger."""
 
-    rgb_png: bytes | bytearray  # a large one stays where it came: a copy takes more than a tick may
+    rgb_png: bytes | memoryview  # a large one stays where it came: a copy takes more than a tick may
     depth_mm: np.ndarray  # float32 [H, W]
     coverage: np.ndarray  # float32 [H, W], 0..1
     mm_per_px: float

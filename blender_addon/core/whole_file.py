@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 
-def write_whole(path: Path, content: bytes | bytearray) -> None:
+def write_whole(path: Path, content: bytes | memoryview) -> None:
     """Writes beside `path` and moves it there: a new file, so that hard links to the earlier one keep what they had.
 
     Raises OSError.

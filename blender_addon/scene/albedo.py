@@ -20,7 +20,7 @@ LONGEST_NORMALS_PX = 1024  # nine harmonics are smooth: more resolution would ch
 def photo_of(item: bpy.types.Object) -> bpy.types.Image:
     """The relief's picture. Raises AddonError where it was deleted or is a sequence's."""
     image = images.find(item.data.portrait_relief.result_id, "rgb")
-    if image is None or not all(images.size_px(image)):
+    if image is None or not images.has_pixels(image):
         message, hint = "The relief's picture is not in this file.", "Import the result again."
     elif image.source not in {"FILE", "GENERATED"}:
         message, hint = "This works on a single picture, not on a sequence.", "Import one frame as a relief."
@@ -99,10 +99,7 @@ def png_of(rgb: np.ndarray) -> bytes:
 
 def add_picture(name: str, png: bytes, result_id: str, kind: str) -> bpy.types.Image:
     """`write_picture` of a PNG file: packing one takes a hundredth of the time of setting pixels and packing them."""
-    image = images.find(result_id, kind)
-    if image is not None and images.size_px(image) != arrays.png_size(png):
-        image = None
-    return images.add_rgb(name, png, result_id, kind, into=image)
+    return images.add_rgb(name, png, result_id, kind, into=images.find(result_id, kind))
 
 
 def has_albedo(item: bpy.types.Object) -> bool:

@@ -103,6 +103,14 @@ def read_steps(picture: bytes | ReadImage) -> Steps[ReadImage]:
     return ReadImage(rgb[::-1] * np.float32(1 / 255), linear=False, opaque=True)
 
 
+def has_pixels(image: bpy.types.Image) -> bool:
+    """Whether there is anything to be seen in it; of a packed file that nothing has shown yet, whether it is there, as
+    Blender copies all of it to tell its header."""
+    if not image.has_data and image.packed_file is not None:
+        return image.packed_file.size > 0
+    return bool(image.size[0] and image.size[1])
+
+
 def size_px(image: bpy.types.Image) -> tuple[int, int]:
     """(width, height), of a packed PNG by its header: asking Blender would have it read the whole file first."""
     kept = image.packed_file

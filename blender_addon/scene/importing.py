@@ -107,11 +107,7 @@ def import_steps(
         return item
     finally:
         if not done:
-            drop_begun_mesh(result_id)
-            for kind in ("rgb", "depth"):
-                image = images.find(result_id, kind)
-                if image is not None and not image.users:
-                    bpy.data.images.remove(image)
+            drop_begun(result_id)
 
 
 def mesh_of(result_id: str) -> bpy.types.Mesh | None:
@@ -119,11 +115,15 @@ def mesh_of(result_id: str) -> bpy.types.Mesh | None:
     return next((mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id), None)
 
 
-def drop_begun_mesh(result_id: str) -> None:
-    """Takes away what an import that did not end has made of a result's mesh."""
+def drop_begun(result_id: str) -> None:
+    """Takes away what an import that did not end has made of a result's mesh and pictures."""
     for mesh in [mesh for mesh in bpy.data.meshes if mesh.portrait_relief.result_id == result_id]:
         if not mesh.users:
             bpy.data.meshes.remove(mesh)
+    for kind in ("rgb", "depth"):
+        image = images.find(result_id, kind)
+        if image is not None and not image.users:
+            bpy.data.images.remove(image)
 
 
 def _computed(

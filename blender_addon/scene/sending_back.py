@@ -59,6 +59,14 @@ class ReadRelief:
     depth_scale: float
     displaced: bool
 
+    @property
+    def knows_its_points(self) -> bool:
+        """Whether it tells which point of the photo each of its points was, as `seen` needs it for a flow."""
+        # a modifier's depth is finer than the one that points were imported with
+        if self.displaced or self.imported_mm is None or self.mesh.corner_uv is None:
+            return False
+        return bool(np.isfinite(self.imported_mm).any())
+
 
 def read_relief(item: bpy.types.Object) -> ReadRelief:
     """Raises AddonError for a flattened relief."""
@@ -94,11 +102,6 @@ def _point_values(mesh: bpy.types.Mesh, name: str) -> np.ndarray | None:
     return values
 
 
-def seen_mesh(item: bpy.types.Object, longest_px: int = 0) -> SeenMesh:
-    """`seen` of the relief as it is now. Raises AddonError for a flattened relief."""
-    return seen(read_relief(item), longest_px)
-
-
 def seen(kept: ReadRelief, longest_px: int = 0) -> SeenMesh:
     """The relief as its photo's camera sees it, and what each point of it was when it was imported. No bpy.
 
@@ -123,9 +126,7 @@ def seen(kept: ReadRelief, longest_px: int = 0) -> SeenMesh:
     points = np.stack(
         [photo.origin_px[0] * share + x_mm * scale, photo.origin_px[1] * share - z_mm * scale, depth_mm], 1
     ).astype(np.float32)
-    if (
-        not known.any() or kept.displaced
-    ):  # a modifier's depth is finer than the one that points were imported with
+    if not kept.knows_its_points or not known.any():
         return SeenMesh(points, triangles, (width, height))
     imported = np.stack([uv[:, 0] * width, (1 - uv[:, 1]) * height, imported_mm], 1)
     flow = np.where(known[:, None], imported - points, np.nan).astype(np.float32)
@@ -144,8 +145,13 @@ def depth_steps(kept: ReadRelief, longest_px: int = 0) -> Steps[np.ndarray]:
     return (yield from map_steps(mesh)).depth_mm
 
 
-def map_file_steps(mesh: SeenMesh) -> Steps[Maps]:
-    """The maps of a mesh as .npy files, by their names in the protocol: "depth", and "flow" where it is known."""
+def map_file_steps(kept: ReadRelief, *, with_flow: bool = True) -> Steps[Maps]:
+    """The maps of a relief as .npy files, by their names in the protocol: "depth", and "flow" where it is known and
+    wanted. No bpy."""
+    mesh = seen(kept)
+    if not with_flow:
+        mesh = replace(mesh, flow=None)
+    yield
     width, height = mesh.size_px
     depth_file, depth = arrays.empty_npy((height, width))
     files = {"depth": depth_file}

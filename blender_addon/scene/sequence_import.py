@@ -27,10 +27,10 @@ def import_steps(
 ) -> Steps[bpy.types.Object]:
     """Adds the relief of the frames `numbers` (rising) to `scene`; a frame that is missing shows the one before.
 
-    A step a frame for what is computed; the mesh is filled in some more, and all else that is added to the file comes
-    in the last one. Everything but the mesh at the first frame stays in the folder. Closing the generator takes the
-    mesh away and what it wrote there. Raises ReliefError, ValueError or OSError before anything was added, AddonError
-    when the scene was deleted meanwhile.
+    A step a frame for what is computed; the mesh is filled and the pictures are packed in some more, and all else that
+    is added to the file comes in the last one. Everything but the mesh at the first frame stays in the folder. Closing
+    the generator takes away what it made of mesh and pictures, and what it wrote there. Raises ReliefError, ValueError
+    or OSError before anything was added, AddonError when the scene was deleted meanwhile.
     """
     done = False
     try:
@@ -39,7 +39,7 @@ def import_steps(
         return item
     finally:
         if not done:
-            importing.drop_begun_mesh(description.result_id)
+            importing.drop_begun(description.result_id)
             with contextlib.suppress(OSError):
                 delete_relief_folder(folder.path / relief_folder_name(description.result_id))
 
@@ -70,26 +70,36 @@ def _import_steps(
     yield from in_worker(point_cache_steps(cache, len(relief.x_mm), shown, positions, first))
     size_px, depth_file = yield from in_worker(_depth_file_steps(folder, first))
     arrays = yield from in_worker(relief_object.array_steps(relief, place, depth_scale))
-    name = description.name
+    name, result_id = description.name, description.result_id
 
+    # What follows is made anew where an undo took it away.
     def begun_mesh() -> bpy.types.Mesh:
-        """Anew where an undo took it away."""
-        found = importing.mesh_of(description.result_id)
+        found = importing.mesh_of(result_id)
         if found is not None:
             return found
         mesh = relief_object.begun_mesh(name, size=size, depth_scale=depth_scale)
-        importing.remember_photo(mesh, relief, description.result_id, size_px, folder.mm_per_px(numbers))
+        importing.remember_photo(mesh, relief, result_id, size_px, folder.mm_per_px(numbers))
         return mesh
 
+    def playing_picture() -> bpy.types.Image:
+        first_file = kept / folder.file("rgb", first).name
+        return images.find(result_id, "rgb") or _image_sequence(first_file, name, result_id)
+
+    def depth_picture() -> bpy.types.Image:
+        return images.find(result_id, "depth") or images.add_depth(f"{name} Depth", depth_file, result_id)
+
+    playing_picture()
+    yield
+    depth_picture()
+    yield
     while not relief_object.filled_further(begun_mesh(), relief, arrays):
         yield
     yield
     scene, mesh = importing.find_scene(scene_uid), begun_mesh()
     while not relief_object.filled_further(mesh, relief, arrays):
         pass
-    picture = _image_sequence(kept / folder.file("rgb", first).name, name, description.result_id)
-    depth = images.add_depth(f"{name} Depth", depth_file, description.result_id)
-    mesh.materials.append(_playing(material.make(name, picture, depth), picture, first, last))
+    picture = playing_picture()
+    mesh.materials.append(_playing(material.make(name, picture, depth_picture()), picture, first, last))
     item = bpy.data.objects.new(name, mesh)
     item.location = scene.cursor.location
     modifier = item.modifiers.new(MODIFIER_NAME, "MESH_CACHE")
@@ -118,10 +128,10 @@ def _beside_the_file(path: Path) -> str:
 
 
 def _image_sequence(first: Path, name: str, result_id: str) -> bpy.types.Image:
-    image = bpy.data.images.load(str(first), check_existing=False)
-    image.filepath = _beside_the_file(first)
-    image.name = f"{name} RGB"
+    """Not by `images.load`, whose first call takes 17 ms to look at the file."""
+    image = bpy.data.images.new(f"{name} RGB", 8, 8, alpha=False)
     image.source = "SEQUENCE"
+    image.filepath = _beside_the_file(first)
     image[images.KIND_KEY], image[images.RESULT_KEY] = "rgb", result_id
     return image
 

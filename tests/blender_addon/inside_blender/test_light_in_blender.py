@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import time
 
 import bpy
 import numpy as np
@@ -150,6 +151,38 @@ def test_photo_and_albedo_are_switched_and_kept_in_the_file(head, tmp_path):
     assert albedo.shown(item) == albedo.ALBEDO and albedo.has_albedo(item)
     albedo.show(item, albedo.PHOTO)
     assert albedo.shown(item) == albedo.PHOTO
+
+
+def test_an_earlier_picture_of_another_size_shows_the_new_one(head):
+    from blender_addon.scene import albedo
+
+    assert bpy.ops.portrait_relief.delight() == {"FINISHED"}
+    (earlier,) = [image for image in bpy.data.images if image.name.startswith("Ball Albedo")]
+    before = image_pixels(earlier)
+    earlier.scale(30, 24)
+    assert bpy.ops.portrait_relief.delight() == {"FINISHED"}
+    assert [image for image in bpy.data.images if image.name.startswith("Ball Albedo")] == [earlier]
+    assert earlier.size[:] == (120, 96) and albedo.shown(head) == albedo.ALBEDO
+    np.testing.assert_array_equal(image_pixels(earlier), before)
+
+
+def test_a_picture_whose_file_is_gone_is_none_and_a_packed_one_is_seen_without_a_copy(head):
+    from blender_addon.core import arrays
+    from blender_addon.core.errors import AddonError
+    from blender_addon.scene import albedo, images
+
+    noise = np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), np.uint8)  # 12 MB
+    photo = images.add_rgb("Noise", arrays.write_png(noise), "ball", into=albedo.photo_of(head))
+    own_ms = []
+    for _ in range(5):
+        started_s = time.thread_time()
+        assert albedo.photo_of(head) == photo
+        own_ms.append(1000 * (time.thread_time() - started_s))
+    assert not photo.has_data and min(own_ms) < 0.7, own_ms  # copied, 16
+    photo.unpack(method="REMOVE")
+    photo.filepath = "//gone.png"
+    with pytest.raises(AddonError, match="not in this file"):
+        albedo.photo_of(head)
 
 
 def test_an_hdri_lights_the_scene_and_the_old_world_comes_back(head, tmp_path):

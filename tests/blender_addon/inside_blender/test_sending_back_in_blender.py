@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Callable
 
 import bpy
@@ -14,6 +15,7 @@ from blender_addon.core.steps import finish
 from tests.blender_addon.inside_blender.contents import coordinates, relief
 from tests.blender_addon.inside_blender.test_jobs_in_blender import tick
 from tests.blender_addon.inside_blender.test_relief_in_blender import make_head
+from tests.blender_addon.inside_blender.test_tasks_in_blender import made_head
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def maps_of(item: bpy.types.Object) -> dict[str, np.ndarray]:
     from blender_addon.scene import sending_back
 
     bpy.context.view_layer.update()
-    files = finish(sending_back.map_file_steps(sending_back.seen_mesh(item)))
+    files = finish(sending_back.map_file_steps(sending_back.read_relief(item)))
     return {name: np.load(io.BytesIO(content)) for name, content in files.items()}
 
 
@@ -221,6 +223,19 @@ def test_the_operator_returns_before_the_maps_are_drawn(fake, photo) -> None:
     bpy.data.objects.remove(relief())  # nothing of Blender's is held
     tick(lambda: not runtime.is_busy())
     assert shown.state == "DONE" and set(job.input.maps) == {"depth", "flow"}
+
+
+def test_the_call_reads_the_relief_and_computes_nothing(addon) -> None:
+    """By this thread's own computing, at 768 x 768 vertices; with room for busy machines: 50 ms are wanted."""
+    from blender_addon import requests
+
+    item, own_ms = made_head(768), []
+    for _ in range(3):
+        started_s = time.thread_time()
+        _given, rest = requests.repaint_input(bpy.context.scene, item)
+        own_ms.append(1000 * (time.thread_time() - started_s))
+        rest.close()
+    assert min(own_ms) < 100, own_ms  # with what a thread computes now 258
 
 
 def test_preparing_can_be_cancelled_and_failing_says_what_to_do(fake, photo) -> None:

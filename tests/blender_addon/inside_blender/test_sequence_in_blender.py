@@ -375,6 +375,43 @@ def test_a_scene_that_goes_while_frames_are_written_is_named(written):
     assert not list(sequence.folder.path.glob("relief *"))
 
 
+def begun_pictures(sequence, result_id: str):
+    """The steps of an import that has both of its pictures and nothing else yet."""
+    from blender_addon import sequences
+    from blender_addon.scene import images
+
+    steps = sequences.import_steps(bpy.context.scene, sequence, result_id)
+    while images.find(result_id, "depth") is None:
+        awaited = next(steps)
+        if awaited is not None:
+            awaited.wait()
+    return steps
+
+
+def test_pictures_come_before_the_relief_and_go_with_an_import_that_is_given_up(written):
+    from blender_addon import sequences
+    from blender_addon.core.steps import finish
+    from blender_addon.scene import images, importing
+
+    job, sequence = written
+    job.results = [one_frame(), one_frame()]
+    sequences.collect(job, wait=True)
+    result_id = "d" * 32
+    begun_pictures(sequence, result_id).close()
+    assert not any(images.find(result_id, kind) for kind in ("rgb", "depth"))
+    assert importing.mesh_of(result_id) is None and not list(sequence.folder.path.glob("relief *"))
+
+    steps = begun_pictures(sequence, result_id)
+    for kind in ("rgb", "depth"):  # as an undo does
+        bpy.data.images.remove(images.find(result_id, kind))
+    item = finish(steps)
+    picture, depth = images.find(result_id, "rgb"), images.find(result_id, "depth")
+    assert item is not None and picture is not None and depth is not None
+    nodes = item.data.materials[0].node_tree.nodes
+    assert {node.image for node in nodes if node.bl_idname == "ShaderNodeTexImage"} == {picture, depth}
+    assert picture.source == "SEQUENCE" and Path(picture.filepath).name == "rgb_0004.png"
+
+
 def test_a_frame_that_cannot_be_written_is_told_at_a_later_tick(written):
     from blender_addon import sequences
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -111,6 +112,32 @@ def test_no_tick_of_an_export_is_long(large_head, export_path: Path):
     own_ms = until_done()
     assert export_path.stat().st_size > 1e6
     assert call_ms < 150 and max(own_ms) < 60, (call_ms, own_ms)
+
+
+@pytest.mark.parametrize("step_s", [0.006, 0.0])
+def test_a_long_step_has_its_tick_alone_and_takes_turns(addon, monkeypatch, step_s: float):
+    from blender_addon import runtime, tasks
+
+    done: list[str] = []
+
+    def endless():
+        while True:
+            time.sleep(step_s)
+            done.append("task")
+            yield threading.Event()  # so that a tick takes one step
+
+    monkeypatch.setattr(runtime.session(), "tick", lambda: done.append("transfers"))
+    tasks.begin(tasks.Task("check", endless(), runtime.show_problem))
+    ticks = []
+    for _ in range(10):
+        done.clear()
+        runtime._on_timer()
+        ticks.append(tuple(done))
+    runtime.close()
+    if step_s:
+        assert ticks == [("task",), ("transfers",)] * 5
+    else:
+        assert ticks.count(("task", "transfers")) >= 5, ticks  # a busy machine makes any step long
 
 
 @pytest.mark.parametrize("file_format", ["STL", "3MF", "OBJ", "PLY", "GLB", "USD", "USDZ", "PNG", "EXR"])
