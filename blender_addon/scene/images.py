@@ -121,8 +121,8 @@ def size_px(image: bpy.types.Image) -> tuple[int, int]:
 
 
 def thumbnail_png(image: bpy.types.Image, side_px: int) -> bytes:
-    """What lists show of the image (`set_preview`) or, where that was never set, the picture's middle square, as a small
-    PNG. Raises AddonError for images without pixels."""
+    """What lists show of the image (`set_preview`) or, where that was never set, the picture's middle square, as a
+    small PNG. Raises AddonError for images without pixels."""
     preview = image.preview
     if preview is not None and preview.is_image_custom:
         width, height = preview.image_size

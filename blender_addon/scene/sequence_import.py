@@ -69,6 +69,7 @@ def _import_steps(
     cache = kept / CACHE
     yield from in_worker(point_cache_steps(cache, len(relief.x_mm), shown, positions, first))
     size_px, depth_file = yield from in_worker(_depth_file_steps(folder, first))
+    head = yield from in_worker(_head_steps(folder, numbers[len(numbers) // 2]))
     arrays = yield from in_worker(relief_object.array_steps(relief, place, depth_scale))
     name, result_id = description.name, description.result_id
 
@@ -88,7 +89,10 @@ def _import_steps(
     def depth_picture() -> bpy.types.Image:
         return images.find(result_id, "depth") or images.add_depth(f"{name} Depth", depth_file, result_id)
 
-    playing_picture()
+    if head is not None:
+        images.set_preview(playing_picture(), head)
+    else:
+        playing_picture()
     yield
     depth_picture()
     yield
@@ -117,6 +121,14 @@ def _depth_file_steps(folder: SequenceFolder, number: int) -> Steps[tuple[tuple[
     yield
     file = yield from images.depth_file_steps(depth_mm, np.isfinite(depth_mm).astype(np.float32))
     return (depth_mm.shape[1], depth_mm.shape[0]), file
+
+
+def _head_steps(folder: SequenceFolder, number: int) -> Steps[np.ndarray | None]:
+    """What the list of results shows: the head of a frame in the middle, as the first is often as in the photo. No
+    bpy."""
+    png, coverage = folder.file("rgb", number).read_bytes(), folder.coverage(number)
+    yield
+    return (yield from images.head_preview_steps(png, coverage))
 
 
 def _beside_the_file(path: Path) -> str:

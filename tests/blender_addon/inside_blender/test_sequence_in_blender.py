@@ -46,6 +46,22 @@ def _deepest(item: bpy.types.Object, frame: int) -> float:
     return -float(coordinates(shown.data)[:, 1].min())
 
 
+def _listed(image: bpy.types.Image) -> np.ndarray:
+    """What the list of results shows of it, top row first."""
+    width, height = image.preview.image_size
+    return np.reshape(image.preview.image_pixels_float[:], (height, width, 4))[::-1, :, :3] * 255
+
+
+def _head(folder: Path, number: int) -> np.ndarray:
+    from blender_addon.core import thumbnail
+    from blender_addon.core.png_reading import rgb_steps
+    from blender_addon.core.steps import finish
+
+    rgb = finish(rgb_steps((folder / f"rgb_{number:04d}.png").read_bytes()))
+    square = thumbnail.head_square(np.load(folder / f"coverage_{number:04d}.npy") / 255)
+    return thumbnail.shrunk(rgb, square, 128).astype(int)
+
+
 def test_keyframes_become_a_relief_that_plays_and_is_saved(fake, animated, tmp_path):
     fake("ok")
     animated.portrait_relief.seed, animated.portrait_relief.steps = 5, 3
@@ -70,6 +86,8 @@ def test_keyframes_become_a_relief_that_plays_and_is_saved(fake, animated, tmp_p
     (entry,) = bpy.context.scene.portrait_relief.results
     assert (entry.mode, entry.summary) == ("sequence", "Frames 11 to 16")
     assert entry.details == "seed 5, 3 steps, 3.0 s"
+    folder = next((tmp_path / "portrait sequences").iterdir())
+    assert np.abs(_listed(node.image) - _head(folder, 14)).max() <= 1
     settings = bpy.context.scene.portrait_relief
     settings.seed, settings.steps = 0, 0
     assert bpy.ops.portrait_relief.recall_expression() == {"FINISHED"}
