@@ -30,6 +30,7 @@ from backend.training.face_points import FacePoints
 from backend.training.photometric import photometric, random_cameras
 from backend.training.ratio_image import smooth_ratio
 from backend.training.relight import random_light
+from backend.training.render.encoding import FACE_REGIONS
 from backend.training.render.lighting import LIGHT_GROUPS
 
 POSE_COLUMNS = slice(EXPRESSION_SIZE - 3, EXPRESSION_SIZE)
@@ -142,8 +143,8 @@ class BatchSampler:
 
     def joint(self, count: int) -> dict[str, Tensor]:
         """Reference (frame 0) and target of one shot. Adds reference_rgb, flow, flow_valid, visible, change_weight,
-        generated_weight, regions, shading, values, known, clean (1 for pictures without noise and
-        compression) and what `crop_points` returns."""
+        generated_weight, regions, shading, opened_before and opened (see `OPENED`, where shots have region masks),
+        values, known, clean (1 for pictures without noise and compression) and what `crop_points` returns."""
         shots = self._pick(self.library.paired, count)
         # One sample in ten asks for the photo itself: what "as in the photo" and a fully known neutral mean.
         same = self.rng.random(count) < 0.1
@@ -171,6 +172,7 @@ class BatchSampler:
             "known": known,
             "clean": camera.clean.float(),
             **motion,
+            **_opened(reference, target),
             # Of the pictures as the network sees them: their light is what it can know.
             "shading": smooth_ratio(warp(reference_rgb, motion["flow"]), rgb, motion["visible"]),
             **crop_points(_points(shots, [0] * count), crop),
@@ -228,6 +230,20 @@ class BatchSampler:
 
 def _points(shots: list[Shot], frames: list[int]) -> list[FacePoints | None]:
     return [None if s.points is None else s.points[k] for s, k in zip(shots, frames, strict=True)]
+
+
+OPENED = ("eyeball", "mouth_inside")
+"""Regions that open and close."""
+
+
+def _opened(reference: CroppedFrames, target: CroppedFrames) -> dict[str, Tensor]:
+    """Where they are seen [B, 2, R, R] in the reference and in the target, of shots with region masks; nowhere in
+    others of the same batch."""
+    if reference.masks is None or target.masks is None:
+        return {}
+    channels = [FACE_REGIONS.index(name) for name in OPENED]
+    before, after = (torch.nan_to_num(masks[:, channels]) for masks in (reference.masks, target.masks))
+    return {"opened_before": before, "opened": after}
 
 
 def motion_targets(reference: CroppedFrames, target: CroppedFrames) -> dict[str, Tensor]:

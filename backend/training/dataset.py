@@ -98,11 +98,12 @@ def expression_values(expression: dict[str, float], pose_deg: tuple[float, float
     return np.array([*row, *(angle / POSE_UNIT_DEG for angle in pose_deg)], dtype=np.float32)
 
 
-def load_shot(path: Path, extras: bool = False) -> Shot:
+def load_shot(path: Path, extras: bool | Sequence[str] = False) -> Shot:
     """Read one .npz of the renderer, of formats 1 to 5.
 
     Args:
-        extras: also keep normals, region masks and landmarks (three bytes a pixel more), where there are any.
+        extras: also keep normals, region masks and landmarks (three bytes a pixel more), or those of
+            `EXTRA_ARRAYS` that are named, where there are any.
 
     Raises:
         InputError: the file is damaged or of another format; names it.
@@ -110,7 +111,8 @@ def load_shot(path: Path, extras: bool = False) -> Shot:
     try:
         with np.load(path, allow_pickle=False) as data:
             parameters = json.loads(str(data["parameters"]))
-            names = [*ARRAYS, *PICTURE_ARRAYS["light" in data], *(EXTRA_ARRAYS if extras else ())]
+            wanted = (EXTRA_ARRAYS if extras else ()) if isinstance(extras, bool) else extras
+            names = [*ARRAYS, *PICTURE_ARRAYS["light" in data], *wanted]
             arrays = {name: data[name] for name in names if name in data or name not in EXTRA_ARRAYS}
             light = ShotLight.from_parameters(parameters["light"]) if "light" in data else None
             known = np.abs(np.nan_to_num(arrays["depth_mm"], nan=np.inf)) < DEPTH_LIMIT_MM
@@ -153,7 +155,7 @@ class ShotLibrary:
         folder: str | Path,
         limit: int | None = None,
         assets: HeadAssets | None = None,
-        extras: bool = False,
+        extras: bool | Sequence[str] = False,
     ):
         self.folder, self.limit, self.assets, self.extras = Path(folder), limit, assets, extras
         self.shots: list[Shot] = []

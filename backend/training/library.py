@@ -20,14 +20,22 @@ class TrainingLibrary:
     Args:
         folders: each of rendered shots or of RGB-D pictures (`rgbd_folder.py`).
         assets: MPFB data of the rendered shots; with it the face frame is taught exactly (`face_points.py`).
+        extras: as in `load_shot`.
 
     Raises:
         InputError: a folder is empty or damaged, or renders of different sizes are mixed.
     """
 
-    def __init__(self, folders: Sequence[str | Path], assets: HeadAssets | None = None):
+    def __init__(
+        self,
+        folders: Sequence[str | Path],
+        assets: HeadAssets | None = None,
+        extras: bool | Sequence[str] = False,
+    ):
         own = [Path(folder) for folder in folders if is_rgbd_folder(Path(folder))]
-        renders = [ShotLibrary(folder, assets=assets) for folder in folders if Path(folder) not in own]
+        renders = [
+            ShotLibrary(folder, assets=assets, extras=extras) for folder in folders if Path(folder) not in own
+        ]
         sizes = sorted({shot.arrays["depth_mm"].shape[-1] for library in renders for shot in library.shots})
         if len(sizes) > 1:
             raise InputError(

@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from backend.model.composite import composite, settle, settle_shading
+from backend.model.composite import composite, settle, settle_shading, warp
 from backend.model.face_parts import Part, feather
 from backend.model.losses import (
     RGB_UNIT,
@@ -25,11 +26,14 @@ from backend.training.teaching import Pool
 STILL_WEIGHT, CHANGED_SHARE = 0.1, 0.12
 """Half of the windows show no change, and few of the others as much as a closing eye or an opening mouth. They are
 drawn a tenth as often as those that change in this share or more of their area."""
+OPENED_WEIGHT = 10.0  # of the term "opened"
+OPENED_BLUR_PX = 5
 GAIN = 0.2  # of a window's colours, at each use (logarithm)
 TRUE_MAPS = ("flow", "flow_valid", "visible", "blend_weight", "change_weight", "generated_weight", "shading")
 
 Windows = dict[str, Tensor]
-"""Of one kind: seen, rgb, what `TRUE_MAPS` names, hidden, vector, clean; [N, ...]."""
+"""Of one kind: seen, rgb, what `TRUE_MAPS` names, hidden, vector, clean, and of shots with extras
+opened_before and opened; [N, ...]."""
 
 
 def kept_rows(windows: Windows) -> Windows:
@@ -112,8 +116,22 @@ def part_losses(part: Part, made: Edited, true: Windows, weights: LossWeights) -
         ),
         "shading": (weights.shading, masked_mean(astray, valid)),
     }
+    if "opened" in true:
+        terms["opened"] = (OPENED_WEIGHT, _opened_loss(part, made, true, valid))
     total = torch.stack([weight * value.mean() for weight, value in terms.values()]).sum()
     return JointLoss(total, {name: value.mean().detach() for name, (_, value) in terms.items()})
+
+
+def _opened_loss(part: Part, made: Edited, true: Windows, valid: Tensor) -> Tensor:
+    """How far what is open in the photo (an eyeball, the inside of a mouth), moved as predicted, differs from what is
+    open in truth, where that is found in the photo -> [B]. A dark eye below a dark lash line costs next to nothing in
+    colours; open or shut, it is seen."""
+    before, after = (
+        F.avg_pool2d(true[name], OPENED_BLUR_PX, 1, OPENED_BLUR_PX // 2, count_include_pad=False)
+        for name in ("opened_before", "opened")
+    )
+    moved = warp(before, made.motion[:, :2] / part.window.side)
+    return masked_mean((moved - after) ** 2, (valid > 0).float() * feather(part.pixels, moved.device))
 
 
 def _found_inside(part: Part, flow: Tensor) -> Tensor:

@@ -49,6 +49,7 @@ BATCH = 32
 LEARNING_RATE = 1e-3  # of new parts
 EMA_DECAY = 0.99
 CENTRE_JITTER, SCALE_JITTER = 0.04, 0.06  # of a window, when it is drawn
+OPENED_OF = ("eye", "mouth")  # the kinds whose are the regions of `batches.OPENED`
 REPORT_S, SAVE_S = 120.0, 600.0
 
 
@@ -94,6 +95,7 @@ class PartsTeacher(Teacher):
         maps = backbone.maps_in_picture(features, field, *latents.shape[-2:])
         hidden = (1 - batch["visible"]) * batch["coverage"]
         true = torch.cat([batch["rgb"], *(batch[name] for name in TRUE_MAPS), hidden], 1)
+        opened = torch.cat([batch["opened_before"], batch["opened"]], 1) if "opened" in batch else None
         for part in self.windows:
             fit = self._jittered(part_fit(field, part), part)
             windows = {"seen": seen_by(part, fit, reference, field, maps)}
@@ -101,6 +103,11 @@ class PartsTeacher(Teacher):
             sizes = [3, *(batch[name].shape[1] for name in TRUE_MAPS), 1]
             windows |= dict(zip(("rgb", *TRUE_MAPS, "hidden"), targets.split(sizes, dim=1), strict=True))
             windows["flow"] = into_window(windows["flow"], fit, part.window)
+            if opened is not None:
+                at = OPENED_OF.index(part.kind)
+                of = opened[:, [at, at + len(OPENED_OF)]]
+                before_after = cut(of, window_grid(fit, part.window, part.pixels))
+                windows |= dict(zip(("opened_before", "opened"), before_after.split(1, dim=1), strict=True))
             windows |= {"vector": features.vector, "clean": batch["clean"]}
             if part.window.mirrored:
                 windows["vector"] = seen_from_the_left(windows["vector"], part, self.kinds[part.kind])
@@ -160,7 +167,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     args = parser.parse_args(argv)
     pipeline = begun(args, "parts", with_parts)
-    library = TrainingLibrary(args.data, HeadAssets(args.assets))
+    library = TrainingLibrary(args.data, HeadAssets(args.assets), extras=("regions",))
     shots = [shot for shot in library.paired if shot.points and holds_still(shot)]
     before = dict(pipeline.settings.training)
 

@@ -86,6 +86,27 @@ def test_the_true_motion_has_next_to_no_loss(part: Part) -> None:
     assert losses[0].total < losses[1].total < losses[2].total
 
 
+def test_an_eye_left_open_counts_where_its_colours_tell_nothing() -> None:
+    part = PARTS[0]
+    true = true_windows(part, 0.02) | {"rgb": torch.full((1, 3, part.pixels, part.pixels), 0.2)}
+    true["seen"][:, :3] = 0.2 * 2 - 1  # dark throughout
+    rows = torch.arange(part.pixels).view(1, 1, -1, 1).expand(1, 1, -1, part.pixels)
+    shift = round(0.02 / part.window.side * part.pixels)
+    true["opened_before"] = ((rows > 24) & (rows < 36)).float()
+    true["opened"] = torch.roll(true["opened_before"], -shift, 2)
+    true["flow"] = torch.cat(
+        [torch.zeros_like(true["flow"][:, :1]), torch.full_like(true["flow"][:, :1], 0.02)], 1
+    )
+    opened = []
+    for scale in (1.0, 0.5, 0.0):
+        predicted = torch.zeros(1, 7, part.pixels, part.pixels)
+        predicted[:, :3], predicted[:, 5] = 0.2 * 2 - 1, 1.0
+        predicted[:, 4] = 0.2 * scale
+        made = part_windows.edited(part, predicted, true["seen"])
+        opened.append(float(part_windows.part_losses(part, made, true, LossWeights()).terms["opened"]))
+    assert opened[0] < 0.01 and opened[0] < opened[1] < opened[2]
+
+
 def test_what_the_photo_shows_is_moved_there_in_training_whatever_the_network_would_draw() -> None:
     part = PARTS[-1]
     true = true_windows(part, 0.02)
@@ -111,7 +132,7 @@ def test_the_command_teaches_the_parts_and_nothing_else(
     options = ("--adversarial-share", "0.3")
     assert teach(teach_parts.main, small_data, assets_folder, tmp_path, *options, minutes=0.15) == 0
     printed = capsys.readouterr().out
-    assert "kept apart: eye" in printed and "rgb_generated" in printed
+    assert "kept apart: eye" in printed and "rgb_generated" in printed and "opened" in printed
     new = JointPortraitPipeline.from_pretrained(tmp_path / "new")
     assert new.settings.training["eye_steps"] == new.settings.training["mouth_steps"] > 2
     moved = moved_weights(pipeline, new)
