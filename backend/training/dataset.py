@@ -98,12 +98,11 @@ def expression_values(expression: dict[str, float], pose_deg: tuple[float, float
     return np.array([*row, *(angle / POSE_UNIT_DEG for angle in pose_deg)], dtype=np.float32)
 
 
-def load_shot(path: Path, extras: bool | Sequence[str] = False) -> Shot:
+def load_shot(path: Path, extras: Sequence[str] = ()) -> Shot:
     """Read one .npz of the renderer, of formats 1 to 5.
 
     Args:
-        extras: also keep normals, region masks and landmarks (three bytes a pixel more), or those of
-            `EXTRA_ARRAYS` that are named, where there are any.
+        extras: those of `EXTRA_ARRAYS` (all: three bytes a pixel more) that are kept too, where there are any.
 
     Raises:
         InputError: the file is damaged or of another format; names it.
@@ -111,8 +110,7 @@ def load_shot(path: Path, extras: bool | Sequence[str] = False) -> Shot:
     try:
         with np.load(path, allow_pickle=False) as data:
             parameters = json.loads(str(data["parameters"]))
-            wanted = (EXTRA_ARRAYS if extras else ()) if isinstance(extras, bool) else extras
-            names = [*ARRAYS, *PICTURE_ARRAYS["light" in data], *wanted]
+            names = [*ARRAYS, *PICTURE_ARRAYS["light" in data], *extras]
             arrays = {name: data[name] for name in names if name in data or name not in EXTRA_ARRAYS}
             light = ShotLight.from_parameters(parameters["light"]) if "light" in data else None
             known = np.abs(np.nan_to_num(arrays["depth_mm"], nan=np.inf)) < DEPTH_LIMIT_MM
@@ -155,7 +153,7 @@ class ShotLibrary:
         folder: str | Path,
         limit: int | None = None,
         assets: HeadAssets | None = None,
-        extras: bool | Sequence[str] = False,
+        extras: Sequence[str] = (),
     ):
         self.folder, self.limit, self.assets, self.extras = Path(folder), limit, assets, extras
         self.shots: list[Shot] = []

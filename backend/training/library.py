@@ -30,7 +30,7 @@ class TrainingLibrary:
         self,
         folders: Sequence[str | Path],
         assets: HeadAssets | None = None,
-        extras: bool | Sequence[str] = False,
+        extras: Sequence[str] = (),
     ):
         own = [Path(folder) for folder in folders if is_rgbd_folder(Path(folder))]
         renders = [

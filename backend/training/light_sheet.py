@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 
 from backend.errors import InputError
-from backend.training.dataset import Shot, gather, load_shot
+from backend.training.dataset import EXTRA_ARRAYS, Shot, gather, load_shot
 from backend.training.relight import ShotLight, own_light, random_light
 from backend.training.render.encoding import FACE_REGIONS
 from backend.training.render.lighting import LIGHT_GROUPS
@@ -41,7 +41,7 @@ def write_light_sheet(path: Path, frame: int, target: Path, seed: int = 0) -> No
     Raises:
         InputError: the shot has no light groups.
     """
-    shot = load_shot(path, extras=True)
+    shot = load_shot(path, extras=EXTRA_ARRAYS)
     if shot.light is None:
         raise InputError(
             f"{path} has no light groups.", "Render it again with --renew.", code="other_data_format"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from backend.training.dataset import Shot, load_shot, region_box
+from backend.training.dataset import EXTRA_ARRAYS, Shot, load_shot, region_box
 from backend.training.render.assets import HeadAssets
 from backend.training.render.encoding import decode_region
 from backend.training.tables import markdown
@@ -53,7 +53,7 @@ def noise(
             for seed in seeds:
                 path = Path(folder, f"{seed}_{count}.npz")
                 renderer.render(seed, path, change=lambda shot: replace(shot, frames=shot.frames[:1]))
-                shots[count].append(load_shot(path, extras=True))
+                shots[count].append(load_shot(path, extras=EXTRA_ARRAYS))
     found = {}
     for count in samples:
         errors = [squared_error(made, wanted) for made, wanted in zip(shots[count], shots[many], strict=True)]

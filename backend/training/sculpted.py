@@ -33,7 +33,7 @@ from backend.model.ensemble import VIEWS
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training import metrics
 from backend.training.augment import CROP_SIDE_MM
-from backend.training.dataset import Shot, load_shot
+from backend.training.dataset import EXTRA_ARRAYS, Shot, load_shot
 from backend.training.evaluation import evaluation_crop, picture_of
 from backend.training.render.assets import HeadAssets
 from backend.training.render.cli import RESOLUTION_PX, shot_path
@@ -243,7 +243,7 @@ def main(argv: list[str] | None = None) -> int:
     rows: dict[str, list[dict[str, float]]] = {name: [] for name in SCULPTINGS}
     tiles, labels = [], []
     for seed in tqdm(seeds, unit="head", disable=None):
-        numbers, pictures = measure(pipeline, load_shot(shot_path(args.out, seed), extras=True))
+        numbers, pictures = measure(pipeline, load_shot(shot_path(args.out, seed), extras=EXTRA_ARRAYS))
         for name, row in numbers.items():
             rows[name].append(row)
         number = len(tiles) % len(SCULPTINGS)

@@ -94,20 +94,17 @@ class PartsTeacher(Teacher):
         features = encoder(batch["values"], batch["known"], before)
         maps = backbone.maps_in_picture(features, field, *latents.shape[-2:])
         hidden = (1 - batch["visible"]) * batch["coverage"]
-        true = torch.cat([batch["rgb"], *(batch[name] for name in TRUE_MAPS), hidden], 1)
-        opened = torch.cat([batch["opened_before"], batch["opened"]], 1) if "opened" in batch else None
+        true = {"rgb": batch["rgb"], **{name: batch[name] for name in TRUE_MAPS}, "hidden": hidden}
+        true |= {name: batch[name] for name in ("opened_before", "opened") if name in batch}
+        sizes = [value.shape[1] for value in true.values()]
         for part in self.windows:
             fit = self._jittered(part_fit(field, part), part)
             windows = {"seen": seen_by(part, fit, reference, field, maps)}
-            targets = cut(true, window_grid(fit, part.window, part.pixels))
-            sizes = [3, *(batch[name].shape[1] for name in TRUE_MAPS), 1]
-            windows |= dict(zip(("rgb", *TRUE_MAPS, "hidden"), targets.split(sizes, dim=1), strict=True))
+            targets = cut(torch.cat(list(true.values()), 1), window_grid(fit, part.window, part.pixels))
+            windows |= dict(zip(true, targets.split(sizes, dim=1), strict=True))
             windows["flow"] = into_window(windows["flow"], fit, part.window)
-            if opened is not None:
-                at = OPENED_OF.index(part.kind)
-                of = opened[:, [at, at + len(OPENED_OF)]]
-                before_after = cut(of, window_grid(fit, part.window, part.pixels))
-                windows |= dict(zip(("opened_before", "opened"), before_after.split(1, dim=1), strict=True))
+            of = OPENED_OF.index(part.kind)
+            windows |= {name: windows[name][:, [of]] for name in ("opened_before", "opened") if name in true}
             windows |= {"vector": features.vector, "clean": batch["clean"]}
             if part.window.mirrored:
                 windows["vector"] = seen_from_the_left(windows["vector"], part, self.kinds[part.kind])

@@ -102,7 +102,7 @@ def _work(args: argparse.Namespace) -> int:
 
 def _frames(frames: list[FrameSpec], seed: int, args: argparse.Namespace) -> list[FrameSpec]:
     if args.expressions:
-        frames = driven_by(frames, args.expressions, seed)[: args.frames]
+        return driven_by(frames, args.expressions, seed)[: args.frames]
     return chosen_frames(frames, args.frames, seed)
 
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from backend.errors import InputError
-from backend.training.dataset import Shot, gather, load_shot
+from backend.training.dataset import EXTRA_ARRAYS, Shot, gather, load_shot
 from backend.training.light_sheet import CELL_PX, LABEL_PX, write_light_sheet
 from backend.training.relight import tone_map
 from backend.training.render.assets import HeadAssets
@@ -115,7 +115,7 @@ def test_leaving_a_group_out_is_switching_its_lamps_off(rendered: Path) -> None:
 
 
 def test_normals_are_those_of_the_depth(rendered: Path) -> None:
-    shot = load_shot(rendered / "all.npz", extras=True)
+    shot = load_shot(rendered / "all.npz", extras=EXTRA_ARRAYS)
     camera, frame = shot.parameters["camera"], shot.parameters["frames"][0]
     depth = shot.arrays["depth_mm"][0].astype(np.float64)
     away = frame["zero_distance_mm"] - depth  # from the camera's plane
@@ -138,7 +138,7 @@ def test_normals_are_those_of_the_depth(rendered: Path) -> None:
 
 
 def test_landmarks_lie_on_the_surface_and_name_what_they_say(rendered: Path) -> None:
-    shot = load_shot(rendered / "all.npz", extras=True)
+    shot = load_shot(rendered / "all.npz", extras=EXTRA_ARRAYS)
     assert shot.parameters["landmark_names"] == list(LANDMARK_NAMES)
     points, seen = shot.arrays["landmarks"][0], shot.arrays["landmarks_visible"][0].astype(bool)
     column, row = (points[:, :2].T * SIDE_PX).astype(int).clip(0, SIDE_PX - 1)

@@ -12,7 +12,7 @@ import torch
 
 from backend.training.augment import WIDE_CROPS, crop_frames, random_crop
 from backend.training.batches import BatchSampler
-from backend.training.dataset import ShotLibrary, gather, load_shot
+from backend.training.dataset import EXTRA_ARRAYS, ShotLibrary, gather, load_shot
 from backend.training.relight import (
     EXPOSURE_LIMIT,
     OWN_LIGHT_SHARE,
@@ -28,7 +28,7 @@ from backend.training.render.encoding import FACE_REGIONS
 
 @pytest.fixture(scope="module")
 def lit(lit_shots: Path) -> ShotLibrary:
-    return ShotLibrary(lit_shots, extras=True)
+    return ShotLibrary(lit_shots, extras=EXTRA_ARRAYS)
 
 
 def tone_curve(linear: np.ndarray) -> np.ndarray:
@@ -180,8 +180,8 @@ def test_cropped_normals_are_those_of_the_cropped_depth(lit: ShotLibrary) -> Non
 
 def test_normals_and_masks_are_kept_only_when_asked_for(lit_shots: Path, drawn_shots: Path) -> None:
     path = sorted(lit_shots.glob("*.npz"))[0]
-    assert "normal" in load_shot(path, extras=True).arrays and "normal" not in load_shot(path).arrays
-    old = load_shot(sorted(drawn_shots.glob("*.npz"))[0], extras=True)
-    raw = gather([load_shot(path, extras=True), old], [0, 0])
+    assert "normal" in load_shot(path, extras=EXTRA_ARRAYS).arrays and "normal" not in load_shot(path).arrays
+    old = load_shot(sorted(drawn_shots.glob("*.npz"))[0], extras=EXTRA_ARRAYS)
+    raw = gather([load_shot(path, extras=EXTRA_ARRAYS), old], [0, 0])
     assert raw.normal is not None and torch.isfinite(raw.normal[0]).all() and torch.isnan(raw.normal[1]).all()
     assert gather([old], [0]).normal is None

@@ -130,7 +130,7 @@ def test_the_command_teaches_the_parts_and_nothing_else(
     for name, value in sizes.items():
         monkeypatch.setattr(teach_parts, name, value)
     options = ("--adversarial-share", "0.3")
-    assert teach(teach_parts.main, small_data, assets_folder, tmp_path, *options, minutes=0.15) == 0
+    assert teach(teach_parts.main, small_data, assets_folder, tmp_path, *options, minutes=0.3) == 0
     printed = capsys.readouterr().out
     assert "kept apart: eye" in printed and "rgb_generated" in printed and "opened" in printed
     new = JointPortraitPipeline.from_pretrained(tmp_path / "new")
