@@ -29,6 +29,7 @@ class Portrait:
         crop_rgb: [1, 3, R, R] in 0..1 on the model's device.
         reference: the identity's features.
         read: what the model sees in the crop over several views.
+        seen: what it sees in the crop as it is, the first of these views.
         coverage: float [R, R] 0..1, the head in the crop, its outline drawn by the picture.
         seconds: time of each phase.
     """
@@ -41,6 +42,7 @@ class Portrait:
     crop_rgb: torch.Tensor
     reference: Reference
     read: JointPortraitOutput
+    seen: JointPortraitOutput
     coverage: np.ndarray
     seconds: dict[str, float] = field(default_factory=dict)
 

@@ -36,6 +36,7 @@ _COLLECTED_MS = (
     2.0  # that a tick spent on Python's garbage collector, which looks at all of Blender's objects
 )
 _PAUSE_S = 0.1
+_FIXED_STEPS = 20_000  # about a millisecond of plain Python
 _BETWEEN_TASKS_S = 0.5
 _MODES = ("depth", "generate", "appearance")
 _TASKS = ("check_relief", "delight", "rebuild_relief", "export_relief")
@@ -171,17 +172,23 @@ class Measured:
 
     def __init__(self) -> None:
         self.ticks = {name: Clock() for name in ("tick", "tick_large", "tick_sequence")}
-        self.operators, self.tasks = Clock(), Clock()
+        self.operators, self.tasks, self.fixed = Clock(), Clock(), Clock()
         self.tick_row = "tick"
 
     def time_tick(self, tick: Callable[[], float | None]) -> float | None:
         return self.ticks[self.tick_row].time(tick, _at_work)
+
+    def time_fixed(self) -> None:
+        """The same arithmetic again and again, which waits for nothing and asks for nothing: what the machine's other
+        work makes of it, it makes of ticks, too."""
+        self.fixed.time(lambda: sum(range(_FIXED_STEPS)))
 
     def rows(self) -> dict[str, dict[str, Any]]:
         wanted = {name: (clock, TICK_LIMIT_MS) for name, clock in self.ticks.items()}
         wanted |= {
             "operator": (self.operators, OPERATOR_LIMIT_MS),
             "task": (self.tasks, OPERATOR_LIMIT_MS),
+            "fixed": (self.fixed, TICK_LIMIT_MS),
         }
         return {name: clock.worst(limit_ms) for name, (clock, limit_ms) in wanted.items() if clock.wall_ms}
 
@@ -356,6 +363,7 @@ def main(result: Path, photo: Path, large_photo: Path) -> None:
     def drive() -> float | None:
         try:
             next(steps)
+            measured.time_fixed()
             return _PAUSE_S
         except StopIteration:
             finish()
@@ -371,6 +379,7 @@ def main(result: Path, photo: Path, large_photo: Path) -> None:
     try:
         for _ in steps:
             timed_tick()
+            measured.time_fixed()
             time.sleep(runtime.BUSY_INTERVAL_S)
         finish()
     except Exception:

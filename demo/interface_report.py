@@ -25,6 +25,7 @@ _ROWS = (
     ("tick", "timer tick while a job runs", 1.0, "ms"),
     ("tick_large", f"the same, photo of {LARGE_PX} px", 1.0, "ms"),
     ("tick_sequence", "the same, sequence", 1.0, "ms"),
+    ("fixed", "plain arithmetic, for comparison", 1.0, "ms"),
     ("operator", "operator call while a job runs", 1.0, "ms"),
     ("task", "check, delight, rebuild, export: the call", 1.0, "ms"),
     ("build", "relief of 768 x 768 vertices", 1000.0, "s"),
@@ -104,8 +105,9 @@ def _value_ms(row: Mapping) -> float:
 
 
 def is_over(found: Mapping) -> bool:
-    """Whether any number is above its limit."""
-    return any(_value_ms(found[key]) > found[key]["limit_ms"] for key, *_ in _ROWS if key in found)
+    """Whether any number is above its limit; of plain arithmetic the machine is to blame."""
+    rows = [found[key] for key, *_ in _ROWS if key in found and key != "fixed"]
+    return any(_value_ms(row) > row["limit_ms"] for row in rows)
 
 
 def _verdict(value: float, limit: float) -> str:

@@ -91,8 +91,10 @@ def test_an_edits_depth_is_two_thirds_read_from_its_picture(
     result = editor.generate(portrait, {"jawOpen": 0.7})
     wanted = Expression.from_mapping({"jawOpen": 0.7})
     joint = editor.pipeline(mode="joint", reference=portrait.reference, expression=wanted)
-    read = editor.pipeline(mode="depth", rgb=joint.rgb, ensemble_size=len(VIEWS))
-    mixed = (joint.depth_mm + 2 * read.depth_mm)[0, 0].numpy() / 3
+    read = editor.pipeline(mode="depth", rgb=joint.rgb).depth_mm
+    over_views = editor.pipeline(mode="depth", rgb=portrait.crop_rgb, ensemble_size=len(VIEWS)).depth_mm
+    read = read + over_views - editor.pipeline(mode="depth", rgb=portrait.crop_rgb).depth_mm
+    mixed = (joint.depth_mm + 2 * read)[0, 0].numpy() / 3
     small, _ = extract_map(result.depth_mm, result.coverage, portrait.crop, editor.resolution_px)
     inside = extract_map(result.coverage, result.coverage, portrait.crop, editor.resolution_px)[0] > 0.95
     error = np.abs(small - mixed)[inside]

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,6 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=sorted(PLAUSIBLE),
         metavar="NAME",
         help="drive the frames to these faces alone, the head held still: " + ", ".join(sorted(PLAUSIBLE)),
+    )
+    parser.add_argument(
+        "--references",
+        nargs="+",
+        default=[],
+        choices=sorted(PLAUSIBLE),
+        metavar="NAME",
+        help="with --expressions: the reference makes one of these faces, and half of the frames keep it besides",
     )
     parser.add_argument("--first-seed", type=int, default=0, help="seed of the first shot within the split")
     parser.add_argument(
@@ -102,7 +111,7 @@ def _work(args: argparse.Namespace) -> int:
 
 def _frames(frames: list[FrameSpec], seed: int, args: argparse.Namespace) -> list[FrameSpec]:
     if args.expressions:
-        return driven_by(frames, args.expressions, seed)[: args.frames]
+        return driven_by(frames, args.expressions, seed, args.references)[: args.frames]
     return chosen_frames(frames, args.frames, seed)
 
 
@@ -119,6 +128,8 @@ def run(args: argparse.Namespace) -> int:
         args.samples = SAMPLES[args.split]
     if args.worker is not None:
         return _work(args)
+    if args.references and not args.expressions:
+        raise InputError("--references needs --expressions.", "Name the faces that the frames are driven to.")
     HeadAssets(args.assets)  # a wrong folder is reported before any process starts
     args.out.mkdir(parents=True, exist_ok=True)
     seeds = _seeds(args)
@@ -139,6 +150,8 @@ def run(args: argparse.Namespace) -> int:
     settings = {"resolution_px": args.resolution, "samples": args.samples, "frames": args.frames}
     if args.expressions:
         settings["expressions"] = args.expressions
+    if args.references:
+        settings["references"] = args.references
     manifest.write(**settings)  # without what was taken away
     for part in args.out.glob("*.part"):
         part.unlink()  # left by a killed process
@@ -189,5 +202,10 @@ def sys_arguments(args: argparse.Namespace) -> list[str]:
         "--assets", str(args.assets), "--out", str(args.out), "--split", args.split, "--count", str(args.count),
         "--first-seed", str(args.first_seed), "--processes", str(args.processes),
         "--resolution", str(args.resolution), "--samples", str(args.samples),
-        "--frames", str(args.frames), *(["--expressions", *args.expressions] if args.expressions else []),
+        "--frames", str(args.frames), *_named("--expressions", args.expressions),
+        *_named("--references", args.references),
     ]  # fmt: skip
+
+
+def _named(option: str, names: Sequence[str]) -> list[str]:
+    return [option, *names] if names else []

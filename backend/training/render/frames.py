@@ -143,16 +143,27 @@ def sample_frames(rng: np.random.Generator, count: int) -> list[FrameSpec]:
     return frames
 
 
-def driven_by(frames: list[FrameSpec], names: Sequence[str], seed: int) -> list[FrameSpec]:
+def driven_by(
+    frames: list[FrameSpec], names: Sequence[str], seed: int, shown: Sequence[str] = ()
+) -> list[FrameSpec]:
     """The reference, and in place of the others, with the head held still, these faces of `PLAUSIBLE` at half strength
-    or more, each as often as the next, drawn by the shot's `seed`: material for what plain shots show too seldom."""
+    or more, each as often as the next, drawn by the shot's `seed`: material for what plain shots show too seldom.
+
+    Args:
+        shown: one of these is the face of the reference in place of its own; half of the others keep it besides, as a
+            photo keeps its smile where one slider is moved.
+    """
     rng = np.random.default_rng([seed, 17])
     drawn: list[str] = []
     while len(drawn) < len(frames) - 1:
         drawn += [str(name) for name in rng.permutation(list(names))]
-    return [frames[0]] + [
-        FrameSpec(_varied(PLAUSIBLE[name], rng, (0.5, 1.0)), (0.0, 0.0, 0.0))
-        for name in drawn[: len(frames) - 1]
+    faces = [_varied(PLAUSIBLE[name], rng, (0.5, 1.0)) for name in drawn[: len(frames) - 1]]
+    if not shown:
+        return [frames[0], *(FrameSpec(face, (0.0, 0.0, 0.0)) for face in faces)]
+    own = _varied(PLAUSIBLE[str(rng.choice(list(shown)))], rng, (0.6, 1.0))
+    return [
+        FrameSpec(face, (0.0, 0.0, 0.0))
+        for face in (own, *(own | face if rng.random() < 0.5 else face for face in faces))
     ]
 
 

@@ -103,6 +103,23 @@ def test_frames_driven_to_named_faces_show_these_alone_and_each_as_often() -> No
     assert max(seen.count(n) for n in names) < 1.4 * min(seen.count(n) for n in names)
 
 
+def test_references_make_a_named_face_and_half_of_the_frames_keep_it() -> None:
+    names, shown = ["blink", "pucker"], ["teeth", "toothy_smile"]
+    kept, first = [], []
+    for seed in range(60):
+        frames = sample_shot(seed, 0.5, 0.5, []).frames
+        driven = driven_by(frames, names, seed, shown)
+        assert driven == driven_by(frames, names, seed, shown) and len(driven) == FRAMES_PER_SHOT
+        (name,) = [n for n in shown if set(PLAUSIBLE[n]) == set(driven[0].expression)]
+        first.append(name)
+        for frame, alone in zip(driven[1:], driven_by(frames, names, seed)[1:], strict=True):
+            assert alone.expression.items() <= frame.expression.items()
+            kept.append(frame.expression == driven[0].expression | alone.expression)
+            assert kept[-1] or frame == alone
+    assert 0.4 < sum(kept) / len(kept) < 0.6
+    assert set(first) == set(shown)
+
+
 def test_each_kind_of_light_comes_from_where_its_name_says() -> None:
     rng = np.random.default_rng(0)
     keys = {kind: [sample_lights(rng, kind)[0][0] for _ in range(60)] for kind in LIGHT_KINDS}
