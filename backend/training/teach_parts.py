@@ -11,6 +11,7 @@ some ten times. A tenth of the shots is kept apart, and what the parts make of t
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Mapping
 
@@ -40,6 +41,7 @@ from backend.training.part_windows import (
     seen_from_the_left,
 )
 from backend.training.render.assets import HeadAssets
+from backend.training.render.encoding import decode_region
 from backend.training.teaching import Course, Pool, Teacher, begun, samplers, teaching_parser
 
 DRAWN = 16  # pairs drawn at once
@@ -50,6 +52,7 @@ LEARNING_RATE = 1e-3  # of new parts
 EMA_DECAY = 0.99
 CENTRE_JITTER, SCALE_JITTER = 0.04, 0.06  # of a window, when it is drawn
 OPENED_OF = ("eye", "mouth")  # the kinds whose are the regions of `batches.OPENED`
+OPEN_SHARE = 0.0006  # of a photo, from which on its mouth counts as open: some 40 pixels of 256 x 256
 REPORT_S, SAVE_S = 120.0, 600.0
 
 
@@ -152,6 +155,24 @@ def holds_still(shot: Shot) -> bool:
     return bool((np.abs(pose[1:] - pose[0]).max(axis=1) < UNCHANGED).any())
 
 
+def open_mouthed(shot: Shot) -> bool:
+    """Whether the photo shows the inside of the mouth; False where its regions are not known."""
+    regions = shot.arrays.get("regions")
+    return regions is not None and decode_region(regions[0], "mouth_inside").mean() > OPEN_SHARE
+
+
+def with_fewer_shut(shots: list[Shot], share: float) -> list[Shot]:
+    """All shots whose photo shows the inside of the mouth, and this share of the others, evenly, in their order."""
+    met, kept = 0, []
+    for shot in shots:
+        if not open_mouthed(shot):
+            met += 1
+            if math.floor(met * share) == math.floor((met - 1) * share):
+                continue
+        kept.append(shot)
+    return kept
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line."""
     parser = teaching_parser("teach_parts", __doc__, "parts")
@@ -162,10 +183,17 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--only", choices=sorted({part.kind for part in PARTS}), help="teach one kind of part alone"
     )
+    parser.add_argument(
+        "--shut-share",
+        type=float,
+        default=1.0,
+        help="of the shots whose photo shows a shut mouth, how many are used: open ones are few and have teeth to keep",
+    )
     args = parser.parse_args(argv)
     pipeline = begun(args, "parts", with_parts)
     library = TrainingLibrary(args.data, HeadAssets(args.assets), extras=("regions",))
     shots = [shot for shot in library.paired if shot.points and holds_still(shot)]
+    shots = with_fewer_shut(shots, args.shut_share)
     before = dict(pipeline.settings.training)
 
     teacher = PartsTeacher(pipeline, shots, args)

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,7 +14,9 @@ from backend.model.face_parts import PARTS, SEEN_CHANNELS, Part
 from backend.model.losses import LossWeights
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training import part_windows, teach_parts
+from backend.training.dataset import Shot, ShotLibrary
 from backend.training.render.assets import HeadAssets
+from backend.training.render.encoding import FACE_REGIONS, encode_regions
 from backend.training.teaching import Pool
 from tests.backend.training.taught import moved_weights, teach, tiny_pipeline
 
@@ -115,6 +119,26 @@ def test_what_the_photo_shows_is_moved_there_in_training_whatever_the_network_wo
     torch.testing.assert_close(made.rgb, (true["seen"][:, :3] + 1) / 2)
     alone = part_windows.edited(part, predicted, true["seen"])
     assert float((alone.rgb - made.rgb).abs().max()) > 0.1  # its own blend of 0 draws all
+
+
+def test_of_shut_mouths_a_share_is_kept_and_all_open_ones(small_data: Path) -> None:
+    shots = ShotLibrary(small_data, extras=["regions"]).shots
+    bits = shots[0].arrays["regions"]
+
+    def shot_with(rows: int) -> Shot:
+        inside = np.zeros(bits.shape, bool)
+        inside[0, :rows, :10] = True
+        none = {name: np.zeros(bits.shape, bool) for name in FACE_REGIONS}
+        regions = encode_regions(none | {"mouth_inside": inside})
+        return replace(shots[0], arrays=shots[0].arrays | {"regions": regions})
+
+    shut, opened = shot_with(0), shot_with(20)
+    assert teach_parts.open_mouthed(opened) and not teach_parts.open_mouthed(shut)
+    mixed = [shut, opened, shut, shut, opened, shut, shut, shut]
+    kept = teach_parts.with_fewer_shut(mixed, 1 / 3)
+    assert [shot is opened for shot in kept] == [True, False, True, False]
+    assert teach_parts.with_fewer_shut(mixed, 1.0) == mixed
+    assert teach_parts.with_fewer_shut(mixed, 0.0) == [opened, opened]
 
 
 def test_the_command_teaches_the_parts_and_nothing_else(
