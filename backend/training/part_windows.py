@@ -26,7 +26,7 @@ from backend.training.teaching import Pool
 STILL_WEIGHT, CHANGED_SHARE = 0.1, 0.12
 """Half of the windows show no change, and few of the others as much as a closing eye or an opening mouth. They are
 drawn a tenth as often as those that change in this share or more of their area."""
-OPENED_WEIGHT = 10.0  # of the term "opened"
+OPENED_WEIGHT = 200.0  # of the term "opened", which then is a tenth of the total
 OPENED_BLUR_PX = 5
 GAIN = 0.2  # of a window's colours, at each use (logarithm)
 TRUE_MAPS = ("flow", "flow_valid", "visible", "blend_weight", "change_weight", "generated_weight", "shading")
