@@ -59,8 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def training_line(training: Mapping[str, Any]) -> str:
-    """One sentence of what a checkpoint says it was trained on and for how long."""
-    if not training:
+    """One sentence of what a checkpoint says it was trained on and for how long, where it says all of it."""
+    if not {"steps", "minutes", "device", "frames", "shots"} <= set(training):
         return "The checkpoint does not say how it was trained."
     line = (
         f"Trained {training['steps']} steps in {training['minutes']:.0f} min ({training['device']}) on "
@@ -112,7 +112,7 @@ def write_csv(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the tables; write JSON, CSV and sheets where asked."""
+    """Write JSON, CSV and sheets where asked; print the tables."""
     from backend.editor import DEFAULT_CHECKPOINT
 
     if args.limit is not None and args.limit < 1:
@@ -135,10 +135,6 @@ def run(args: argparse.Namespace) -> int:
             evaluation.run()
     rows = evaluation.rows
     summary, axes = summarise(rows, evaluation.seconds), by_axis(rows)
-    print(tables(summary, axes))
-    if remark:
-        print(f"\n{remark}")
-    print(f"\n{training_line(pipeline.settings.training)}")
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
         record = {"summary": summary, "axes": axes, "training": dict(pipeline.settings.training)}
@@ -150,4 +146,8 @@ def run(args: argparse.Namespace) -> int:
         write_evaluation_sheet(evaluation.strips, args.sheet)
     if args.sheets:
         write_axis_sheets(evaluation.strips, args.sheets)
+    print(tables(summary, axes))
+    if remark:
+        print(f"\n{remark}")
+    print(f"\n{training_line(pipeline.settings.training)}")
     return 0

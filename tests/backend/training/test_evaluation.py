@@ -20,7 +20,7 @@ from backend.model.expression import ExpressionEncoder
 from backend.model.presets import create_pipeline
 from backend.training.augment import CROP_SIDE_MM, CroppedFrames
 from backend.training.axes import AXES
-from backend.training.evaluate import open_witness
+from backend.training.evaluate import open_witness, training_line
 from backend.training.sample_numbers import (
     MarkedDepth,
     depth_numbers,
@@ -237,3 +237,10 @@ def test_a_landmarker_that_was_asked_for_and_is_missing_ends_the_command(
     absent = tmp_path / "absent.task"
     assert cli.main(["evaluate", "--data", str(small_data), "--landmarker", str(absent)]) == 3
     assert "absent.task" in capsys.readouterr().err
+
+
+def test_a_checkpoint_that_says_half_of_how_it_was_trained_is_no_fault() -> None:
+    whole = {"steps": 5, "minutes": 2.0, "device": "cpu", "frames": 12, "shots": 2}
+    assert training_line(whole) == "Trained 5 steps in 2 min (cpu) on 12 frames of 2 identities."
+    half = {"mouth_steps": 5, "mouth_minutes": 2.0}
+    assert training_line(half) == training_line({}) == "The checkpoint does not say how it was trained."
