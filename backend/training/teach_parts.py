@@ -46,8 +46,8 @@ from backend.training.teaching import Course, Pool, Teacher, begun, samplers, te
 
 DRAWN = 16  # pairs drawn at once
 POOL, APART = 3072, 256  # windows of a kind to learn from, and of the shots kept apart
-STEPS_A_DRAW = (2, 5)  # steps of each kind for each drawn batch, while the pools fill and then
-BATCH = 32
+STEPS_A_DRAW = (6, 16)  # steps of each kind for each drawn batch, while the pools fill and then
+BATCH = 16
 LEARNING_RATE = 1e-3  # of new parts
 EMA_DECAY = 0.99
 CENTRE_JITTER, SCALE_JITTER = 0.04, 0.06  # of a window, when it is drawn
