@@ -86,6 +86,7 @@ PARTS = (
     _eye("Right", 0.405, True),
     Part("mouth", Window((0.5, 0.765), 0.28), 80, _columns(MOUTH_NAMES)),
 )
+KINDS = tuple(dict.fromkeys(part.kind for part in PARTS))  # eye, mouth: a network for each
 
 
 def feather(pixels: int, device: torch.device | None = None) -> Tensor:

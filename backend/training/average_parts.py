@@ -18,11 +18,9 @@ import torch
 from torch import Tensor
 
 from backend.errors import CheckpointError
-from backend.model.face_parts import PARTS
+from backend.model.face_parts import KINDS
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training.checkpoint import save_in_bfloat16
-
-KINDS = tuple(dict.fromkeys(part.kind for part in PARTS))
 
 
 def mean_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -40,7 +38,8 @@ def mean_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
 def training_time(
     kind: str, before: Mapping[str, float], taught: Sequence[Mapping[str, float]]
 ) -> dict[str, float]:
-    """Steps and minutes of a kind: what the runs had in common, and what each added to `before`."""
+    """Steps and minutes of a kind: those of `before`, and what each run added to them; what runs share beyond `before`
+    counts once for each."""
     names = (f"{kind}_steps", f"{kind}_minutes")
     return {
         name: round(before.get(name, 0) + sum(run.get(name, 0) - before.get(name, 0) for run in taught), 1)
@@ -48,7 +47,7 @@ def training_time(
     }
 
 
-def with_parts(
+def with_averaged_parts(
     pipeline: JointPortraitPipeline, runs: Mapping[str, Sequence[JointPortraitPipeline]]
 ) -> JointPortraitPipeline:
     """Puts into `pipeline`, for each kind, the mean of the networks of these runs; returns it.
@@ -100,7 +99,9 @@ def main(argv: list[str] | None = None) -> int:
     runs = {
         kind: [JointPortraitPipeline.from_pretrained(run) for run in getattr(args, kind)] for kind in KINDS
     }
-    save_in_bfloat16(with_parts(JointPortraitPipeline.from_pretrained(args.checkpoint), runs), args.out)
+    save_in_bfloat16(
+        with_averaged_parts(JointPortraitPipeline.from_pretrained(args.checkpoint), runs), args.out
+    )
     print(f"{args.out}: " + ", ".join(f"{kind} of {max(1, len(those))}" for kind, those in runs.items()))
     return 0
 

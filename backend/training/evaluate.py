@@ -133,21 +133,29 @@ def run(args: argparse.Namespace) -> int:
         )
         with torch.inference_mode():
             evaluation.run()
-    rows = evaluation.rows
-    summary, axes = summarise(rows, evaluation.seconds), by_axis(rows)
+    summary, axes = summarise(evaluation.rows, evaluation.seconds), by_axis(evaluation.rows)
+    try:
+        _write_files(args, evaluation, summary, axes)
+    finally:
+        print(tables(summary, axes))
+        if remark:
+            print(f"\n{remark}")
+        print(f"\n{training_line(pipeline.settings.training)}")
+    return 0
+
+
+def _write_files(
+    args: argparse.Namespace, evaluation: Evaluation, summary: Mapping[str, Any], axes: Any
+) -> None:
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        record = {"summary": summary, "axes": axes, "training": dict(pipeline.settings.training)}
+        training = dict(evaluation.pipeline.settings.training)
+        record = {"summary": summary, "axes": axes, "training": training}
         args.json.write_text(json.dumps(record, indent=1), encoding="utf-8")
     table_file = args.csv or (args.json.with_suffix(".csv") if args.json else None)
     if table_file:
-        write_csv(rows, table_file)
+        write_csv(evaluation.rows, table_file)
     if args.sheet:
         write_evaluation_sheet(evaluation.strips, args.sheet)
     if args.sheets:
         write_axis_sheets(evaluation.strips, args.sheets)
-    print(tables(summary, axes))
-    if remark:
-        print(f"\n{remark}")
-    print(f"\n{training_line(pipeline.settings.training)}")
-    return 0

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backend.model.face_parts import PARTS, FaceParts, Part, part_fit, seen_by
+from backend.model.face_parts import KINDS, PARTS, FaceParts, Part, part_fit, seen_by
 from backend.model.face_windows import cut, into_window, window_grid
 from backend.model.growth import with_parts
 from backend.model.losses import LossWeights
@@ -180,9 +180,7 @@ def main(argv: list[str] | None = None) -> int:
         "--adversarial-share", type=float, default=0.0, help="of the drawn pixels' gradient, as in `train`"
     )
     parser.add_argument("--learning-rate", type=float, default=LEARNING_RATE, help="less to teach on")
-    parser.add_argument(
-        "--only", choices=sorted({part.kind for part in PARTS}), help="teach one kind of part alone"
-    )
+    parser.add_argument("--only", choices=KINDS, help="teach one kind of part alone")
     parser.add_argument(
         "--shut-share",
         type=float,
