@@ -25,7 +25,7 @@ from . import (
     storage,
     tasks,
 )
-from .core import errors, temp_files
+from .core import collector, errors, temp_files
 from .core.backend_process import BackendState
 from .core.errors import AddonError, Problem, Remedy
 from .core.jobs import FrameInput, Job, JobInput, JobState, Made
@@ -80,6 +80,7 @@ def close() -> None:
     status_bar.clear()
     sequences.flush()
     join_workers()
+    collector.release()
     if bpy.app.timers.is_registered(_on_timer):
         bpy.app.timers.unregister(_on_timer)
     if _session is not None:
@@ -160,6 +161,16 @@ def _has_event_loop() -> bool:
 
 
 def _on_timer() -> float | None:
+    """Takes the next steps of all work; returns when it wants to be called again."""
+    if is_busy() or tasks.is_busy():
+        collector.hold()
+    again_s = _tick()
+    if not (is_busy() or tasks.is_busy()):
+        collector.release()
+    return again_s
+
+
+def _tick() -> float | None:
     """Tasks, transfers and the import take turns where one of them needs long: together they would hold Blender up."""
     global _is_behind
     for changed in (installation.tick(), checking.tick()):
