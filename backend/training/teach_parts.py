@@ -17,9 +17,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from backend.model.face_parts import KINDS, PARTS, FaceParts, Part, part_fit, seen_by
+from backend.model.face_parts import KINDS, PARTS, FaceParts, Part, PartNetwork, part_fit, seen_by
 from backend.model.face_windows import cut, into_window, window_grid
 from backend.model.growth import with_parts
 from backend.model.losses import LossWeights
@@ -30,6 +30,7 @@ from backend.training.batches import POSE_COLUMNS, UNCHANGED, BatchSampler
 from backend.training.checkpoint import save_in_bfloat16
 from backend.training.dataset import Shot
 from backend.training.library import TrainingLibrary
+from backend.training.objective import autocast
 from backend.training.part_windows import (
     TRUE_MAPS,
     drawn_windows,
@@ -80,7 +81,9 @@ class PartsTeacher(Teacher):
             }
         course = Course(POOL, APART, STEPS_A_DRAW, args.learning_rate, EMA_DECAY, REPORT_S, SAVE_S)
         drawn_by = samplers(shots, pipeline.settings.resolution_px, args.seed, turned_share=0.0)
-        super().__init__({kind: parts.networks[kind] for kind in self.kinds}, drawn_by, course, args.seed)
+        networks = {kind: parts.networks[kind] for kind in self.kinds}
+        kernels = {kind: inner_kernels(network) for kind, network in networks.items()}
+        super().__init__(networks, drawn_by, course, args.seed, kernels)
 
     @torch.no_grad()
     def draw(self, sampler: BatchSampler, pools: Mapping[str, Pool]) -> None:
@@ -122,8 +125,9 @@ class PartsTeacher(Teacher):
 
     def losses(self, kind: str) -> tuple[Tensor, Mapping[str, Tensor]]:
         part, windows = self.kinds[kind], drawn_windows(self.pools[kind], BATCH, self.generator)
-        predicted = self.parts.draw(part, windows["seen"], windows["vector"])
-        made = edited(part, predicted, windows["seen"], windows["visible"])
+        with autocast(windows["seen"].device):
+            predicted = self.parts.draw(part, windows["seen"], windows["vector"])
+        made = edited(part, predicted.float(), windows["seen"], windows["visible"])
         loss = part_losses(part, made, windows, LossWeights())
         if kind in self.adversaries:
             judged = for_the_adversary(made, windows)
@@ -147,6 +151,13 @@ class PartsTeacher(Teacher):
             f"{kind} {db:.2f} dB (copy {copy:.2f}), {100 * moved:.0f} % of the motion's squares, response "
             f"{response:.2f}"
         )
+
+
+def inner_kernels(network: nn.Module) -> list[nn.Parameter]:
+    """The kernels of a `PartNetwork` between its first and its last layers: for Muon."""
+    assert isinstance(network, PartNetwork)
+    levels = (network.down, network.narrow, network.middle, network.widen, network.up)
+    return [kernel for level in levels for kernel in level.parameters() if kernel.ndim == 4]
 
 
 def holds_still(shot: Shot) -> bool:

@@ -22,8 +22,10 @@ from backend.model.pipeline import JointPortraitPipeline
 from backend.training.batches import TURNED_SHARE, BatchSampler, SomeShots
 from backend.training.checkpoint import ExponentialMovingAverage
 from backend.training.dataset import Shot
+from backend.training.kernel_muon import KernelMuon
 from backend.training.schedule import cosine_decay
 
+WEIGHT_DECAY = 0.05
 WARM_STEPS = 50  # over which the learning rate rises
 _APART = 10  # every so many-th shot is kept apart
 _REPORTED = 40  # losses whose means are reported
@@ -146,6 +148,9 @@ class Teacher(ABC):
     Args:
         networks: by kind.
         samplers: see `samplers`.
+        course: see there.
+        seed: of what is drawn.
+        kernels: by kind, those of the networks' parameters that Muon teaches; AdamW does the others.
     """
 
     def __init__(
@@ -154,6 +159,7 @@ class Teacher(ABC):
         samplers: tuple[BatchSampler, BatchSampler],
         course: Course,
         seed: int,
+        kernels: Mapping[str, list[nn.Parameter]] | None = None,
     ):
         self.course, (self.sampler, self.apart) = course, samplers
         self.pools = {kind: Pool(course.pool) for kind in networks}
@@ -161,7 +167,7 @@ class Teacher(ABC):
         self.generator = torch.Generator().manual_seed(seed)
         self.parameters = {kind: dict(network.named_parameters()) for kind, network in networks.items()}
         self.optimisers = {
-            kind: torch.optim.AdamW(parameters.values(), lr=course.learning_rate, weight_decay=0.05)
+            kind: optimisers(list(parameters.values()), (kernels or {}).get(kind, []), course.learning_rate)
             for kind, parameters in self.parameters.items()
         }
         self.averages = {
@@ -183,14 +189,16 @@ class Teacher(ABC):
 
     def step(self, kind: str, learning_rate: float) -> Mapping[str, Tensor]:
         """One step of one kind's network; returns the loss's terms."""
-        optimiser, parameters = self.optimisers[kind], self.parameters[kind]
+        parameters = self.parameters[kind]
         loss, terms = self.losses(kind)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate
-        optimiser.zero_grad(set_to_none=True)
+        for parameter in parameters.values():
+            parameter.grad = None
         loss.backward()
         torch.nn.utils.clip_grad_norm_(list(parameters.values()), 1.0)
-        optimiser.step()
+        for optimiser in self.optimisers[kind]:
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate
+            optimiser.step()
         self.averages[kind].update(parameters)
         return terms
 
@@ -242,6 +250,20 @@ class Teacher(ABC):
                     save(steps, elapsed_s / 60)
         self.swap()
         return steps
+
+
+def optimisers(
+    parameters: list[nn.Parameter], kernels: list[nn.Parameter], learning_rate: float
+) -> list[torch.optim.Optimizer]:
+    """AdamW for the parameters, Muon for those of them that are named as `kernels`."""
+    by_muon = {id(kernel) for kernel in kernels}
+    others = [parameter for parameter in parameters if id(parameter) not in by_muon]
+    found: list[torch.optim.Optimizer] = []
+    if others:
+        found.append(torch.optim.AdamW(others, lr=learning_rate, weight_decay=WEIGHT_DECAY))
+    if kernels:
+        found.append(KernelMuon(kernels, learning_rate, WEIGHT_DECAY))
+    return found
 
 
 def _means(terms: Iterable[Mapping[str, Tensor]]) -> str:
