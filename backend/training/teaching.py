@@ -258,9 +258,9 @@ def optimisers(
     """AdamW for the parameters, Muon for those of them that are named as `kernels`."""
     by_muon = {id(kernel) for kernel in kernels}
     others = [parameter for parameter in parameters if id(parameter) not in by_muon]
-    found: list[torch.optim.Optimizer] = []
-    if others:
-        found.append(torch.optim.AdamW(others, lr=learning_rate, weight_decay=WEIGHT_DECAY))
+    found: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(others, lr=learning_rate, weight_decay=WEIGHT_DECAY)
+    ]
     if kernels:
         found.append(KernelMuon(kernels, learning_rate, WEIGHT_DECAY))
     return found
