@@ -47,7 +47,7 @@ from backend.training.teaching import Course, Pool, Teacher, begun, samplers, te
 
 DRAWN = 16  # pairs drawn at once
 POOL, APART = 3072, 256  # windows of a kind to learn from, and of the shots kept apart
-STEPS_A_DRAW = (6, 16)  # steps of each kind for each drawn batch, while the pools fill and then
+STEPS_A_DRAW = (12, 24)  # steps of each kind for each drawn batch, while the pools fill and then
 BATCH = 16
 LEARNING_RATE = 1e-3  # of new parts
 EMA_DECAY = 0.99
