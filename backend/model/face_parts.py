@@ -45,6 +45,9 @@ BRIGHTER = 1.1
 """A part's shading stays within this factor: a closing lid is a dark line drawn out, and a network that brightens it as
 the renders want it, twice and more, makes lids of photographs shine like gold."""
 
+WIDENED_FROM = 32
+"""The narrowest parts that can be made wider (`widened`)."""
+
 _FIT_SIDES = 1.25  # of the window, round which the face frame is fitted
 _FEATHER = 0.3  # share of half a window over which it goes over into the backbone's
 _EYE = (
@@ -128,13 +131,15 @@ class PartNetwork(nn.Module):
     """A small UNet over one window; before training it moves the photo as the expression maps say.
 
     Args:
-        width: channels of its finest level, at half the window's resolution.
+        width: channels of its finest level, at half the window's resolution; a multiple of 4 and at least 8.
         coefficients: how many it is told.
-        norm_groups: groups of every GroupNorm.
     """
 
-    def __init__(self, width: int, coefficients: int, norm_groups: int = 8) -> None:
+    def __init__(self, width: int, coefficients: int) -> None:
         super().__init__()
+        norm_groups = max(
+            8, width // 4
+        )  # from a width of 32 on groups are of one size: `widened` adds whole ones
         told = 4 * width
         widths = (width, 2 * width, 3 * width)
         self.told = nn.Sequential(
@@ -227,6 +232,7 @@ class FaceParts(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         told = {part.kind: len(part.columns) for part in PARTS}
+        self.width = width
         self.networks = nn.ModuleDict({kind: PartNetwork(width, count) for kind, count in told.items()})
 
     def draw(self, part: Part, seen: Tensor, vector: Tensor) -> Tensor:
@@ -279,3 +285,38 @@ def put_into_picture(
         )
         motion = out_of_window(placed[:, 3:5], fit, part.window)
         return torch.cat([placed[:, :3], motion, placed[:, 5:-1]], dim=1), placed[:, -1:]
+
+
+@torch.no_grad()
+def widened(parts: FaceParts, wider: FaceParts) -> None:
+    """Gives `wider` what `parts` know: they predict the same, and their further channels are as they were, but nothing
+    looks at them yet ("Net2Net", Chen et al., arXiv 1511.05641, with zeros instead of copies).
+
+    Args:
+        wider: fresh, of a larger width.
+
+    Raises:
+        ValueError: norms' groups would not stay together: one is narrower than 32.
+    """
+    if parts.width < WIDENED_FROM:
+        raise ValueError(f"only networks of eyes and mouth from {WIDENED_FROM} on can be made wider")
+    inner, seen = (
+        3 * each.width for each in (parts, wider)
+    )  # of `whole`, what it sees; what it is told follows
+    known = {name: tensor.float() for name, tensor in parts.state_dict().items()}
+    for name, after in wider.state_dict().items():
+        if name.endswith("whole.weight"):
+            _put_in(after[:, :seen], known[name][:, :inner])
+            _put_in(after[:, seen:], known[name][:, inner:])
+        elif ".scale_shift." in name:
+            for new, old in zip(after.chunk(2), known[name].chunk(2), strict=True):
+                _put_in(new, old)
+        else:
+            _put_in(after, known[name])
+
+
+def _put_in(after: Tensor, known: Tensor) -> None:
+    """Into the first rows and columns of a larger weight or bias; the known rows have zeros for the other columns."""
+    rows = after[: len(known)]
+    rows.zero_()
+    rows[(slice(None), *(slice(0, size) for size in known.shape[1:]))] = known

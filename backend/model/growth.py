@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from .backbone import JointBackbone
 from .codecs import LatentLayout
 from .expression import ExpressionEncoder
+from .face_parts import widened
 from .modalities import MODALITIES
 from .pipeline import JointPortraitPipeline
 from .presets import PRESETS, start_from_maps
@@ -61,18 +62,26 @@ def with_reader(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
 
 
 @torch.no_grad()
-def with_parts(pipeline: JointPortraitPipeline) -> JointPortraitPipeline:
+def with_parts(pipeline: JointPortraitPipeline, width: int | None = None) -> JointPortraitPipeline:
     """`pipeline` with a reader (`with_reader`) and networks of eyes and mouth, which begin at what the maps say.
 
+    Args:
+        width: of the networks; those that are there and narrower become so wide and go on saying what they said
+            (`face_parts.widened`). By default that of those that are there, or the embedded preset's.
+
     Raises:
-        ValueError: it does not predict the picture itself; as for `with_reader`.
+        ValueError: it does not predict the picture itself, or those that are there are wider; as for `with_reader`.
     """
     if pipeline.scheduler.config["prediction_type"] != "sample":
         raise ValueError("the parts predict the picture itself")
     pipeline = with_reader(pipeline)
-    if pipeline.backbone.parts is not None:
-        return pipeline
-    backbone = _larger_backbone(pipeline, parts_width=PRESETS["embedded"].parts_width)
+    parts = pipeline.backbone.parts
+    if parts is not None:
+        if width is None or width == parts.width:
+            return pipeline
+        if width < parts.width:
+            raise ValueError(f"the networks of eyes and mouth are {parts.width} wide already")
+    backbone = _larger_backbone(pipeline, parts_width=width or PRESETS["embedded"].parts_width)
     return _of_networks(pipeline, backbone, pipeline.expression_encoder)
 
 
@@ -130,7 +139,9 @@ def _larger_backbone(pipeline: JointPortraitPipeline, **changes: Any) -> JointBa
         new = larger.half_head
         assert new is not None
         state |= {f"half_head.{name}": tensor for name, tensor in new.state_dict().items()}
-    if larger.parts is not None and backbone.parts is None:
+    if larger.parts is not None and (backbone.parts is None or backbone.parts.width < larger.parts.width):
+        if backbone.parts is not None:
+            widened(backbone.parts, larger.parts)
         state |= {f"parts.{name}": tensor for name, tensor in larger.parts.state_dict().items()}
     for layer in with_rows:
         for name in (f"{layer}.weight", f"{layer}.bias"):

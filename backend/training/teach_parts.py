@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from backend.errors import InputError
 from backend.model.face_parts import KINDS, PARTS, FaceParts, Part, PartNetwork, part_fit, seen_by
 from backend.model.face_windows import cut, into_window, window_grid
 from backend.model.growth import with_parts
@@ -198,8 +199,14 @@ def main(argv: list[str] | None = None) -> int:
         default=1.0,
         help="of the shots whose photo shows a shut mouth, how many are used: open ones are few and have teeth to keep",
     )
+    parser.add_argument("--width", type=int, help="of the networks; wider ones begin as what was there")
     args = parser.parse_args(argv)
-    pipeline = begun(args, "parts", with_parts)
+    try:
+        pipeline = begun(args, "parts", lambda before: with_parts(before, args.width))
+    except ValueError as error:
+        raise InputError(
+            f"{args.init}: {error}.", "Leave --width out, or take another checkpoint."
+        ) from error
     library = TrainingLibrary(args.data, HeadAssets(args.assets), extras=("regions",))
     shots = [shot for shot in library.paired if shot.points and holds_still(shot)]
     shots = with_fewer_shut(shots, args.shut_share)

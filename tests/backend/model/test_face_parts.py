@@ -14,9 +14,11 @@ from backend.model.face_parts import (
     PARTS,
     SEEN_CHANNELS,
     FaceParts,
+    Part,
     feather,
     part_fit,
     put_into_picture,
+    widened,
 )
 from backend.model.joint_model import Conditions, roles_tensor
 from backend.model.modalities import MODALITIES, MOTION_GAIN
@@ -32,10 +34,10 @@ def told(**values: float) -> torch.Tensor:
     return torch.cat([masked, known], dim=1)
 
 
-def lively_parts() -> FaceParts:
+def lively_parts(width: int = 8) -> FaceParts:
     """Not the start, at which the outputs are zero."""
     torch.manual_seed(4)
-    parts = FaceParts(8)
+    parts = FaceParts(width)
     with torch.no_grad():
         for parameter in parts.parameters():
             parameter.add_(0.05 * torch.randn_like(parameter))
@@ -175,3 +177,34 @@ def test_what_predicts_velocity_has_no_parts() -> None:
     with pytest.raises(ValueError, match="maps that arrive"):
         config = {k: v for k, v in create_pipeline("tiny").backbone.config.items() if not k.startswith("_")}
         type(create_pipeline("tiny").backbone)(**config | {"maps_arrive": False})
+
+
+@pytest.mark.parametrize("part", PARTS[1:], ids=["eye", "mouth"])
+def test_a_wider_network_says_the_same_and_all_of_it_can_learn(part: Part) -> None:
+    parts, wider_parts = lively_parts(32), FaceParts(40)
+    widened(parts, wider_parts)
+    known, wider = parts.networks[part.kind], wider_parts.networks[part.kind]
+    seen = torch.randn(2, SEEN_CHANNELS, part.pixels, part.pixels, generator=torch.Generator().manual_seed(1))
+    values, on = torch.rand(2, 2, len(part.columns), generator=torch.Generator().manual_seed(2)).unbind(0)
+    before = known(seen, values, on)
+    assert float(before.detach().std()) > 0.1
+    torch.testing.assert_close(wider(seen, values, on), before, rtol=1e-4, atol=1e-4)
+
+    optimiser = torch.optim.SGD(wider.parameters(), lr=1e-3)
+    new = {"out.weight": (slice(None), slice(32, None)), "first.weight": slice(32, None)}
+    moved = []
+    for _ in range(2):
+        was = {name: wider.get_parameter(name)[at].clone() for name, at in new.items()}
+        optimiser.zero_grad()
+        wider(seen, values, on).square().mean().backward()
+        optimiser.step()
+        moved += [
+            {name: not torch.equal(was[name], wider.get_parameter(name)[at]) for name, at in new.items()}
+        ]
+    # At first nothing looks at the new channels; when something does, they learn too.
+    assert moved == [{"out.weight": True, "first.weight": False}, {"out.weight": True, "first.weight": True}]
+
+
+def test_networks_whose_norms_would_be_torn_are_not_made_wider() -> None:
+    with pytest.raises(ValueError, match="from 32 on"):
+        widened(FaceParts(16), FaceParts(48))

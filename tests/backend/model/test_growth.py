@@ -139,3 +139,19 @@ def test_with_parts_all_else_stays_and_they_begin_as_the_maps_say_it() -> None:
     assert with_parts(new) is new or with_parts(new).backbone is new.backbone
     with pytest.raises(ValueError, match="picture itself"):
         with_parts(create_pipeline("tiny", prediction_type="v_prediction"))
+
+
+@torch.no_grad()
+def test_the_embedded_parts_can_be_wider_and_say_the_same() -> None:
+    old = JointPortraitPipeline.from_pretrained(DEFAULT_CHECKPOINT)
+    assert old.backbone.parts is not None
+    width = old.backbone.parts.width
+    new = with_parts(old, width + 8)
+    assert new.backbone.parts is not None and new.backbone.config["parts_width"] == width + 8
+    photo = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(5))
+    expression = Expression({"jawOpen": 0.7, "eyeBlinkLeft": 1.0})
+    before, after = (p(mode="joint", reference=photo, expression=expression).rgb for p in (old, new))
+    torch.testing.assert_close(after, before, rtol=1e-3, atol=1e-3)
+    assert with_parts(new).backbone is new.backbone
+    with pytest.raises(ValueError, match="wide already"):
+        with_parts(new, width)
