@@ -56,18 +56,22 @@ def begin(task: Task) -> None:
     """Takes the first step at once, which reads what is needed; an earlier one of its kind on the same mesh is dropped.
     Raises AddonError."""
     cancel(task.kind, task.of)
-    task.steps = _told(task.steps)
+    task.steps = _told(task.steps, task.undo)
     if not advance(task.steps, 0.0):
         _tasks[task.kind, task.of] = task
-    elif task.undo:
-        push_undo(task.undo)
 
 
-def _told(steps: Steps[object]) -> Steps[None]:
-    """The steps, with what they report in the status bar."""
+def _told(steps: Steps[object], undo: str) -> Steps[None]:
+    """The steps, with what they report in the status bar, and then their undo step: where the last one was long, in a
+    tick of its own."""
     outcome = yield from steps
     if isinstance(outcome, tuple):
         status_bar.tell(str(outcome[1]))
+    if undo:
+        try:
+            yield
+        finally:
+            push_undo(undo)
 
 
 def finish_now(task: Task) -> object:
@@ -118,8 +122,6 @@ def _advance(task: Task, budget_s: float) -> bool:
             finish(task.steps)
         elif not advance(task.steps, budget_s):
             return False
-        if task.undo:
-            push_undo(task.undo)
     except AddonError as error:
         _tell(task, error.problem)
     except Exception as error:

@@ -35,6 +35,7 @@ _NAMED = 12  # of the slowest ticks and calls
 _COLLECTED_MS = (
     2.0  # that a tick spent on Python's garbage collector, which looks at all of Blender's objects
 )
+_PART_MS = 3.0  # of a tick, from which on a part of it is named
 _PAUSE_S = 0.1
 _FIXED_STEPS = 20_000  # about a millisecond of plain Python
 _BETWEEN_TASKS_S = 0.5
@@ -72,6 +73,46 @@ class Collector:
 _collector = Collector()
 
 
+class Parts:
+    """Which part of a tick takes how long, by the names of what `runtime._tick` and the tasks call."""
+
+    def __init__(self) -> None:
+        self._ms: dict[str, float] = {}
+
+    def watch(self) -> None:
+        """Puts a watch round each of them, for good."""
+        from blender_addon import runtime
+        from blender_addon.core.session import Session
+        from blender_addon.delivery import Delivery
+
+        watched = ((runtime.tasks, "tick"), (Session, "tick"), (Delivery, "tick"), (runtime, "_collect"))
+        for owner, name in (*watched, (runtime, "sync"), (runtime.tasks, "push_undo")):
+            self._watch(owner, name)
+
+    def _watch(self, owner: Any, name: str) -> None:
+        work = getattr(owner, name)
+        shown = f"{owner.__name__.rpartition('.')[2]}.{name}"
+
+        def timed(*given: Any, **named: Any) -> Any:
+            began_s = time.perf_counter()
+            try:
+                return work(*given, **named)
+            finally:
+                self._ms[shown] = self._ms.get(shown, 0.0) + 1000 * (time.perf_counter() - began_s)
+
+        setattr(owner, name, timed)
+
+    def long_ones(self) -> str:
+        """`tasks.tick 9.1, tasks.push_undo 8.0` of the tick that was: a part holds those that it calls. Forgets it."""
+        found = [f"{name} {ms:.1f}" for name, ms in self._ms.items() if ms > _PART_MS]
+        self._ms.clear()
+        return ", ".join(reversed(found))
+
+
+_collector = Collector()
+_parts = Parts()
+
+
 class Clock:
     """Milliseconds by the wall and of this thread's own computing: other programs lengthen the first alone."""
 
@@ -91,6 +132,8 @@ class Clock:
             self.wall_ms.append(1000 * (time.perf_counter() - wall))
             collected_ms, after = _collector.total_ms - collected_ms, name()
             named = before if before == after else f"{before} -> {after}"
+            if part := _parts.long_ones():
+                named += f" ({part})"
             if collected_ms > _COLLECTED_MS:
                 named += f" (garbage collector {collected_ms:.1f})"
             self.names.append(named)
@@ -339,6 +382,7 @@ def main(result: Path, photo: Path, large_photo: Path) -> None:
     from blender_addon import runtime
 
     measured = Measured()
+    _parts.watch()
     tick, windowed = runtime._on_timer, not bpy.app.background
 
     def timed_tick() -> float | None:

@@ -8,10 +8,15 @@ numpy and zlib compute. Nothing that touches Blender may go there.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Generator
 from typing import Generic, TypeVar
+
+SWITCH_S = 0.0005
+"""How long a thread of ours keeps Python's lock while Blender's own thread waits for it, which it does at every panel
+it draws and every answer it reads: Python's 5 ms, each time, are felt."""
 
 Result = TypeVar("Result")
 # A step yields None, or what has to happen before another one is worth while.
@@ -65,6 +70,30 @@ def join_workers() -> None:
             thread.join()
 
 
+class _ShortTurns:
+    """Python's switch interval is `SWITCH_S` while any of our threads is at work, and then what it was."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._at_work, self._before_s = 0, 0.0
+
+    def begin(self) -> None:
+        with self._lock:
+            self._at_work += 1
+            if self._at_work == 1:
+                self._before_s = sys.getswitchinterval()
+                sys.setswitchinterval(min(SWITCH_S, self._before_s))
+
+    def end(self) -> None:
+        with self._lock:
+            self._at_work -= 1
+            if not self._at_work:
+                sys.setswitchinterval(self._before_s)
+
+
+_short_turns = _ShortTurns()
+
+
 class _Worker(threading.Thread, Generic[Result]):
     def __init__(self, steps: Steps[Result]):
         super().__init__(name="Portrait Relief")
@@ -74,7 +103,18 @@ class _Worker(threading.Thread, Generic[Result]):
         self._value: list[Result] = []
         self._error: BaseException | None = None
 
+    def start(self) -> None:
+        _short_turns.begin()
+        try:
+            super().start()
+        except RuntimeError:  # no more threads
+            _short_turns.end()
+            raise
+
     def run(self) -> None:
+        time.sleep(
+            0.001
+        )  # `start` waits for this thread: else until its first long call of numpy lets go of the lock
         try:
             while not self._stopped:
                 awaited = next(self._steps)
@@ -86,6 +126,7 @@ class _Worker(threading.Thread, Generic[Result]):
             self._error = error
         finally:
             self._steps.close()
+            _short_turns.end()
             self.done.set()
 
     def stop(self) -> None:

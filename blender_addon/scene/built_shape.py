@@ -54,25 +54,31 @@ class BuiltShape:
         return np.stack([x_mm, z_mm, self.depth_mm * self.depth_scale], 1)
 
 
-def read(mesh: bpy.types.Mesh) -> BuiltShape:
-    """Raises AddonError where it is seen at once that the mesh is no longer what was built."""
-    kept, built = mesh.portrait_relief, mesh.portrait_relief_build
+def check_layers(mesh: bpy.types.Mesh) -> tuple[bpy.types.FloatAttribute, bpy.types.MeshUVLoopLayer]:
+    """Depth and UV of a mesh. Raises AddonError where it is seen at once that it is no longer what was built."""
+    built = mesh.portrait_relief_build
     depths, layer = mesh.attributes.get(relief_object.DEPTH_ATTRIBUTE), relief_object.photo_uv(mesh)
-    counts = (len(mesh.vertices), len(mesh.loops))
     if (
         mesh.shape_keys is not None
         or depths is None
         or depths.domain != "POINT"
         or layer is None
         or _has_more_than_a_shape(mesh)
-        or (built.vertices and (built.vertices, built.corners) != counts)
+        or (built.vertices and (built.vertices, built.corners) != (len(mesh.vertices), len(mesh.loops)))
     ):
         raise AddonError(errors.local("relief_was_sculpted"))
-    corner_vertex = np.empty(counts[1], np.int32)
+    return depths, layer
+
+
+def read(mesh: bpy.types.Mesh) -> BuiltShape:
+    """Raises AddonError as `check_layers`."""
+    depths, layer = check_layers(mesh)
+    kept = mesh.portrait_relief
+    corner_vertex = np.empty(len(mesh.loops), np.int32)
     mesh.attributes[".corner_vert"].data.foreach_get("value", corner_vertex)
-    corner_uv = np.empty((counts[1], 2), np.float32)
+    corner_uv = np.empty((len(mesh.loops), 2), np.float32)
     layer.uv.foreach_get("vector", corner_uv.ravel())
-    depth = np.empty(counts[0], np.float32)
+    depth = np.empty(len(mesh.vertices), np.float32)
     depths.data.foreach_get("value", depth)
     return BuiltShape(
         positions(mesh),

@@ -133,7 +133,15 @@ def thumbnail_png(image: bpy.types.Image, side_px: int) -> bytes:
     return arrays.write_png(thumbnail.shrunk(pixels, thumbnail.middle_square(*pixels.shape[:2]), side_px))
 
 
-def head_preview_steps(png: bytes, coverage: np.ndarray) -> Steps[np.ndarray | None]:
+@dataclass(frozen=True)
+class Preview:
+    """What lists show of a picture, as Blender takes it: float32 [S, S, 4], bottom row first."""
+
+    image: np.ndarray
+    icon: np.ndarray
+
+
+def head_preview_steps(png: bytes, coverage: np.ndarray) -> Steps[Preview | None]:
     """For `set_preview`, the head in a result's picture; None where only Blender can read its file. No bpy.
 
     coverage: float [H, W] of the picture's size.
@@ -141,17 +149,21 @@ def head_preview_steps(png: bytes, coverage: np.ndarray) -> Steps[np.ndarray | N
     if not png_reading.is_plain(png) or arrays.png_size(png) != coverage.shape[::-1]:
         return None
     rgb = yield from png_reading.rgb_steps(png)
-    return thumbnail.shrunk(rgb, thumbnail.head_square(coverage), PREVIEW_PX)
+    head = thumbnail.shrunk(rgb, thumbnail.head_square(coverage), PREVIEW_PX)
+    return Preview(*(_as_preview(head, min(len(head), side_px)) for side_px in (PREVIEW_PX, ICON_PX)))
 
 
-def set_preview(image: bpy.types.Image, rgb: np.ndarray) -> None:
-    """Makes `rgb` (uint8 [S, S, 3], top row first) what lists show of the image, in place of the whole picture."""
+def _as_preview(rgb: np.ndarray, side_px: int) -> np.ndarray:
+    pixels = np.ones((side_px, side_px, 4), np.float32)
+    pixels[:, :, :3] = thumbnail.shrunk(rgb, (0, 0, len(rgb)), side_px)[::-1] / np.float32(255)
+    return pixels
+
+
+def set_preview(image: bpy.types.Image, shown: Preview) -> None:
+    """Makes this what lists show of the image, in place of the whole picture."""
     preview = image.preview_ensure()
-    for kind, side_px in (("image", len(rgb)), ("icon", min(len(rgb), ICON_PX))):
-        small = thumbnail.shrunk(rgb, (0, 0, len(rgb)), side_px)[::-1]
-        pixels = np.ones((side_px, side_px, 4), np.float32)
-        pixels[:, :, :3] = small / np.float32(255)
-        setattr(preview, f"{kind}_size", (side_px, side_px))
+    for kind, pixels in (("image", shown.image), ("icon", shown.icon)):
+        setattr(preview, f"{kind}_size", pixels.shape[:2])
         getattr(preview, f"{kind}_pixels_float").foreach_set(pixels.ravel())
 
 

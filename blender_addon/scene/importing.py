@@ -7,7 +7,6 @@ import json
 from dataclasses import dataclass, field, replace
 
 import bpy
-import numpy as np
 
 from ..core import errors
 from ..core.errors import AddonError
@@ -128,7 +127,7 @@ def drop_begun(result_id: str) -> None:
 
 def _computed(
     result: FrameResult, options: ReliefOptions, place: Placement, depth_scale: float
-) -> Steps[tuple[ReliefMesh, MeshArrays, bytes, bytes, np.ndarray | None]]:
+) -> Steps[tuple[ReliefMesh, MeshArrays, bytes, bytes, images.Preview | None]]:
     """The relief, what its mesh is filled with, the files of its picture and its depth picture, and the head for the
     list of results. No bpy."""
     relief = yield from build_steps(result.depth_mm, result.coverage, result.mm_per_px, options)

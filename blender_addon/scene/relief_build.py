@@ -143,9 +143,11 @@ def rebuild_steps(item: bpy.types.Object, *, overwrite: bool = False) -> Steps[N
     if not can_rebuild(item) and not bpy.app.background:  # scripts may, in any mode
         raise AddonError(errors.local("relief_in_use"))
     if not overwrite:
-        now = built_shape.read(item.data)  # refuses what was added meanwhile
-        moved = not np.array_equal(now.positions, before) and now.is_moved()  # not by the depth scale alone
-        if moved or not now.photo.placement.is_like(plan.photo.placement):
+        built_shape.check_layers(item.data)  # refuses what was added meanwhile
+        moved = not np.array_equal(built_shape.positions(item.data), before)
+        moved = moved and built_shape.read(item.data).is_moved()  # not by the depth scale alone
+        placed = relief_object.photo_geometry_of(item.data).placement
+        if moved or not placed.is_like(plan.photo.placement):
             raise AddonError(errors.local("relief_was_sculpted"))
     _exchange(item, plan, done)
 

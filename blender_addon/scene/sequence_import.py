@@ -123,7 +123,7 @@ def _depth_file_steps(folder: SequenceFolder, number: int) -> Steps[tuple[tuple[
     return (depth_mm.shape[1], depth_mm.shape[0]), file
 
 
-def _head_steps(folder: SequenceFolder, number: int) -> Steps[np.ndarray | None]:
+def _head_steps(folder: SequenceFolder, number: int) -> Steps[images.Preview | None]:
     """What the list of results shows: the head of a frame in the middle, as the first is often as in the photo. No
     bpy."""
     png, coverage = folder.file("rgb", number).read_bytes(), folder.coverage(number)

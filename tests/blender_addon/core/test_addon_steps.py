@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from blender_addon.core.steps import Steps, advance, finish, in_worker, join_workers
+from blender_addon.core.steps import SWITCH_S, Steps, advance, finish, in_worker, join_workers
 
 
 def names(count: int) -> Steps[list[str]]:
@@ -60,10 +61,11 @@ def test_what_a_worker_raises_is_raised_where_its_result_is_wanted():
 
 @pytest.mark.parametrize("end", ["close", "join"])
 def test_a_closed_worker_ends_and_cleans_up(end: str):
-    left = threading.Event()
+    begun, left = threading.Event(), threading.Event()
 
     def endless() -> Iterator[None]:
         try:
+            begun.set()
             while True:
                 time.sleep(0.001)
                 yield
@@ -72,7 +74,43 @@ def test_a_closed_worker_ends_and_cleans_up(end: str):
 
     steps = in_worker(endless())  # type: ignore[arg-type]
     assert not advance(steps, 0.01) and workers()
+    assert begun.wait(10)
     if end == "close":
         steps.close()
     join_workers()
     assert left.is_set() and not workers()
+
+
+def test_python_switches_threads_often_while_one_of_ours_is_at_work():
+    before_s = sys.getswitchinterval()
+    assert before_s > SWITCH_S
+    go_on = [threading.Event(), threading.Event()]
+
+    def waiting(event: threading.Event) -> Steps[None]:
+        yield event
+
+    both = [in_worker(waiting(event)) for event in go_on]
+    assert [advance(steps, 0.0) for steps in both] == [False, False]
+    for steps, event in zip(both, go_on, strict=True):
+        assert sys.getswitchinterval() == pytest.approx(SWITCH_S)
+        event.set()
+        finish(steps)
+    assert sys.getswitchinterval() == before_s
+
+
+def test_starting_a_worker_does_not_wait_for_its_first_step():
+    lets_go = sys.getswitchinterval()
+
+    def keeps_the_lock() -> Steps[None]:
+        sum(range(30_000_000))  # one call, in which no other thread gets Python's lock
+        yield
+
+    sum_s = time.perf_counter()
+    sum(range(30_000_000))
+    sum_s = time.perf_counter() - sum_s
+    steps = in_worker(keeps_the_lock())
+    started_s = time.perf_counter()
+    assert not advance(steps, 0.0)
+    assert time.perf_counter() - started_s < sum_s / 3
+    finish(steps)
+    assert sys.getswitchinterval() == lets_go

@@ -360,6 +360,29 @@ def test_one_undo_takes_a_slider_and_its_rebuild_back_and_redo_rebuilds(head, mo
     assert mesh.portrait_relief_build.density == 90 and len(mesh.vertices) == 90**2
 
 
+@pytest.mark.parametrize("ended", ["ticks", "cancelled", "another file"])
+def test_after_a_long_last_step_the_undo_step_has_a_tick_of_its_own_and_always_comes(
+    head, monkeypatch, ended
+):
+    from blender_addon import tasks
+
+    done = []
+    monkeypatch.setattr(tasks, "push_undo", done.append)
+
+    def work():
+        yield
+        yield
+        time.sleep(2 * tasks.TICK_BUDGET_S)
+        done.append("work")
+
+    tasks.begin(tasks.Task("rebuild", work(), tell=done.append, undo="Rebuild", always_ends=True))
+    while "work" not in done:
+        tasks.tick()
+    assert done == ["work"] and tasks.is_busy()
+    {"ticks": tasks.tick, "cancelled": tasks.cancel, "another file": tasks.end_all}[ended]()
+    assert done == ["work", "Rebuild"] and not tasks.is_busy()
+
+
 def test_what_was_sculpted_while_a_rebuild_was_at_work_stays(head):
     mesh, built = head.data, head.data.portrait_relief_build
     built.auto_update, built.density = False, 100
