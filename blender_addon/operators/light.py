@@ -206,6 +206,7 @@ class PORTRAIT_RELIEF_OT_relit_still(_LightOperator, bpy.types.Operator):
         try:
             path = self._path(self._opened)
             made = self._scene(context, path)
+            self._opened.enter_context(relit_still.held_until_blender_went_round())
             view.render_display_type = "NONE"  # the still is shown when it is finished
             bpy.ops.render.render("INVOKE_DEFAULT", write_still=True, scene=made.name)
         except AddonError as error:

@@ -6,6 +6,9 @@ Everything is rendered in a scene made for it, so that the user's scene, camera 
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import bpy
@@ -21,6 +24,8 @@ KIND = "relit"
 SCENE_KEY = "portrait_relief_relit"
 BORDER_PX = 3.0
 FEATHER_PX = 1.5  # at 512 px of picture: the relief's edge melts into the photo
+HOLD_S = 5.0  # at most, that a render waits for Blender's loop
+_ROUND_S = 0.01
 _LEAN = 1e-4  # 1 less the cosine between depth and the camera's view above which near parts lie beside their pixels
 _SHEAR = 1e-3  # cosine between the picture's axes above which no camera shows it as it was
 
@@ -78,6 +83,37 @@ def discard_scenes() -> None:
             data = camera.data
             bpy.data.objects.remove(camera)
             bpy.data.cameras.remove(data)
+
+
+@contextmanager
+def held_until_blender_went_round() -> Iterator[None]:
+    """Renders that begin meanwhile beside the interface wait until Blender's loop has gone round.
+
+    Blender 4.3 frees the GPU context of every render whose scene no window shows, in each round of its loop, also
+    while its thread renders (`RE_FreeUnusedGPUResources`): now and then that ended Blender. After a round there is
+    none, and engines take another.
+    """
+    went_round, rounds = threading.Event(), iter((_ROUND_S, _ROUND_S))
+
+    def hold(*_given: object) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            went_round.wait(HOLD_S)
+
+    def go_round() -> float | None:
+        again_s = next(rounds, None)
+        if again_s is None:
+            went_round.set()
+        return again_s
+
+    bpy.app.handlers.render_init.append(hold)
+    bpy.app.timers.register(go_round, first_interval=_ROUND_S)
+    try:
+        yield
+    finally:
+        went_round.set()
+        bpy.app.handlers.render_init.remove(hold)
+        if bpy.app.timers.is_registered(go_round):
+            bpy.app.timers.unregister(go_round)
 
 
 def compose(item: bpy.types.Object, path: Path) -> bpy.types.Image:

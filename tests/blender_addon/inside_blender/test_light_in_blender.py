@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import threading
 import time
 
 import bpy
@@ -332,3 +333,18 @@ def test_a_preview_kept_by_a_blender_with_another_engine_can_be_ended(head):
         )
         assert shading.type == "SOLID"
         assert (scene.render.engine == "CYCLES") == (engine == "NO_SUCH_ENGINE")
+
+
+def test_a_render_in_a_thread_waits_until_blenders_loop_went_round(addon):
+    from blender_addon.scene import relit_still
+
+    before = list(bpy.app.handlers.render_init)
+    with relit_still.held_until_blender_went_round():
+        (hold,) = (each for each in bpy.app.handlers.render_init if each not in before)
+        hold()  # in the main thread, where the loop stands still meanwhile: at once
+        render = threading.Thread(target=hold)
+        render.start()
+        render.join(0.2)
+        assert render.is_alive()  # without a window the loop never goes round
+    render.join(10)
+    assert not render.is_alive() and list(bpy.app.handlers.render_init) == before
