@@ -137,9 +137,7 @@ class PartNetwork(nn.Module):
 
     def __init__(self, width: int, coefficients: int) -> None:
         super().__init__()
-        norm_groups = max(
-            8, width // 4
-        )  # from a width of 32 on groups are of one size: `widened` adds whole ones
+        norm_groups = max(8, width // 4)  # of one size from `WIDENED_FROM` on: a wider one has more of them
         told = 4 * width
         widths = (width, 2 * width, 3 * width)
         self.told = nn.Sequential(
@@ -300,9 +298,7 @@ def widened(parts: FaceParts, wider: FaceParts) -> None:
     """
     if parts.width < WIDENED_FROM:
         raise ValueError(f"only networks of eyes and mouth from {WIDENED_FROM} on can be made wider")
-    inner, seen = (
-        3 * each.width for each in (parts, wider)
-    )  # of `whole`, what it sees; what it is told follows
+    inner, seen = 3 * parts.width, 3 * wider.width  # of `whole`: what it sees; what it is told follows
     known = {name: tensor.float() for name, tensor in parts.state_dict().items()}
     for name, after in wider.state_dict().items():
         if name.endswith("whole.weight"):

@@ -201,12 +201,15 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--width", type=int, help="of the networks; wider ones begin as what was there")
     args = parser.parse_args(argv)
-    try:
-        pipeline = begun(args, "parts", lambda before: with_parts(before, args.width))
-    except ValueError as error:
-        raise InputError(
-            f"{args.init}: {error}.", "Leave --width out, or take another checkpoint."
-        ) from error
+
+    def with_wanted_parts(before: JointPortraitPipeline) -> JointPortraitPipeline:
+        try:
+            return with_parts(before, args.width)
+        except ValueError as error:
+            hint = "Leave --width out, or take another checkpoint."
+            raise InputError(f"{args.init}: {error}.", hint) from error
+
+    pipeline = begun(args, "parts", with_wanted_parts)
     library = TrainingLibrary(args.data, HeadAssets(args.assets), extras=("regions",))
     shots = [shot for shot in library.paired if shot.points and holds_still(shot)]
     shots = with_fewer_shut(shots, args.shut_share)

@@ -98,6 +98,7 @@ class _Worker(threading.Thread, Generic[Result]):
     def __init__(self, steps: Steps[Result]):
         super().__init__(name="Portrait Relief")
         self.done = threading.Event()
+        self._let_go = threading.Event()  # by `start`, which else waited for the first long call of numpy
         self._steps = steps
         self._stopped = False
         self._value: list[Result] = []
@@ -110,11 +111,10 @@ class _Worker(threading.Thread, Generic[Result]):
         except RuntimeError:  # no more threads
             _short_turns.end()
             raise
+        self._let_go.set()
 
     def run(self) -> None:
-        time.sleep(
-            0.001
-        )  # `start` waits for this thread: else until its first long call of numpy lets go of the lock
+        self._let_go.wait()
         try:
             while not self._stopped:
                 awaited = next(self._steps)

@@ -111,7 +111,8 @@ def held_until_blender_went_round() -> Iterator[None]:
         yield
     finally:
         went_round.set()
-        bpy.app.handlers.render_init.remove(hold)
+        if hold in bpy.app.handlers.render_init:  # opening another file takes it away
+            bpy.app.handlers.render_init.remove(hold)
         if bpy.app.timers.is_registered(go_round):
             bpy.app.timers.unregister(go_round)
 

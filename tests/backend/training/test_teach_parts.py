@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from backend.errors import InputError
 from backend.model.face_parts import PARTS, SEEN_CHANNELS, Part
+from backend.model.growth import with_parts
 from backend.model.losses import LossWeights
 from backend.model.pipeline import JointPortraitPipeline
 from backend.training import part_windows, teach_parts
@@ -179,3 +181,12 @@ def test_one_kind_alone_leaves_the_other_as_it_is(
     new = JointPortraitPipeline.from_pretrained(tmp_path / "new")
     assert {name.split(".")[3] for name in moved_weights(pipeline, new)} == {"eye"}
     assert "mouth_steps" not in new.settings.training
+
+
+def test_a_width_that_the_checkpoint_cannot_have_is_an_error_that_names_it(
+    small_data: Path, assets: HeadAssets, assets_folder: Path, tmp_path: Path
+) -> None:
+    with_parts(tiny_pipeline(assets, tmp_path)).save_pretrained(tmp_path / "old")
+    with pytest.raises(InputError, match="old: only networks of eyes and mouth from 32 on") as error:
+        teach(teach_parts.main, small_data, assets_folder, tmp_path, "--width", "64", minutes=0.1)
+    assert "--width" in error.value.hint

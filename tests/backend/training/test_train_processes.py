@@ -47,7 +47,7 @@ def run(command: list[str]) -> str:
         out, errors = process.communicate(timeout=280)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        raise
+        pytest.fail("it did not end: " + "".join(process.communicate()))
     assert process.returncode == 0, out + errors
     return out
 

@@ -99,18 +99,18 @@ def test_python_switches_threads_often_while_one_of_ours_is_at_work():
 
 
 def test_starting_a_worker_does_not_wait_for_its_first_step():
-    lets_go = sys.getswitchinterval()
-
     def keeps_the_lock() -> Steps[None]:
-        sum(range(30_000_000))  # one call, in which no other thread gets Python's lock
+        sum(range(10_000_000))  # one call, in which no other thread gets Python's lock
         yield
 
-    sum_s = time.perf_counter()
-    sum(range(30_000_000))
-    sum_s = time.perf_counter() - sum_s
-    steps = in_worker(keeps_the_lock())
-    started_s = time.perf_counter()
-    assert not advance(steps, 0.0)
-    assert time.perf_counter() - started_s < sum_s / 3
-    finish(steps)
-    assert sys.getswitchinterval() == lets_go
+    sums_s, starts_s = [], []
+    for _ in range(5):  # other programs may hold one of them up
+        began_s = time.perf_counter()
+        sum(range(10_000_000))
+        sums_s.append(time.perf_counter() - began_s)
+        steps = in_worker(keeps_the_lock())
+        began_s = time.perf_counter()
+        assert not advance(steps, 0.0)
+        starts_s.append(time.perf_counter() - began_s)
+        finish(steps)
+    assert min(starts_s) < min(sums_s) / 3
