@@ -2,7 +2,7 @@
 """`python -m demo [PHOTO] --out FOLDER`: the extension and its backend from a photo to exported reliefs.
 
 Drives Blender (as a Python module) as a script of a user would: the extension's own operators start the
-backend, estimate the photo's depth, generate a smile and import both reliefs. The edited one is lit anew,
+backend, estimate the photo's depth, generate a surprised face and import both reliefs. The edited one is lit anew,
 rendered and exported.
 """
 
@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
-SMILE = {"mouthSmileLeft": 0.8, "mouthSmileRight": 0.8}
+# Surprise shows on every face, whatever it does in the photo; a smile hardly does on one that smiles.
+EXPRESSION = {"jawOpen": 0.8, "browInnerUp": 0.7, "browOuterUpLeft": 0.7, "browOuterUpRight": 0.7}
 CAMERA_TURN_DEG = 16.0  # enough to see that it is a relief
 RENDER_PX = 640
 RENDER_SAMPLES = 16
@@ -112,7 +113,7 @@ def run_demo(photo: Path, out: Path, phases: Phases, samples: int) -> dict[str, 
             draw_contact_sheet(photo, edited, out)
         return {
             "photo": {"name": photo.name, "size_px": list(edited.frame.depth_mm.shape[::-1])},
-            "expression": SMILE,
+            "expression": EXPRESSION,
             "device": facts(edited).get("device"),
             "checkpoint": facts(edited).get("checkpoint"),
             "depth": edited.photo_frame.info,
@@ -136,14 +137,14 @@ def edit(photo: Path, phases: Phases) -> Edited:
     settings = bpy.context.scene.portrait_relief
     settings.source, settings.filepath = "FILE", str(photo)
     settings.keep_unset = True
-    for name, value in SMILE.items():
+    for name, value in EXPRESSION.items():
         setattr(settings, name, value)
     made = []
     with phases("starting the backend"):
         bpy.ops.portrait_relief.start_backend()
     for name, operator in (
         ("estimating the photo's depth", bpy.ops.portrait_relief.estimate_depth),
-        ("generating a smile", bpy.ops.portrait_relief.generate),
+        ("generating a surprised face", bpy.ops.portrait_relief.generate),
     ):
         with phases(name):
             operator()
