@@ -111,7 +111,8 @@ class _Worker(threading.Thread, Generic[Result]):
         except RuntimeError:  # no more threads
             _short_turns.end()
             raise
-        self._let_go.set()
+        finally:  # also when it is interrupted: what joins the thread must not wait for ever
+            self._let_go.set()
 
     def run(self) -> None:
         self._let_go.wait()

@@ -26,8 +26,13 @@ def run_pytest(*arguments: str, **variables: str) -> None:
     environment = {**os.environ, "PORTRAIT_RELIEF_INSIDE_BLENDER": "1", "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
     environment.update(variables)
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
-    run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    stacks = ["-o", "faulthandler_timeout=200"]  # of all threads, where a test hangs
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "no:cacheprovider", *stacks, *arguments]
+    try:
+        run = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
+    except subprocess.TimeoutExpired as error:
+        said, errors = ((each or b"").decode(errors="replace") for each in (error.stdout, error.stderr))
+        pytest.fail(f"it did not end\n{said[-6000:]}\n{errors[-12000:]}")
     # The summary is read because Blender may crash while Python ends, long after the last test.
     lines = run.stdout.strip().splitlines()
     summary = next((line for line in reversed(lines) if re.search(r"\d+ (passed|failed|error)", line)), "")
