@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,25 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Remembers how it ended for `pytest_unconfigure`."""
+    session.config.stash[_STATUS] = int(exitstatus)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Ends the process of `test_blender_versions` at once: bpy's own destructors, run as Python ends, can wait for a
+    thread of Blender's that never ends (`GlobalState::~GlobalState` for `delayed_close_thread_run`, 4.5)."""
+    if os.environ.get("PORTRAIT_RELIEF_INSIDE_BLENDER") and _STATUS in config.stash:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(config.stash[_STATUS])
+
+
+_STATUS = pytest.StashKey[int]()
 
 
 @pytest.fixture
